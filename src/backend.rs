@@ -1,0 +1,1 @@
+//! Says how a worker is launched and what its end means. Pure.

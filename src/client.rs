@@ -1,0 +1,1 @@
+//! Reads documents, drops tasks and commands, waits for their outcome.

@@ -1,0 +1,1 @@
+//! Reads the clocks; nothing else does.

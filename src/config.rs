@@ -1,0 +1,1 @@
+//! Settings: defaults, then `coordination/baton.toml`, then environment, then flags.

@@ -1,0 +1,1 @@
+//! The one loop, and everything that touches processes, signals and the watcher.

@@ -1,0 +1,1 @@
+//! When the domain next wants a tick.

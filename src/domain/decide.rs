@@ -1,0 +1,1 @@
+//! `decide`: one match over every input; each arm is one call.

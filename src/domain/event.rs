@@ -1,0 +1,468 @@
+//! What was decided or seen to have happened: past tense, and never taken back.
+
+use serde::{Deserialize, Serialize};
+
+use super::ids::{
+    AgentName, AttemptId, ClaimId, CommandId, OrchestrationId, SubtaskId, TaskId, WorkerId,
+};
+use super::input::{Command, Problem};
+use super::moment::Moment;
+use super::plan::{Plan, Why};
+use super::report::{Failure, ReportFinding, SubtaskResult};
+use super::task::{TaskSource, TaskSpec};
+use super::worker::{Execution, Exit, ProcessIdentity};
+
+/// One line of the journal: everything one decision led to, whole or not at all.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// The number of its first event; events are numbered from 1 without a gap.
+    pub seq: u64,
+    /// When it was decided.
+    pub at: Moment,
+    /// How many daemons had the directory before, plus one: an older daemon's line is recognised.
+    pub epoch: u64,
+    /// The version of this format.
+    pub schema: u32,
+    /// The kind of input that led to it, for people.
+    pub cause: String,
+    /// What follows from it; never empty.
+    pub events: Vec<Event>,
+}
+
+/// The version of the journal's format that is written.
+pub const JOURNAL_SCHEMA: u32 = 1;
+
+/// One fact. The tag is the `type` of its line in `dashboard-events.jsonl`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Event {
+    /// A daemon took the directory.
+    DaemonStarted {
+        /// Its version.
+        version: String,
+        /// Its process id.
+        pid: u32,
+        /// Its epoch.
+        epoch: u64,
+    },
+    /// The daemon let the directory go.
+    DaemonStopped {
+        /// Why.
+        reason: String,
+    },
+    /// A task is ours now; a draft of its plan is owed.
+    TaskAccepted {
+        /// Its id, the author's or ours.
+        task_id: TaskId,
+        /// Where it came from.
+        source: TaskSource,
+        /// What was asked.
+        spec: Box<TaskSpec>,
+    },
+    /// A task is refused and kept: in the queue with `status: "rejected"`, or in `inbox/rejected/`.
+    TaskRejected {
+        /// Its id, when it had been accepted or could be read.
+        task_id: Option<String>,
+        /// Where it came from.
+        source: TaskSource,
+        /// Its title.
+        title: String,
+        /// Why, and what to do.
+        error: String,
+    },
+    /// A task that is known came again under the same id and is not run again.
+    TaskRepeated {
+        /// Its id.
+        task_id: TaskId,
+        /// Where it came from this time.
+        source: TaskSource,
+        /// What its author can do.
+        remedy: String,
+    },
+    /// An open task was removed from the queue by somebody else.
+    TaskRemoved {
+        /// Its id.
+        task_id: TaskId,
+        /// How often, this time included.
+        times: u32,
+        /// True when it is put back: only after the first time.
+        put_back: bool,
+    },
+    /// A task goes whole to one master.
+    TaskRouted {
+        /// Its id.
+        task_id: TaskId,
+        /// Its run.
+        orchestration_id: OrchestrationId,
+        /// Who gets it.
+        assigned_to: AgentName,
+        /// The plan of its one subtask.
+        plan: Box<Plan>,
+        /// Why it is not split, and why this master.
+        why: Why,
+    },
+    /// A task was split and its plan is valid.
+    PlanAccepted {
+        /// Its id.
+        task_id: TaskId,
+        /// Its run.
+        orchestration_id: OrchestrationId,
+        /// The plan.
+        plan: Box<Plan>,
+        /// Why it is split.
+        why: Why,
+    },
+    /// The run of a plan begins.
+    OrchestrationStarted {
+        /// Which.
+        orchestration_id: OrchestrationId,
+        /// How many subtasks it has.
+        subtasks: usize,
+    },
+    /// A subtask is given to a master: the intent, before anything is on disk or started.
+    SubtaskHandedOff {
+        /// Which run.
+        orchestration_id: OrchestrationId,
+        /// Which subtask.
+        subtask_id: SubtaskId,
+        /// The attempt.
+        attempt_id: AttemptId,
+        /// Its number, from 1.
+        attempt: u32,
+        /// To whom.
+        assigned_to: AgentName,
+        /// The worker that will carry it out.
+        worker_id: WorkerId,
+        /// Who runs it.
+        execution: Execution,
+        /// See [`super::worker::Attempt::nonce`].
+        nonce: String,
+        /// Why this one and why now.
+        why: Why,
+    },
+    /// A handoff is on disk.
+    HandoffPublished {
+        /// Which.
+        attempt_id: AttemptId,
+        /// Its subtask.
+        subtask_id: SubtaskId,
+    },
+    /// A master took a handoff.
+    HandoffTaken {
+        /// Which.
+        attempt_id: AttemptId,
+        /// Its subtask.
+        subtask_id: SubtaskId,
+    },
+    /// A published handoff is gone under every name; the operator has to look.
+    HandoffLost {
+        /// Which.
+        attempt_id: AttemptId,
+        /// Its subtask.
+        subtask_id: SubtaskId,
+        /// What the operator can do.
+        remedy: String,
+    },
+    /// A handoff was taken back before anybody had taken it.
+    HandoffWithdrawn {
+        /// Which.
+        attempt_id: AttemptId,
+        /// Its subtask.
+        subtask_id: SubtaskId,
+        /// Why.
+        reason: String,
+    },
+    /// A worker runs.
+    WorkerStarted {
+        /// Which.
+        worker_id: WorkerId,
+        /// The attempt it carries out.
+        attempt_id: AttemptId,
+        /// Its subtask.
+        subtask_id: SubtaskId,
+        /// The process.
+        identity: ProcessIdentity,
+    },
+    /// A worker could not be started; nothing ran.
+    WorkerNotStarted {
+        /// Which.
+        worker_id: WorkerId,
+        /// The attempt it was for.
+        attempt_id: AttemptId,
+        /// Its subtask.
+        subtask_id: SubtaskId,
+        /// Why.
+        error: String,
+    },
+    /// A worker's process is gone.
+    WorkerExited {
+        /// Which.
+        worker_id: WorkerId,
+        /// The attempt it carried out.
+        attempt_id: AttemptId,
+        /// Its subtask.
+        subtask_id: SubtaskId,
+        /// How it ended.
+        exit: Exit,
+    },
+    /// A worker is to be stopped because nobody wants its result.
+    WorkerStopRequested {
+        /// Which.
+        worker_id: WorkerId,
+        /// The attempt it carries out.
+        attempt_id: AttemptId,
+        /// Its subtask.
+        subtask_id: SubtaskId,
+        /// Why.
+        reason: String,
+    },
+    /// An attempt was cut off from outside; a new one follows and no retry is used up.
+    AttemptInterrupted {
+        /// Which.
+        attempt_id: AttemptId,
+        /// Its subtask.
+        subtask_id: SubtaskId,
+        /// By what.
+        reason: String,
+    },
+    /// An attempt was ended by a decision.
+    AttemptCancelled {
+        /// Which.
+        attempt_id: AttemptId,
+        /// Its subtask.
+        subtask_id: SubtaskId,
+        /// Why.
+        reason: String,
+    },
+    /// A report counts.
+    ReportAccepted {
+        /// The attempt it is about.
+        attempt_id: AttemptId,
+        /// Its subtask.
+        subtask_id: SubtaskId,
+        /// What it says and what was found.
+        finding: ReportFinding,
+        /// The claim, when it came by the inbox.
+        claim: Option<ClaimId>,
+    },
+    /// A report does not count, and is recorded.
+    ReportRefused {
+        /// The subtask it names.
+        subtask_id: SubtaskId,
+        /// The attempt it names.
+        attempt_id: Option<AttemptId>,
+        /// Where it was read.
+        path: String,
+        /// Its digest, so that it is told once.
+        digest: String,
+        /// Why.
+        reason: String,
+        /// The claim, when it came by the inbox.
+        claim: Option<ClaimId>,
+    },
+    /// A subtask is done.
+    SubtaskCompleted {
+        /// Which run.
+        orchestration_id: OrchestrationId,
+        /// Which.
+        subtask_id: SubtaskId,
+        /// The attempt that did it.
+        attempt_id: AttemptId,
+        /// What it delivered.
+        result: SubtaskResult,
+    },
+    /// An attempt at a subtask failed.
+    SubtaskFailed {
+        /// Which run.
+        orchestration_id: OrchestrationId,
+        /// Which.
+        subtask_id: SubtaskId,
+        /// The attempt that failed.
+        attempt_id: AttemptId,
+        /// How.
+        failure: Failure,
+    },
+    /// What is done about a failure, and why.
+    RecoveryDecided {
+        /// Which run.
+        orchestration_id: OrchestrationId,
+        /// Which subtask.
+        subtask_id: SubtaskId,
+        /// The strategy on the recovery roster that answered.
+        strategy: String,
+        /// The rule, the evidence and what else was possible.
+        why: Why,
+    },
+    /// A subtask is tried again when its back-off is over.
+    SubtaskRetried {
+        /// Which run.
+        orchestration_id: OrchestrationId,
+        /// Which.
+        subtask_id: SubtaskId,
+        /// How many retries, this one included.
+        retry_count: u32,
+        /// What failed.
+        retry_reason: String,
+        /// What is done differently.
+        retry_modifications: String,
+        /// How long to wait first.
+        delay_ms: u64,
+        /// True when a person asked for it: the failures so far are forgiven.
+        by_operator: bool,
+    },
+    /// A subtask is left out.
+    SubtaskSkipped {
+        /// Which run.
+        orchestration_id: OrchestrationId,
+        /// Which.
+        subtask_id: SubtaskId,
+        /// By whose wish.
+        reason: String,
+    },
+    /// A stage is complete.
+    StageCompleted {
+        /// Which run.
+        orchestration_id: OrchestrationId,
+        /// Which stage, from 1.
+        stage: usize,
+    },
+    /// A run reached its goal: all five conditions of S4-68 hold.
+    OrchestrationCompleted {
+        /// Which.
+        orchestration_id: OrchestrationId,
+        /// Its task.
+        task_id: TaskId,
+        /// From the plan to the last result, on the boot-time clock where one boot saw both.
+        duration_ms: u64,
+    },
+    /// A run ended without its goal.
+    OrchestrationFailed {
+        /// Which.
+        orchestration_id: OrchestrationId,
+        /// Its task.
+        task_id: TaskId,
+        /// Why.
+        reason: String,
+    },
+    /// A run waits for a person.
+    OrchestrationBlocked {
+        /// Which.
+        orchestration_id: OrchestrationId,
+        /// Its task.
+        task_id: TaskId,
+        /// The subtask that cannot go on.
+        blocking_subtask: SubtaskId,
+        /// What went wrong.
+        failure_reason: String,
+        /// What is asked of whom.
+        escalation: String,
+        /// The commands that answer it.
+        options: Vec<String>,
+    },
+    /// A run gives no new handoffs.
+    OrchestrationPaused {
+        /// Which.
+        orchestration_id: OrchestrationId,
+        /// By whose wish.
+        reason: String,
+    },
+    /// A run goes on.
+    OrchestrationResumed {
+        /// Which.
+        orchestration_id: OrchestrationId,
+        /// By whose wish.
+        reason: String,
+    },
+    /// A run was ended by a person; what runs is stopped.
+    OrchestrationCancelled {
+        /// Which.
+        orchestration_id: OrchestrationId,
+        /// Its task.
+        task_id: TaskId,
+        /// By whose wish.
+        reason: String,
+    },
+    /// A task was ended by a person before it had a run.
+    TaskCancelled {
+        /// Which.
+        task_id: TaskId,
+        /// By whose wish.
+        reason: String,
+    },
+    /// A command was carried out.
+    CommandAccepted {
+        /// The claim on its file.
+        claim: ClaimId,
+        /// The command.
+        command: Command,
+        /// Numeric owner of the file.
+        owner: u32,
+        /// What it did, for its author.
+        message: String,
+    },
+    /// A command was not carried out.
+    CommandRefused {
+        /// The claim on its file.
+        claim: ClaimId,
+        /// The command.
+        command: Command,
+        /// Numeric owner of the file.
+        owner: u32,
+        /// Why, and what to do.
+        error: String,
+    },
+    /// A command came again under the same id; its answer stands.
+    CommandRepeated {
+        /// The claim on its file.
+        claim: ClaimId,
+        /// The id.
+        command_id: CommandId,
+    },
+    /// A message was dropped.
+    MessageReceived {
+        /// The claim on its file.
+        claim: ClaimId,
+        /// The name it was dropped as.
+        file: String,
+        /// The message as it is.
+        message: serde_json::Value,
+    },
+    /// A dropped file is of no use to us and is in `inbox/rejected/`.
+    DropRejected {
+        /// The claim on it.
+        claim: ClaimId,
+        /// What is wrong with it.
+        problem: Problem,
+    },
+    /// A file that stays where it is cannot be used; said once for each content.
+    FileQuarantined {
+        /// What is wrong with it.
+        problem: Problem,
+        /// CRC-32C of its bytes in hex, or a word for what it is.
+        digest: String,
+        /// Where a copy was put, relative to `coordination/`.
+        copy: Option<String>,
+    },
+    /// A file that was refused can be used again.
+    FileRestored {
+        /// Its path relative to `coordination/`.
+        path: String,
+    },
+    /// A claimed file is in `inbox/accepted/` or `inbox/rejected/`.
+    ClaimSettled {
+        /// The claim.
+        claim: ClaimId,
+    },
+    /// Documents up to this event are on disk for certain.
+    DocumentsSynced {
+        /// The last event they show.
+        seq: u64,
+    },
+}
+
+impl Record {
+    /// Returns the number of its last event.
+    pub fn last_seq(&self) -> u64 {
+        self.seq + self.events.len() as u64 - 1
+    }
+}

@@ -1,0 +1,263 @@
+//! Time as the domain sees it: handed in, never read.
+//!
+//! Deadlines and durations use the boot-time clock, which also counts sleep and which nobody can
+//! set. Wall time is for people: it is shown and written, and it orders nothing.
+
+use std::fmt;
+
+use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeZone, Utc};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// One instant: which boot, how long since that boot, and what the wall clock said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moment {
+    /// The boot that `boottime_ms` counts from.
+    pub boot: BootId,
+    /// Milliseconds since that boot, sleep included (`CLOCK_BOOTTIME`).
+    #[serde(rename = "up")]
+    pub boottime_ms: u64,
+    /// What the wall clock said; only ever shown.
+    pub wall: Timestamp,
+}
+
+impl Moment {
+    /// Returns the milliseconds from `earlier` to this moment, `None` when another boot lies
+    /// between them and nothing can be said.
+    pub fn since_ms(&self, earlier: &Moment) -> Option<u64> {
+        (self.boot == earlier.boot).then(|| self.boottime_ms.saturating_sub(earlier.boottime_ms))
+    }
+
+    /// Tells whether `delay_ms` after `start` has come; after another boot it always has.
+    pub fn is_past(&self, start: &Moment, delay_ms: u64) -> bool {
+        self.since_ms(start).is_none_or(|elapsed_ms| elapsed_ms >= delay_ms)
+    }
+
+    /// Returns the moment `delay_ms` later on both clocks.
+    #[must_use]
+    pub fn plus_ms(&self, delay_ms: u64) -> Moment {
+        Moment {
+            boot: self.boot,
+            boottime_ms: self.boottime_ms.saturating_add(delay_ms),
+            wall: Timestamp(
+                self.wall.0.saturating_add(i64::try_from(delay_ms).unwrap_or(i64::MAX)),
+            ),
+        }
+    }
+}
+
+/// Identifies one boot of one machine (`/proc/sys/kernel/random/boot_id`).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct BootId(pub u128);
+
+impl fmt::Display for BootId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl fmt::Debug for BootId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "BootId({self})")
+    }
+}
+
+impl From<BootId> for String {
+    fn from(id: BootId) -> String {
+        id.to_string()
+    }
+}
+
+impl TryFrom<String> for BootId {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        let digits: String = text.trim().chars().filter(|c| *c != '-').collect();
+        u128::from_str_radix(&digits, 16).map(BootId).map_err(|e| format!("boot id {text:?}: {e}"))
+    }
+}
+
+/// A wall-clock time: milliseconds since 1970-01-01 UTC, written as RFC 3339 with a `Z`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "serde_json::Value", into = "String")]
+pub struct Timestamp(i64);
+
+/// Says that a text is no time in any of the forms that are read.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{value:?} is no time: write it as 2025-11-05T18:00:00Z")]
+pub struct TimestampError {
+    /// The text as given, cut to 80 characters.
+    pub value: String,
+}
+
+/// Years 0000 to 9999, what RFC 3339 can write.
+const MS_MIN: i64 = -62_167_219_200_000;
+const MS_MAX: i64 = 253_402_300_799_999;
+/// Epoch numbers from here on are milliseconds: as seconds this would be the year 5138.
+const EPOCH_MS_FROM: i64 = 100_000_000_000;
+
+impl Timestamp {
+    /// Takes milliseconds since 1970-01-01 UTC, held within the years 0000 to 9999.
+    pub fn from_ms(ms: i64) -> Self {
+        Self(ms.clamp(MS_MIN, MS_MAX))
+    }
+
+    /// Returns milliseconds since 1970-01-01 UTC.
+    pub fn as_ms(self) -> i64 {
+        self.0
+    }
+
+    /// Reads the forms that real files hold: RFC 3339, an offset without a colon (`-0600`),
+    /// `+00:00Z`, a blank for the `T`, a date alone (midnight UTC), a time without an offset
+    /// (taken as UTC), seconds or milliseconds since 1970.
+    ///
+    /// # Errors
+    /// The text is none of these, or a date that does not exist.
+    pub fn parse(text: &str) -> Result<Self, TimestampError> {
+        let error = || TimestampError { value: text.chars().take(80).collect() };
+        let trimmed = text.trim();
+        if let Ok(number) = trimmed.parse::<i64>() {
+            return Self::from_epoch(number).ok_or_else(error);
+        }
+        if let Ok(date) = NaiveDate::parse_from_str(trimmed, "%Y-%m-%d") {
+            return date.and_hms_opt(0, 0, 0).and_then(|t| Self::at_offset(t, 0)).ok_or_else(error);
+        }
+        let (local, offset_s) = split_offset(trimmed).ok_or_else(error)?;
+        ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"]
+            .iter()
+            .find_map(|form| NaiveDateTime::parse_from_str(local, form).ok())
+            .and_then(|time| Self::at_offset(time, offset_s))
+            .ok_or_else(error)
+    }
+
+    fn from_epoch(number: i64) -> Option<Self> {
+        let ms = if number.unsigned_abs() >= EPOCH_MS_FROM.unsigned_abs() {
+            number
+        } else {
+            number.checked_mul(1000)?
+        };
+        (MS_MIN..=MS_MAX).contains(&ms).then_some(Self(ms))
+    }
+
+    fn at_offset(local: NaiveDateTime, offset_s: i64) -> Option<Self> {
+        let ms = local.and_utc().timestamp_millis() - offset_s * 1000;
+        (MS_MIN..=MS_MAX).contains(&ms).then_some(Self(ms))
+    }
+}
+
+/// Splits `...+02:00`, `...-0600`, `...+00:00Z`, `...Z` into the local part and seconds east.
+fn split_offset(text: &str) -> Option<(&str, i64)> {
+    let text = text.strip_suffix(['Z', 'z']).unwrap_or(text).trim_end();
+    let time_from = text.find([':'])?;
+    let Some(sign_at) = text[time_from..].find(['+', '-']).map(|at| at + time_from) else {
+        return Some((text, 0));
+    };
+    let (local, offset) = (&text[..sign_at], &text[sign_at + 1..]);
+    let digits: String = offset.chars().filter(|c| *c != ':').collect();
+    if !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let (hours, minutes): (i64, i64) = match digits.len() {
+        2 => (digits.parse().ok()?, 0),
+        4 => (digits[..2].parse().ok()?, digits[2..].parse().ok()?),
+        _ => return None,
+    };
+    if hours > 23 || minutes > 59 {
+        return None;
+    }
+    let seconds = hours * 3600 + minutes * 60;
+    Some((local.trim_end(), if text.as_bytes()[sign_at] == b'-' { -seconds } else { seconds }))
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let time: DateTime<Utc> = match Utc.timestamp_millis_opt(self.0) {
+            chrono::LocalResult::Single(time) => time,
+            chrono::LocalResult::Ambiguous(..) | chrono::LocalResult::None => DateTime::UNIX_EPOCH,
+        };
+        if self.0.rem_euclid(1000) == 0 {
+            write!(f, "{}", time.format("%Y-%m-%dT%H:%M:%SZ"))
+        } else {
+            write!(f, "{}", time.format("%Y-%m-%dT%H:%M:%S%.3fZ"))
+        }
+    }
+}
+
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl From<Timestamp> for String {
+    fn from(time: Timestamp) -> String {
+        time.to_string()
+    }
+}
+
+impl TryFrom<serde_json::Value> for Timestamp {
+    type Error = TimestampError;
+    fn try_from(value: serde_json::Value) -> Result<Self, TimestampError> {
+        match value.as_str() {
+            Some(text) => Self::parse(text),
+            None => Self::parse(&value.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn real_forms_are_read() {
+        for (text, utc) in [
+            ("2025-11-05T18:00:00Z", "2025-11-05T18:00:00Z"),
+            ("2025-11-25T12:12:24-0600", "2025-11-25T18:12:24Z"),
+            ("2025-11-25T12:12:24-06:00", "2025-11-25T18:12:24Z"),
+            ("2025-11-20T20:37:29+00:00Z", "2025-11-20T20:37:29Z"),
+            ("2025-11-20 20:37", "2025-11-20T20:37:00Z"),
+            ("2025-11-20 20:37:29.250 +0530", "2025-11-20T15:07:29.250Z"),
+            ("2025-11-20", "2025-11-20T00:00:00Z"),
+            ("1762366071", "2025-11-05T18:07:51Z"),
+            ("1762366071123", "2025-11-05T18:07:51.123Z"),
+        ] {
+            assert_eq!(Timestamp::parse(text).unwrap().to_string(), utc, "{text}");
+        }
+        for bad in
+            ["", "soon", "2025-13-01", "2025-02-30T10:00:00Z", "99999999999999999999", "12:00"]
+        {
+            assert!(Timestamp::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn another_boot_ends_every_delay() {
+        let moment = |boot, up| Moment { boot: BootId(boot), boottime_ms: up, wall: Timestamp(0) };
+        assert!(!moment(1, 999).is_past(&moment(1, 0), 1000));
+        assert!(moment(1, 1000).is_past(&moment(1, 0), 1000));
+        assert!(moment(2, 0).is_past(&moment(1, 5), 1000));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_back(ms in MS_MIN..=MS_MAX) {
+            let time = Timestamp::from_ms(ms);
+            prop_assert_eq!(Timestamp::parse(&time.to_string()).unwrap(), time);
+        }
+
+        #[test]
+        fn no_text_panics(text in "\\PC{0,40}") {
+            let _ = Timestamp::parse(&text);
+        }
+
+        #[test]
+        fn offsets_shift(ms in 0i64..4_000_000_000_000, hours in 0i64..24, minutes in 0i64..60) {
+            let base = Timestamp::from_ms(ms / 1000 * 1000);
+            let local = Timestamp::from_ms(base.as_ms() + (hours * 60 + minutes) * 60_000).to_string();
+            let text = format!("{}+{hours:02}{minutes:02}", local.trim_end_matches('Z'));
+            prop_assert_eq!(Timestamp::parse(&text).unwrap(), base);
+        }
+    }
+}

@@ -1,0 +1,537 @@
+//! Plans: what a planner drafts, what the validator lets through, and the run of one.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::ids::{AgentName, AttemptId, OrchestrationId, SubtaskId, TaskId};
+use super::moment::Moment;
+use super::report::{Failure, SubtaskResult};
+use super::task::Priority;
+use super::worker::Attempt;
+
+/// How the subtasks of a plan follow each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Strategy {
+    /// A stage starts when all of the one before is complete.
+    #[default]
+    Staged,
+    /// A subtask starts when its own dependencies are complete.
+    Adaptive,
+    /// One subtask at a time, in stage order.
+    Sequential,
+}
+
+/// How hard a plan looks as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Complexity {
+    /// One worker does it.
+    Low,
+    /// A few steps.
+    #[default]
+    Medium,
+    /// Several domains or long chains.
+    High,
+}
+
+/// The shape of the work (S2 names them).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Workflow {
+    /// A builder alone.
+    BuildOnly,
+    /// Plan, then build: what is done when nothing else matches.
+    #[default]
+    PlanThenBuild,
+    /// Several independent tasks in one request.
+    MultiTask,
+    /// Decompose, then plan, then build.
+    #[serde(alias = "custom", alias = "decompose_then_plan")]
+    DecomposeFirst,
+}
+
+/// Why something was chosen: the rule, what made it fire, and what else was possible.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Why {
+    /// The rule's name, with the requirement id where there is one.
+    pub rule: String,
+    /// What was seen that made it apply.
+    pub evidence: String,
+    /// What was possible instead.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alternatives: Vec<String>,
+}
+
+impl Why {
+    /// Names a rule and its evidence, with no alternatives.
+    pub fn new(rule: impl Into<String>, evidence: impl Into<String>) -> Self {
+        Self { rule: rule.into(), evidence: evidence.into(), alternatives: Vec::new() }
+    }
+}
+
+/// Everything that led to a plan.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Explanation {
+    /// One sentence: simple or complex, and what follows from it.
+    pub verdict: String,
+    /// Every rule that fired, in the order it was looked at.
+    #[serde(default)]
+    pub reasons: Vec<Why>,
+    /// What the author may want to change.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+    /// The limits that were compared with, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub thresholds: BTreeMap<String, u64>,
+    /// Who drafted it: a planner's name, or `author` for an explicit plan.
+    #[serde(default)]
+    pub planner: String,
+}
+
+/// A range of minutes or tokens, both ends included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Range {
+    /// The least it may take.
+    pub low: u32,
+    /// The most it should take.
+    pub high: u32,
+}
+
+/// A subtask as drafted, by a planner or by the author: nothing about it is checked yet.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct DraftSubtask {
+    /// Its id within the draft.
+    pub subtask_id: String,
+    /// One line.
+    pub title: String,
+    /// What to do.
+    pub description: String,
+    /// The masters named for it; exactly one is right.
+    pub assigned_to: Vec<String>,
+    /// What sort of worker it wants: planner, implementation, test, audit, documentation, ...
+    pub worker_type: String,
+    /// Ids within the draft that must be complete first.
+    pub dependencies: Vec<String>,
+    /// How long it may take.
+    pub minutes: Range,
+    /// How many tokens it may take.
+    pub tokens: u32,
+    /// The files it will change, relative to the workspace.
+    pub files_affected: Vec<String>,
+    /// How one can tell that it is done; never empty in a plan.
+    pub success_criteria: String,
+    /// Files it must leave behind, relative to the workspace; their existence is checked.
+    pub deliverables: Vec<String>,
+    /// Why it is there and why it waits for what it waits for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub why: Vec<Why>,
+}
+
+/// How the ids of a draft become ids of the directory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DraftIds {
+    /// All begin with this slug and a dash; a taken slug becomes `slug-2`, `slug-3`, ...
+    Slug(String),
+    /// The author chose them: they stand as they are, or are refused.
+    Explicit,
+}
+
+/// A plan before it is validated.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Draft {
+    /// What is wanted in the end.
+    pub goal: String,
+    /// Fields of work that were found in the request.
+    pub domains: Vec<String>,
+    /// What must be respected and is no step.
+    pub constraints: Vec<String>,
+    /// How one can tell that the whole is done.
+    pub success_criteria: Vec<String>,
+    /// How hard it looks.
+    pub complexity: Complexity,
+    /// How the subtasks follow each other.
+    pub strategy: Strategy,
+    /// The shape of the work.
+    pub workflow: Workflow,
+    /// How sure the planner is, 0 to 1.
+    pub confidence: f64,
+    /// How the ids are to be made.
+    pub ids: DraftIds,
+    /// The steps.
+    pub subtasks: Vec<DraftSubtask>,
+    /// The author's own stages; when empty they are computed from the dependencies.
+    pub stages: Vec<Vec<String>>,
+    /// What led to it.
+    pub explanation: Explanation,
+}
+
+/// What came of asking for a draft.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum DraftOutcome {
+    /// Split it so.
+    Plan(Box<Draft>),
+    /// One worker does it: `draft` holds exactly one subtask, whose id is not used.
+    Route(Box<Draft>),
+    /// It cannot be planned as it stands.
+    Refuse {
+        /// What is wrong with the request.
+        reason: String,
+        /// What its author can do.
+        remedy: String,
+    },
+}
+
+/// A subtask of a plan: valid, and fixed for the life of the plan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Subtask {
+    /// Its id, unique in the directory.
+    pub subtask_id: SubtaskId,
+    /// The task it is a part of.
+    pub parent_task_id: TaskId,
+    /// One line.
+    pub title: String,
+    /// What to do.
+    pub description: String,
+    /// Who has it.
+    pub assigned_to: AgentName,
+    /// What sort of worker it wants.
+    pub worker_type: String,
+    /// What must be complete first.
+    pub dependencies: Vec<SubtaskId>,
+    /// The time box in minutes.
+    pub estimated_duration_minutes: u32,
+    /// What it may really take.
+    pub estimated_duration_range: Range,
+    /// How many tokens it may take.
+    pub estimated_tokens: u32,
+    /// The files it will change, relative to the workspace.
+    pub files_affected: Vec<String>,
+    /// How one can tell that it is done.
+    pub success_criteria: String,
+    /// Files it must leave behind, relative to the workspace.
+    pub deliverables: Vec<String>,
+    /// Why it is there and why it waits for what it waits for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub why: Vec<Why>,
+}
+
+/// What a plan will probably take.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ResourceEstimate {
+    /// How many subtasks.
+    pub total_subtasks: usize,
+    /// Along the critical path, e.g. `65-90 minutes`.
+    pub duration_estimate: String,
+    /// All subtasks together.
+    pub token_estimate: u64,
+    /// Every master that gets a subtask, in order of first use.
+    pub masters: Vec<AgentName>,
+    /// How many workers will be started if nothing fails.
+    pub workers: usize,
+    /// Whether any stage holds more than one subtask.
+    pub parallelization_possible: bool,
+    /// Stages in which everything waits for one subtask, e.g.
+    /// `stage_3: auth-004-tests must wait for auth-002-backend, auth-003-frontend`.
+    pub bottlenecks: Vec<String>,
+}
+
+/// A validated plan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// What is wanted in the end.
+    pub goal: String,
+    /// Fields of work that were found in the request.
+    pub domains: Vec<String>,
+    /// What must be respected and is no step.
+    pub constraints: Vec<String>,
+    /// How one can tell that the whole is done.
+    pub success_criteria: Vec<String>,
+    /// How hard it looks.
+    pub complexity: Complexity,
+    /// How the subtasks follow each other.
+    pub strategy: Strategy,
+    /// The shape of the work.
+    pub workflow: Workflow,
+    /// How sure the planner was, 0 to 1.
+    pub confidence: f64,
+    /// The steps, in stage order.
+    pub subtasks: Vec<Subtask>,
+    /// Which subtasks make up stage 1, 2, ...; each subtask is in exactly one.
+    pub stages: Vec<Vec<SubtaskId>>,
+    /// What it will probably take.
+    pub estimate: ResourceEstimate,
+    /// What led to it.
+    pub explanation: Explanation,
+}
+
+/// Whether a run has a plan of its own or is a task given whole to one master.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunKind {
+    /// Split into subtasks; has a plan file.
+    Planned,
+    /// One subtask that bears the task's id; has no plan file.
+    Routed,
+}
+
+/// The run of one plan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Orchestration {
+    /// Its id.
+    pub id: OrchestrationId,
+    /// The task it carries out.
+    pub task_id: TaskId,
+    /// The task's title.
+    pub title: String,
+    /// Whether it was planned or routed.
+    pub kind: RunKind,
+    /// Inherited by every handoff.
+    pub priority: Priority,
+    /// When its plan was accepted.
+    pub created_at: Moment,
+    /// The plan.
+    pub plan: Plan,
+    /// One run a subtask, in the order of `plan.subtasks`.
+    pub runs: Vec<SubtaskRun>,
+    /// How far it is.
+    pub phase: OrchestrationPhase,
+    /// The stage that is being worked on, from 1; the last one when all are done.
+    pub current_stage: usize,
+    /// Retries that any of its subtasks used.
+    #[serde(default)]
+    pub retries: u32,
+}
+
+/// How far a run is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "status", rename_all = "snake_case")]
+pub enum OrchestrationPhase {
+    /// Handoffs are given as soon as dependencies and limits allow.
+    InProgress,
+    /// No new handoffs until it is resumed; what runs, runs on.
+    Paused {
+        /// Since when.
+        since: Moment,
+        /// By whose wish.
+        reason: String,
+    },
+    /// A subtask used up its attempts: a person has to decide.
+    Blocked(Escalation),
+    /// All five conditions of S4-68 held.
+    Completed {
+        /// When.
+        at: Moment,
+    },
+    /// Ended without its goal.
+    Failed {
+        /// When.
+        at: Moment,
+        /// Why.
+        reason: String,
+    },
+    /// Ended by a person.
+    Cancelled {
+        /// When.
+        at: Moment,
+        /// By whose wish.
+        reason: String,
+    },
+}
+
+/// What a person is asked when a subtask cannot go on (S4-54, S2-48).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Escalation {
+    /// Since when it waits.
+    pub since: Moment,
+    /// The subtask that cannot go on.
+    pub blocking_subtask: SubtaskId,
+    /// What went wrong, e.g. `implementation worker failed 3 times: exit code 2`.
+    pub failure_reason: String,
+    /// What is asked of whom.
+    pub escalation: String,
+    /// The commands that answer it.
+    pub options: Vec<String>,
+}
+
+/// The run of one subtask.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SubtaskRun {
+    /// How far it is.
+    pub phase: SubtaskPhase,
+    /// Every attempt that was ever made, oldest first.
+    pub attempts: Vec<Attempt>,
+    /// Attempts that count against the limit: failures, not interruptions.
+    pub failures: u32,
+    /// Set by every retry: why, and what was changed for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<RetryRecord>,
+}
+
+/// Why a subtask is tried again (S4-52).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetryRecord {
+    /// How many retries so far.
+    pub retry_count: u32,
+    /// What failed.
+    pub retry_reason: String,
+    /// What is done differently this time.
+    pub retry_modifications: String,
+}
+
+/// How far a subtask is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "phase", rename_all = "snake_case")]
+pub enum SubtaskPhase {
+    /// Waits for dependencies or for its stage.
+    Pending,
+    /// Failed and will be tried again when its back-off is over.
+    BackingOff {
+        /// From when the delay counts.
+        since: Moment,
+        /// How long it is.
+        delay_ms: u64,
+    },
+    /// An attempt is under way: the last one of `attempts`.
+    InAttempt,
+    /// Done, and what it delivered.
+    Completed {
+        /// When.
+        at: Moment,
+        /// The attempt that did it.
+        attempt_id: AttemptId,
+        /// What it delivered.
+        result: SubtaskResult,
+    },
+    /// Every attempt is used up; somebody has to decide.
+    Blocked {
+        /// When.
+        at: Moment,
+        /// The last failure.
+        failure: Failure,
+    },
+    /// Left out by a person; what depends on it goes on without its result.
+    Skipped {
+        /// When.
+        at: Moment,
+        /// By whose wish.
+        reason: String,
+    },
+    /// Ended with its run.
+    Cancelled {
+        /// When.
+        at: Moment,
+    },
+}
+
+/// The status words of a subtask in files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SubtaskStatus {
+    /// Waits for dependencies.
+    Pending,
+    /// Could start; limits or a back-off hold it.
+    Ready,
+    /// A handoff is out; nobody has begun.
+    HandedOff,
+    /// A worker is at it.
+    Active,
+    /// Done.
+    Completed,
+    /// Ended without success.
+    Failed,
+    /// Its worker stopped without a word.
+    Zombie,
+    /// Waits for a person.
+    Blocked,
+    /// Left out.
+    Skipped,
+    /// Ended with its run.
+    Cancelled,
+    /// Undone after it was done.
+    Compensated,
+}
+
+impl Orchestration {
+    /// Returns the position of a subtask in `plan.subtasks` and `runs`.
+    pub fn position(&self, id: &SubtaskId) -> Option<usize> {
+        self.plan.subtasks.iter().position(|s| s.subtask_id == *id)
+    }
+
+    /// Tells whether no further event can change it.
+    pub fn is_over(&self) -> bool {
+        match self.phase {
+            OrchestrationPhase::Completed { .. }
+            | OrchestrationPhase::Failed { .. }
+            | OrchestrationPhase::Cancelled { .. } => true,
+            OrchestrationPhase::InProgress
+            | OrchestrationPhase::Paused { .. }
+            | OrchestrationPhase::Blocked(_) => false,
+        }
+    }
+
+    /// Returns completed subtasks per hundred (S4-62); skipped ones count as done.
+    pub fn progress_percent(&self) -> u32 {
+        let done = self.runs.iter().filter(|r| r.is_satisfied()).count();
+        u32::try_from(done * 100 / self.runs.len().max(1)).unwrap_or(100)
+    }
+
+    /// Returns the status word of the subtask at `position`.
+    pub fn status(&self, position: usize) -> SubtaskStatus {
+        let run = &self.runs[position];
+        match &run.phase {
+            SubtaskPhase::Pending if self.dependencies_satisfied(position) => SubtaskStatus::Ready,
+            SubtaskPhase::Pending => SubtaskStatus::Pending,
+            SubtaskPhase::BackingOff { .. } => SubtaskStatus::Ready,
+            SubtaskPhase::InAttempt => match run.attempts.last() {
+                Some(attempt) if attempt.has_begun() => SubtaskStatus::Active,
+                Some(_) | None => SubtaskStatus::HandedOff,
+            },
+            SubtaskPhase::Completed { .. } => SubtaskStatus::Completed,
+            SubtaskPhase::Blocked { .. } => SubtaskStatus::Blocked,
+            SubtaskPhase::Skipped { .. } => SubtaskStatus::Skipped,
+            SubtaskPhase::Cancelled { .. } => SubtaskStatus::Cancelled,
+        }
+    }
+
+    /// Tells whether the order of the plan lets the subtask at `position` start now, whatever the
+    /// limits say.
+    pub fn dependencies_satisfied(&self, position: usize) -> bool {
+        let subtask = &self.plan.subtasks[position];
+        let satisfied = |id: &SubtaskId| {
+            self.position(id).is_some_and(|position| self.runs[position].is_satisfied())
+        };
+        match self.plan.strategy {
+            Strategy::Adaptive => subtask.dependencies.iter().all(satisfied),
+            Strategy::Staged => self.stage_of(position) <= self.current_stage,
+            Strategy::Sequential => self.runs[..position].iter().all(SubtaskRun::is_satisfied),
+        }
+    }
+
+    /// Returns the stage, from 1, of the subtask at `position`.
+    pub fn stage_of(&self, position: usize) -> usize {
+        let id = &self.plan.subtasks[position].subtask_id;
+        self.plan.stages.iter().position(|stage| stage.contains(id)).map_or(1, |at| at + 1)
+    }
+}
+
+impl SubtaskRun {
+    /// Returns the run of a subtask that nobody has touched.
+    pub fn new() -> Self {
+        Self { phase: SubtaskPhase::Pending, attempts: Vec::new(), failures: 0, retry: None }
+    }
+
+    /// Tells whether what depends on it may go on.
+    pub fn is_satisfied(&self) -> bool {
+        matches!(self.phase, SubtaskPhase::Completed { .. } | SubtaskPhase::Skipped { .. })
+    }
+}
+
+impl Default for SubtaskRun {
+    fn default() -> Self {
+        Self::new()
+    }
+}

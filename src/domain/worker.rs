@@ -1,0 +1,163 @@
+//! Attempts, and the processes that carry them out.
+
+use serde::{Deserialize, Serialize};
+
+use super::ids::{AgentName, AttemptId, WorkerId};
+use super::moment::{BootId, Moment};
+use super::report::Failure;
+
+/// One attempt at one subtask: the unit that is launched at most once.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// Its id: names the handoff, the worker and the worker's folder.
+    pub id: AttemptId,
+    /// From 1.
+    pub number: u32,
+    /// The master it was given to.
+    pub agent: AgentName,
+    /// The worker that carries it out.
+    pub worker_id: WorkerId,
+    /// Who runs it.
+    pub execution: Execution,
+    /// Told to the worker's folder before anything starts there, so that a folder left over from
+    /// another life of the directory is recognised.
+    pub nonce: String,
+    /// When the handoff was decided.
+    pub issued_at: Moment,
+    /// How far it is.
+    pub phase: AttemptPhase,
+}
+
+/// Who runs an attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "by", rename_all = "snake_case")]
+pub enum Execution {
+    /// Baton launches a process by this backend.
+    Launched {
+        /// A name on the backend roster.
+        backend: String,
+    },
+    /// A master elsewhere takes the handoff file and reports by file.
+    External,
+}
+
+/// How far an attempt is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "phase", rename_all = "snake_case")]
+pub enum AttemptPhase {
+    /// Decided; its handoff is not known to be on disk.
+    Issued,
+    /// Its handoff is on disk. Launched: a launch is owed. External: somebody may take it.
+    Published {
+        /// Since when.
+        at: Moment,
+    },
+    /// A master took the handoff and has not reported.
+    Taken {
+        /// When we saw it.
+        at: Moment,
+    },
+    /// A process of ours is at it.
+    Running {
+        /// Which.
+        identity: ProcessIdentity,
+        /// Since when.
+        at: Moment,
+    },
+    /// Nobody wants its result any more; what it left in the world has to go: a process is to be
+    /// stopped or a handoff withdrawn.
+    Ending {
+        /// The process to stop; `None` where only a handoff is to be withdrawn.
+        identity: Option<ProcessIdentity>,
+        /// When that was decided.
+        at: Moment,
+        /// Why.
+        reason: String,
+    },
+    /// Over.
+    Ended {
+        /// When.
+        at: Moment,
+        /// How.
+        end: AttemptEnd,
+    },
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "end", rename_all = "snake_case")]
+pub enum AttemptEnd {
+    /// It delivered.
+    Completed,
+    /// It failed and counts against the limit.
+    Failed {
+        /// How.
+        failure: Failure,
+    },
+    /// It was cut off from outside (a crash, a reboot, a launch that never came about) and counts
+    /// against nothing.
+    Interrupted {
+        /// By what.
+        reason: String,
+    },
+    /// It was ended by a decision of ours or of a person.
+    Cancelled {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What tells one process from every other that ever was. A PID alone does not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessIdentity {
+    /// The host's name.
+    pub host: String,
+    /// The boot it lives in.
+    pub boot_id: BootId,
+    /// Its process id.
+    pub pid: u32,
+    /// Its start time in clock ticks since boot (field 22 of `/proc/PID/stat`).
+    pub start_ticks: u64,
+    /// The inode of its pidfd where the kernel gives one (pidfs, Linux 6.9).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pidfd_inode: Option<u64>,
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "how", content = "code", rename_all = "snake_case")]
+pub enum Exit {
+    /// It exited with this status.
+    Code(i32),
+    /// This signal killed it.
+    Signal(i32),
+    /// It is gone and nobody saw how: its parent was killed too.
+    Unknown,
+}
+
+impl Attempt {
+    /// Tells whether somebody is known to work at it.
+    pub fn has_begun(&self) -> bool {
+        match self.phase {
+            AttemptPhase::Taken { .. }
+            | AttemptPhase::Running { .. }
+            | AttemptPhase::Ending { identity: Some(_), .. }
+            | AttemptPhase::Ended { .. } => true,
+            AttemptPhase::Issued
+            | AttemptPhase::Published { .. }
+            | AttemptPhase::Ending { identity: None, .. } => false,
+        }
+    }
+
+    /// Tells whether it still holds anything: a place under the limits, a process, a handoff.
+    pub fn is_live(&self) -> bool {
+        match self.phase {
+            AttemptPhase::Ended { .. } => false,
+            AttemptPhase::Issued
+            | AttemptPhase::Published { .. }
+            | AttemptPhase::Taken { .. }
+            | AttemptPhase::Running { .. }
+            | AttemptPhase::Ending { .. } => true,
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Turns what others put into `coordination/` into inputs.

@@ -1,0 +1,1 @@
+//! Drafts plans: a request in, a draft with its reasons out. Pure.

@@ -1,0 +1,1 @@
+//! Turns state into documents. Pure.
