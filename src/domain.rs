@@ -5,6 +5,7 @@ pub mod moment;
 
 pub mod handoff;
 pub mod plan;
+pub mod read;
 pub mod report;
 pub mod task;
 pub mod worker;
@@ -18,6 +19,7 @@ pub mod input;
 pub mod policy;
 pub mod recovery;
 pub mod state;
+pub mod validate;
 
 pub use effect::{Effect, outbox};
 pub use event::{Event, Record};
