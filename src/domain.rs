@@ -4,6 +4,7 @@ pub mod ids;
 pub mod moment;
 
 pub mod handoff;
+pub mod order;
 pub mod plan;
 pub mod read;
 pub mod report;

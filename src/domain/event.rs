@@ -88,6 +88,18 @@ pub enum Event {
         /// True when it is put back: only after the first time.
         put_back: bool,
     },
+    /// A task that was missing from the queue is there again.
+    TaskReturned {
+        /// Its id.
+        task_id: TaskId,
+    },
+    /// A task that ended without a run is planned again by a person's wish.
+    TaskRetried {
+        /// Its id.
+        task_id: TaskId,
+        /// By whose wish.
+        reason: String,
+    },
     /// A task goes whole to one master.
     TaskRouted {
         /// Its id.
@@ -205,8 +217,9 @@ pub enum Event {
         /// How it ended.
         exit: Exit,
     },
-    /// A worker is to be stopped because nobody wants its result.
-    WorkerStopRequested {
+    /// An attempt is called back because nobody wants its result: its worker is to be stopped, or
+    /// its handoff withdrawn.
+    AttemptRecalled {
         /// Which.
         worker_id: WorkerId,
         /// The attempt it carries out.
@@ -307,8 +320,13 @@ pub enum Event {
         retry_modifications: String,
         /// How long to wait first.
         delay_ms: u64,
-        /// True when a person asked for it: the failures so far are forgiven.
-        by_operator: bool,
+    },
+    /// The back-off of a subtask is over: it may start as soon as limits allow.
+    BackoffEnded {
+        /// Which run.
+        orchestration_id: OrchestrationId,
+        /// Which.
+        subtask_id: SubtaskId,
     },
     /// A subtask is left out.
     SubtaskSkipped {
@@ -370,6 +388,15 @@ pub enum Event {
     OrchestrationResumed {
         /// Which.
         orchestration_id: OrchestrationId,
+        /// By whose wish.
+        reason: String,
+    },
+    /// Subtasks of a run are done again by a person's wish, with all their attempts before them.
+    OrchestrationRetried {
+        /// Which.
+        orchestration_id: OrchestrationId,
+        /// Its subtasks that begin anew.
+        subtasks: Vec<SubtaskId>,
         /// By whose wish.
         reason: String,
     },

@@ -53,6 +53,11 @@ pub enum Input {
         /// Which.
         task_id: TaskId,
     },
+    /// A task that was missing from the queue is there again.
+    TaskReturned {
+        /// Which.
+        task_id: TaskId,
+    },
     /// A command file was claimed from the inbox.
     CommandObserved {
         /// The claim.

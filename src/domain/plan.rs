@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::ids::{AgentName, AttemptId, OrchestrationId, SubtaskId, TaskId};
 use super::moment::Moment;
+use super::order::Order;
 use super::report::{Failure, SubtaskResult};
-use super::task::Priority;
+use super::task::{Priority, Task};
 use super::worker::Attempt;
 
 /// How the subtasks of a plan follow each other.
@@ -304,6 +305,11 @@ pub struct Orchestration {
     /// Retries that any of its subtasks used.
     #[serde(default)]
     pub retries: u32,
+    /// The number of the event that accepted its plan: older runs go first.
+    pub accepted_seq: u64,
+    /// Derived from `plan`: see [`Orchestration::reorder`].
+    #[serde(skip)]
+    pub order: Order,
 }
 
 /// How far a run is.
@@ -456,9 +462,41 @@ pub enum SubtaskStatus {
 }
 
 impl Orchestration {
+    /// Begins the run of `plan`; nothing of it is done.
+    pub fn new(
+        task: &Task,
+        kind: RunKind,
+        plan: Plan,
+        created_at: Moment,
+        accepted_seq: u64,
+    ) -> Self {
+        let runs = vec![SubtaskRun::new(); plan.subtasks.len()];
+        let order = Order::of(&plan);
+        Self {
+            id: OrchestrationId::of(&task.id),
+            task_id: task.id.clone(),
+            title: task.spec.title.clone(),
+            kind,
+            priority: task.spec.priority,
+            created_at,
+            plan,
+            runs,
+            phase: OrchestrationPhase::InProgress,
+            current_stage: 1,
+            retries: 0,
+            accepted_seq,
+            order,
+        }
+    }
+
+    /// Derives `order` again, after the rest was read from a snapshot.
+    pub fn reorder(&mut self) {
+        self.order = Order::of(&self.plan);
+    }
+
     /// Returns the position of a subtask in `plan.subtasks` and `runs`.
     pub fn position(&self, id: &SubtaskId) -> Option<usize> {
-        self.plan.subtasks.iter().position(|s| s.subtask_id == *id)
+        self.order.position(id)
     }
 
     /// Tells whether no further event can change it.
@@ -500,21 +538,29 @@ impl Orchestration {
     /// Tells whether the order of the plan lets the subtask at `position` start now, whatever the
     /// limits say.
     pub fn dependencies_satisfied(&self, position: usize) -> bool {
-        let subtask = &self.plan.subtasks[position];
-        let satisfied = |id: &SubtaskId| {
-            self.position(id).is_some_and(|position| self.runs[position].is_satisfied())
-        };
+        let satisfied = |at: usize| self.runs[at].is_satisfied();
         match self.plan.strategy {
-            Strategy::Adaptive => subtask.dependencies.iter().all(satisfied),
+            Strategy::Adaptive => self.order.dependencies(position).iter().all(|at| satisfied(*at)),
             Strategy::Staged => self.stage_of(position) <= self.current_stage,
-            Strategy::Sequential => self.runs[..position].iter().all(SubtaskRun::is_satisfied),
+            Strategy::Sequential => (0..position).all(satisfied),
         }
     }
 
     /// Returns the stage, from 1, of the subtask at `position`.
     pub fn stage_of(&self, position: usize) -> usize {
-        let id = &self.plan.subtasks[position].subtask_id;
-        self.plan.stages.iter().position(|stage| stage.contains(id)).map_or(1, |at| at + 1)
+        self.order.stage(position)
+    }
+
+    /// Returns the first stage, from 1, that is not complete when the subtask at `but` is taken
+    /// as satisfied; one more than there are stages when all are.
+    pub fn first_open_stage(&self, but: Option<usize>) -> usize {
+        self.runs
+            .iter()
+            .enumerate()
+            .filter(|(position, run)| Some(*position) != but && !run.is_satisfied())
+            .map(|(position, _)| self.stage_of(position))
+            .min()
+            .unwrap_or(self.plan.stages.len() + 1)
     }
 }
 

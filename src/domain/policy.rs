@@ -19,7 +19,8 @@ pub struct Policy {
     pub plan: PlanPolicy,
     /// How often and how fast a failed subtask is tried again.
     pub retry: RetryPolicy,
-    /// Attempts that may be under way at the same time in the whole directory.
+    /// Workers that Baton may have running at the same time in the whole directory; handoffs to
+    /// external masters are limited per master only.
     pub attempts_active_max: usize,
     /// The strategy of plans whose author names none.
     pub strategy: Strategy,
@@ -151,7 +152,7 @@ impl MasterPolicy {
         Self {
             execution: Execution::External,
             domains: domains.iter().map(|d| (*d).to_owned()).collect(),
-            attempts_active_max: 4,
+            attempts_active_max: 256,
             result_kind: ResultKind::Work,
             orchestration_enabled: true,
         }

@@ -122,9 +122,12 @@ pub struct Task {
     pub accepted_at: Moment,
     /// How far it is.
     pub phase: Phase,
-    /// Who removed it from the queue while it was open, and how it was answered.
+    /// How often others removed it from the queue while it was open.
     #[serde(default)]
     pub removals: u32,
+    /// True while it is not in the queue although it should be.
+    #[serde(default)]
+    pub missing: bool,
 }
 
 /// How far a task is.
