@@ -142,3 +142,7 @@ impl Config {
         }
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests lay out files as an operator would")]
+mod tests;
