@@ -180,3 +180,6 @@ fn duration_text(ms: u64) -> String {
         3600.. => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
     }
 }
+
+#[cfg(test)]
+mod tests;
