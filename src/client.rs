@@ -1,5 +1,10 @@
 //! Reads documents, drops tasks and commands, waits for their outcome.
 
+pub mod documents;
+pub mod progress;
+pub mod tail;
+pub mod wait;
+
 use std::path::{Path, PathBuf};
 
 /// Returns the coordination directory that belongs to `here`: its own `coordination/`, else that

@@ -8,6 +8,7 @@ pub(crate) mod failure;
 pub(crate) mod page;
 pub(crate) mod table;
 pub(crate) mod text;
+pub(crate) mod tree;
 
 use std::cell::Cell;
 use std::io::{self, IsTerminal, Write};
@@ -218,7 +219,7 @@ pub(crate) mod tests {
             .hint("`baton status` lists what there is, and this hint is so long that it wraps");
         let text = anstream::adapter::strip_str(&error_text(&error, 60)).to_string();
         insta::assert_snapshot!(text, @r"
-        error: there is no \u{1b}[31mthing  called x
+        error: there is no \u{1b}[31mthing called x
          hint: `baton status` lists what there is, and this hint is
                so long that it wraps
         ");

@@ -90,7 +90,7 @@ mod tests {
         table.row(vec![plain("auth-002"), plain("Build"), plain("security")]);
         for (width, first) in [
             (60, "auth-001-design  Decide how people, services a…  development"),
-            (30, "auth-001…  Decide ho…  develo…"),
+            (30, "auth-001…  Decide h…  develop…"),
         ] {
             let mut page = Page::new(width);
             table.print(&mut page);
