@@ -127,10 +127,7 @@ impl Context {
 
 /// Prints help, the version, or what is wrong with the arguments.
 fn say_usage(args: &[OsString], error: &clap::Error) -> Exit {
-    let is_help = match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => true,
-        _ => false,
-    };
+    let is_help = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
     let out = Output::new(args.iter().any(|arg| arg == "--json") && !is_help);
     let text = error.render();
     if is_help {

@@ -2,11 +2,11 @@
 //!
 //! The daemon is spoken to by files alone, so most of this works while it is down.
 
-pub mod checkup;
 pub mod documents;
 pub mod find;
 pub mod follow;
 pub mod handoffs;
+pub mod preview;
 pub mod progress;
 pub mod request;
 pub mod tail;
@@ -262,7 +262,8 @@ pub(crate) mod tests {
         assert_eq!(client.daemon(), None);
         let _lock = client.store().lock_directory().unwrap();
         assert_eq!(client.daemon(), Some(std::process::id()));
-        let locks = "1: FLOCK  ADVISORY  WRITE 77 fd:01:5 0 EOF\n2: POSIX ADVISORY WRITE 9 fd:01:6 0 EOF\n";
+        let locks =
+            "1: FLOCK  ADVISORY  WRITE 77 fd:01:5 0 EOF\n2: POSIX ADVISORY WRITE 9 fd:01:6 0 EOF\n";
         assert_eq!(lock_holder(locks, 0xfd, 1, 5), Some(77));
         assert_eq!(lock_holder(locks, 0xfd, 1, 6), None);
     }
@@ -274,7 +275,10 @@ pub(crate) mod tests {
         let path = format!("inbox/{}.json", dropped.command_id);
         let command = client.value(&path).unwrap().unwrap();
         assert_eq!(command["schema"], "baton/command@1");
-        assert_eq!((&command["verb"], &command["target"]), (&json!("cancel"), &json!("orch-task-1")));
+        assert_eq!(
+            (&command["verb"], &command["target"]),
+            (&json!("cancel"), &json!("orch-task-1"))
+        );
         assert_eq!(command["expires_at"], json!(dropped.expires_at));
         assert!(matches!(
             client.drop_file(&format!("{}.json", dropped.command_id), b"{}"),

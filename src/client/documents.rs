@@ -253,9 +253,13 @@ mod tests {
 
     #[test]
     fn numbers_are_read_in_every_form() {
-        for (value, expected) in
-            [(json!(3), 3), (json!("4"), 4), (json!("stage_5"), 5), (json!(["a"]), 1), (json!({}), 0)]
-        {
+        for (value, expected) in [
+            (json!(3), 3),
+            (json!("4"), 4),
+            (json!("stage_5"), 5),
+            (json!(["a"]), 1),
+            (json!({}), 0),
+        ] {
             assert_eq!(number(&value), expected);
         }
     }

@@ -146,7 +146,8 @@ impl Follower {
         if text("task_id") != Some(self.task_id.as_str()) {
             return;
         }
-        let reason = || text("error").or(text("reason")).or(text("remedy")).unwrap_or("").to_owned();
+        let reason =
+            || text("error").or(text("reason")).or(text("remedy")).unwrap_or("").to_owned();
         match text("type") {
             Some("task_accepted" | "task_retried") => self.told = Standing::Planning,
             Some("task_rejected" | "task_repeated") => {
@@ -214,7 +215,8 @@ fn refusal_text(reason: &str) -> String {
     let Ok(reason_object) = serde_json::from_str::<Value>(reason) else {
         return reason.trim().to_owned();
     };
-    let text = |name: &str| reason_object.get(name).and_then(Value::as_str).filter(|t| !t.is_empty());
+    let text =
+        |name: &str| reason_object.get(name).and_then(Value::as_str).filter(|t| !t.is_empty());
     let said = ["error", "reason", "message", "problem"].iter().find_map(|name| text(name));
     match (said, text("remedy")) {
         (Some(said), Some(remedy)) if !said.contains(remedy) => format!("{said}; {remedy}"),

@@ -129,7 +129,9 @@ impl Progress {
                 subtask_id: Some(subtask.subtask_id.clone()),
                 reason: reason.clone(),
                 escalation: None,
-                options: Vec::new(),
+                options: ["retry", "cancel"]
+                    .map(|verb| format!("baton {verb} {}", subtask.subtask_id))
+                    .to_vec(),
             }),
             status,
             stages: vec![vec![step]],

@@ -124,7 +124,7 @@ impl Request {
         let mut body = if is_json {
             object(&origin, &text)?
         } else {
-            written(&read::text_task(&origin, &text))
+            written(&read::text_task(&origin, &text).map_err(RequestError::NotATask)?)
         };
         grant(&mut body, wishes);
         let spec = read::task(&Value::Object(body.clone()), &origin, "")
@@ -187,7 +187,9 @@ impl RequestError {
             RequestError::Known { task_id } => {
                 format!("`baton show {task_id}` shows it, `baton retry {task_id}` runs it again")
             }
-            RequestError::Client(_) => "`baton doctor` says what is wrong with the directory".into(),
+            RequestError::Client(_) => {
+                "`baton doctor` says what is wrong with the directory".into()
+            }
         }
     }
 }
@@ -292,7 +294,7 @@ fn new_id(title: &str) -> TaskId {
     let unique = unique();
     TaskId::parse(&format!("{slug}{unique}"))
         .or_else(|_| TaskId::parse(&format!("task-{unique}")))
-        .unwrap_or_else(|_| unreachable!("`task-` and hex digits are a task id"))
+        .expect("`task-` and hex digits are a task id")
 }
 
 fn unique() -> String {
@@ -350,7 +352,10 @@ mod tests {
             (file("picture.txt", b"a\0b"), "byte 1 is zero"),
             (file("latin.txt", b"caf\xe9"), "byte 3 is not UTF-8"),
             (file("list.json", b"[1]"), "no object"),
-            (file("id.json", br#"{"title": "x", "id": "../x"}"#), "id: task id \"../x\" is refused"),
+            (
+                file("id.json", br#"{"title": "x", "id": "../x"}"#),
+                "id: task id \"../x\" is refused",
+            ),
             (dir.path().to_str().unwrap().to_owned(), "is a directory"),
             (dir.path().join("none.json").to_str().unwrap().to_owned(), "there is no file"),
         ] {
@@ -385,7 +390,10 @@ mod tests {
         for (title, beginning) in [
             ("Subtask-like: -attempt- 3", "task-"),
             ("日本語", ""),
-            ("A very long title that says more than anybody wants to read twice", "a-very-long-title-that-says-more-"),
+            (
+                "A very long title that says more than anybody wants to read twice",
+                "a-very-long-title-that-says-",
+            ),
         ] {
             let id = new_id(title);
             assert!(id.as_str().starts_with(beginning), "{id}");

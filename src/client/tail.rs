@@ -81,10 +81,8 @@ impl Tail {
 
     fn reopen(&mut self) -> io::Result<()> {
         let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
-        let opened = File::options()
-            .read(true)
-            .custom_flags(flags.bits().cast_signed())
-            .open(&self.path);
+        let opened =
+            File::options().read(true).custom_flags(flags.bits().cast_signed()).open(&self.path);
         self.open = match opened {
             Ok(file) => {
                 let inode = file.metadata()?.ino();
@@ -155,7 +153,13 @@ mod tests {
     use std::io::Write;
 
     fn append(path: &Path, text: &str) {
-        File::options().append(true).create(true).open(path).unwrap().write_all(text.as_bytes()).unwrap();
+        File::options()
+            .append(true)
+            .create(true)
+            .open(path)
+            .unwrap()
+            .write_all(text.as_bytes())
+            .unwrap();
     }
 
     #[test]

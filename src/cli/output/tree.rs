@@ -43,7 +43,8 @@ pub(crate) fn bar(percent: u32) -> String {
 /// Returns what is to be said of a step beside its id: its bar, or why there is none.
 pub(crate) fn standing(step: &Step) -> String {
     let took = step.seconds.map(|s| format!(" ({})", text::duration(s))).unwrap_or_default();
-    let again = if step.attempt > 1 { format!(", attempt {}", step.attempt) } else { String::new() };
+    let again =
+        if step.attempt > 1 { format!(", attempt {}", step.attempt) } else { String::new() };
     match (step.status.as_str(), step.percent) {
         ("completed" | "active", Some(percent)) => format!("{}{took}{again}", bar(percent)),
         ("pending", _) if !step.waits_for.is_empty() => {
