@@ -1,1 +1,10 @@
 //! Lenient reading of foreign JSON: tasks, plans, reports and commands as real writers write them.
+//!
+//! Every reader takes the file's name and answers with the value or with one [`Problem`] that says
+//! where, what and what to do. Unknown fields are ignored; numbers may be texts and texts numbers.
+//!
+//! [`Problem`]: super::Problem
+
+pub mod json;
+
+pub use json::parse_json;
