@@ -12,21 +12,21 @@ use tokio::task::{Id, JoinError, JoinSet};
 
 use super::documents::Chain;
 use super::holder_client::{HolderClient, HolderError, HolderEvent, Launched, Stopped};
-use super::monitor;
+use super::monitor::{self, Folder};
 use crate::backend::{self, LaunchRequest};
+use crate::clock;
 use crate::config::Config;
 use crate::domain::document::QueuePatch;
 use crate::domain::handoff::{Handoff, handoff_path};
 use crate::domain::ids::{AttemptId, ClaimId, TaskId};
 use crate::domain::plan::DraftOutcome;
-use crate::domain::report::ResultKind;
 use crate::domain::state::Claim;
 use crate::domain::task::TaskSpec;
-use crate::domain::worker::{Attempt, Execution, ProcessIdentity};
+use crate::domain::worker::{Attempt, Execution};
 use crate::domain::{Effect, Input, State, outbox};
 use crate::intake;
 use crate::planner;
-use crate::store::{Published, Renamed, Store, StoreError, layout, queue};
+use crate::store::{Published, Renamed, Store, layout, queue};
 
 /// So many jobs are under way at the same time.
 const RUNNING_MAX: usize = 32;
@@ -287,15 +287,15 @@ fn work(effect: &Effect, state: &State, means: &Means) -> Result<Work, String> {
         }
         Effect::WithdrawHandoff(id) => {
             let order = Order::of(state, id, &means.config)?;
-            blocking(move || withdraw_handoff(&means, &order))
+            blocking(move || withdraw_handoff(&means.store, &order))
         }
         Effect::LaunchWorker(id) => {
             let order = Order::of(state, id, &means.config)?;
             Box::pin(async move { launch_worker(&means, order).await })
         }
         Effect::StopWorker(id) => {
-            let order = Order::of(state, id, &means.config)?;
-            Box::pin(async move { stop_worker(&means, &order).await })
+            let attempt = Order::of(state, id, &means.config)?.attempt;
+            Box::pin(async move { stop_worker(&means, &attempt).await })
         }
     })
 }
@@ -306,7 +306,6 @@ struct Order {
     handoff: Handoff,
     /// Relative to `coordination/`, without the ending that says who took it.
     path: String,
-    result_kind: ResultKind,
 }
 
 impl Order {
@@ -316,7 +315,7 @@ impl Order {
         let result_kind = monitor::result_kind(config, &attempt.agent);
         let handoff = Handoff::of(state, id, result_kind).ok_or_else(missing)?;
         let path = handoff_path(run.kind, attempt, &run.plan.subtasks[position].subtask_id);
-        Ok(Self { attempt: attempt.clone(), handoff, path, result_kind })
+        Ok(Self { attempt: attempt.clone(), handoff, path })
     }
 
     fn bytes(&self) -> Result<Vec<u8>, String> {
@@ -387,30 +386,134 @@ impl Order {
     }
 }
 
-/// Of two renames the one that succeeds decides; a handoff of our own goes only while no worker
-/// has begun.
-fn withdraw_handoff(means: &Means, order: &Order) -> Answer {
-    let attempt_id = order.attempt.id.clone();
-    let from = match &order.attempt.execution {
-        Execution::External => order.path.clone(),
-        Execution::Launched { .. } => match monitor::find(&means.store, &order.attempt) {
-            Ok(monitor::Found::Nothing) => order.taken(),
-            Ok(found) => return monitor::told(means, order.witness(), found),
-            Err(problem) => return Answer::Again(problem),
-        },
-    };
-    match means.store.rename(&from, &order.withdrawn()) {
-        Ok(Renamed::Done) => Answer::Inputs(vec![Input::HandoffWithdrawn { attempt_id, in_time: true }]),
-        Ok(Renamed::SourceGone) => {
-            let in_time = match &order.attempt.execution {
-                Execution::External => !means.store.exists(&order.taken()),
-                Execution::Launched { .. } => true,
-            };
-            Answer::Inputs(vec![Input::HandoffWithdrawn { attempt_id, in_time }])
-        }
+/// Of two renames, ours and the master's, the one that succeeds decides.
+fn withdraw_handoff(store: &Store, order: &Order) -> Answer {
+    let in_time = match store.rename(&order.path, &order.withdrawn()) {
+        Ok(Renamed::Done) => true,
+        Ok(Renamed::SourceGone) => !store.exists(&order.taken()),
         Ok(Renamed::TargetExists) => {
-            Answer::Again(format!("{} is in the way; move it away", order.withdrawn()))
+            return Answer::Again(format!("{} is in the way; move it away", order.withdrawn()));
         }
+        Err(error) => return again(&error),
+    };
+    let attempt_id = order.attempt.id.clone();
+    Answer::Inputs(vec![Input::HandoffWithdrawn { attempt_id, in_time }])
+}
+
+async fn launch_worker(means: &Means, order: Order) -> Answer {
+    let attempt_id = order.attempt.id.clone();
+    let refused = |error: String, transient: bool| {
+        let attempt_id = attempt_id.clone();
+        Answer::Inputs(vec![Input::WorkerNotStarted { attempt_id, error, transient }])
+    };
+    // It was not synced when it was published.
+    if let Err(problem) = restore_handoff(&means.store, &order) {
+        return Answer::Again(problem);
+    }
+    let launch = match describe_launch(means, &order) {
+        Ok(launch) => launch,
+        Err(problem) => return refused(problem, false),
+    };
+    let attempt = &order.attempt;
+    let client = match means.holder.client(means).await {
+        Ok(client) => client,
+        Err(error) => return again(&error),
+    };
+    match client.launch(&attempt.worker_id, &attempt.id, &attempt.nonce, launch).await {
+        Ok(Launched::Started(identity) | Launched::Already(identity)) => {
+            Answer::Inputs(vec![Input::WorkerStarted { attempt_id, identity }])
+        }
+        Ok(Launched::Failed { error, transient }) => refused(error, transient),
         Err(error) => again(&error),
     }
+}
+
+fn restore_handoff(store: &Store, order: &Order) -> Result<(), String> {
+    let (path, bytes) = (order.taken(), order.bytes()?);
+    let there = store.read(&path, HANDOFF_BYTES_MAX).map_err(|error| error.to_string())?;
+    if there.is_some_and(|file| file.bytes == bytes) {
+        return Ok(());
+    }
+    store.replace(&path, &bytes).map_err(|error| Chain(&error).to_string())
+}
+
+fn describe_launch(means: &Means, order: &Order) -> Result<backend::Launch, String> {
+    let attempt = &order.attempt;
+    let Execution::Launched { backend: name } = &attempt.execution else {
+        return Err(format!("{} is external: it starts its own workers", attempt.agent));
+    };
+    let backend = backend::find(name).ok_or_else(|| format!("there is no backend {name:?}"))?;
+    let settings = means.config.backends.get(&attempt.agent).cloned().unwrap_or_default();
+    (backend.launch)(&LaunchRequest {
+        handoff: &order.handoff,
+        attempt,
+        coordination: means.store.root(),
+        handoff_path: &means.store.root().join(order.taken()),
+        workspace: &means.config.workspace,
+        executable: &means.executable,
+        settings: &settings,
+    })
+}
+
+/// Stops a worker that nobody needs any more and tells what became of it.
+async fn stop_worker(means: &Means, attempt: &Attempt) -> Answer {
+    match stop(means, attempt).await {
+        Ok(Folder::Empty) => Answer::Inputs(vec![Input::WorkerNotStarted {
+            attempt_id: attempt.id.clone(),
+            error: "it was called back before it was started".into(),
+            transient: true,
+        }]),
+        Ok(folder) => Answer::Inputs(monitor::told(means, attempt, folder)),
+        Err(problem) => Answer::Again(problem),
+    }
+}
+
+/// Stops a worker because no process of ours is to remain. What it has not delivered counts as
+/// interrupted, not as failed.
+async fn stop_for_shutdown(means: &Means, attempt: &Attempt) -> Answer {
+    match stop(means, attempt).await {
+        Ok(Folder::Done { .. } | Folder::Interrupted(_)) => {
+            let attempt_id = attempt.id.clone();
+            let reason = "it was stopped with the daemon".to_owned();
+            let interrupted = Input::WorkerInterrupted { attempt_id, reason };
+            Answer::Inputs(monitor::delivered(means, attempt).unwrap_or(vec![interrupted]))
+        }
+        Ok(folder) => Answer::Inputs(monitor::told(means, attempt, folder)),
+        Err(problem) => Answer::Again(problem),
+    }
+}
+
+/// Ends a worker if it lives, and returns what its folder says then.
+async fn stop(means: &Means, attempt: &Attempt) -> Result<Folder, String> {
+    let look = || monitor::look(&means.store, attempt);
+    let Folder::Alive(identity) = look()? else { return look() };
+    let grace_ms = means.config.daemon.stop_grace_ms;
+    let client = means.holder.client(means).await.map_err(|error| Chain(&error).to_string())?;
+    match client.stop(&attempt.worker_id, &identity, grace_ms).await {
+        Ok(Stopped::Gone) => look(),
+        Ok(Stopped::Survivors(pids)) => {
+            Err(format!("processes {pids:?} of worker {} cannot be ended", attempt.worker_id))
+        }
+        Err(error) => Err(Chain(&error).to_string()),
+    }
+}
+
+fn patch_queue(store: &Store, patches: &[QueuePatch]) -> Answer {
+    let begun = clock::now();
+    match queue::patch(store, patches) {
+        Ok(_) => Answer::Patched { took_ms: clock::now().since_ms(&begun).unwrap_or(0) },
+        Err(error) => again(&error),
+    }
+}
+
+fn blocking(work: impl FnOnce() -> Answer + Send + 'static) -> Work {
+    Box::pin(async {
+        tokio::task::spawn_blocking(work)
+            .await
+            .unwrap_or_else(|error| Answer::Again(format!("an internal error: {error}")))
+    })
+}
+
+fn again(error: &dyn std::error::Error) -> Answer {
+    Answer::Again(Chain(error).to_string())
 }
