@@ -9,9 +9,12 @@ mod boot;
 mod documents;
 mod effects;
 mod error;
+mod folder;
 pub mod holder_client;
 mod intakes;
 mod monitor;
+mod process;
+mod process_tree;
 mod signals;
 mod stop;
 mod systemd;
@@ -28,7 +31,7 @@ use crate::config::{Config, Overrides};
 use crate::domain::deadline::deadline;
 use crate::domain::worker::Execution;
 use crate::domain::{Effect, Event, Input, Moment, Record};
-use crate::store::{DirectoryLock, layout};
+use crate::store::DirectoryLock;
 use batch::{Commit, Ledger};
 use documents::{Chain, Documents, World};
 use effects::{Answer, Effects, Job, Means};
@@ -361,13 +364,22 @@ impl Daemon {
         if self.held_until_ms.is_some_and(|until_ms| now.boottime_ms < until_ms) {
             return Ok(());
         }
+        let Some(records) = self.commit_records(now).await? else { return Ok(()) };
+        self.follow(&records, now);
+        self.keep_short(now).await
+    }
+
+    /// Makes the batch durable, and says what is in it to those who read along. `None`: there is
+    /// no room for it, and nothing may follow.
+    async fn commit_records(&mut self, now: Moment) -> Result<Option<Vec<Record>>, DaemonError> {
         match self.ledger.commit(&self.means.store).await? {
             Commit::Done(records) => {
                 if self.held_until_ms.take().is_some() {
                     tracing::info!("there is room for the journal again; going on");
                 }
-                self.follow(&records, now);
-                self.keep_short(now).await
+                let world = world(&self.means, &self.ledger);
+                self.documents.publish(&world, &records, now.boottime_ms);
+                Ok(Some(records))
             }
             Commit::Full(error) => {
                 if self.held_until_ms.is_none() {
@@ -375,7 +387,7 @@ impl Daemon {
                         "there is no room for the journal; nothing goes on until there is");
                 }
                 self.held_until_ms = Some(now.boottime_ms + HELD_RETRY_MS);
-                Ok(())
+                Ok(None)
             }
         }
     }
@@ -383,12 +395,7 @@ impl Daemon {
     /// Carries out what follows from records that are on disk, and from those before them.
     fn follow(&mut self, records: &[Record], now: Moment) {
         let now_ms = now.boottime_ms;
-        let world = World {
-            store: &self.means.store,
-            state: self.ledger.state(),
-            policy: &self.means.config.policy,
-        };
-        self.documents.publish(&world, records, now_ms);
+        let world = world(&self.means, &self.ledger);
         let may = if self.drain_until_ms.is_some() { may_while_draining } else { may_always };
         for effect in self.effects.startable(world.state, now_ms, may) {
             if let Effect::PublishHandoff(id) = &effect
@@ -401,11 +408,6 @@ impl Daemon {
         }
         let due_ms = self.documents.due_ms(self.is_idle(), self.overview_delay_ms());
         if due_ms.is_some_and(|due_ms| due_ms <= now_ms) {
-            let world = World {
-                store: &self.means.store,
-                state: self.ledger.state(),
-                policy: &self.means.config.policy,
-            };
             self.documents.render(&world, now_ms);
             let patches = self.documents.take_patches(&world, now_ms);
             if !patches.is_empty() {
@@ -469,7 +471,7 @@ fn may_while_draining(effect: &Effect) -> bool {
     }
 }
 
-/// The directory of the journal below a coordination directory.
-fn journal_dir(root: &std::path::Path) -> PathBuf {
-    root.join(layout::JOURNAL)
+/// What documents are rendered from and written to.
+fn world<'a>(means: &'a Means, ledger: &'a Ledger) -> World<'a> {
+    World { store: &means.store, state: ledger.state(), policy: &means.config.policy }
 }

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::path::Path;
 
 use thiserror::Error;
 
@@ -39,6 +38,9 @@ pub struct Documents {
     dashboard_behind: bool,
     /// So that a lasting failure is said once.
     complained: bool,
+    /// Whether documents changed since they were last made durable; the overview, which every
+    /// start and stop changes, does not count.
+    has_news: bool,
 }
 
 impl Documents {
@@ -47,9 +49,15 @@ impl Documents {
         self.touch_keys(projection::touches(state, record), record.at.boottime_ms);
     }
 
+    /// Marks `dashboard-events.jsonl`: it is compared with the journal and completed.
+    pub fn dashboard_may_be_behind(&mut self) {
+        self.dashboard_behind = true;
+    }
+
     /// Marks documents by their keys.
     pub fn touch_keys(&mut self, keys: impl IntoIterator<Item = DocumentKey>, now_ms: u64) {
         for key in keys {
+            self.has_news |= key != DocumentKey::Overview;
             match key {
                 DocumentKey::QueueEntry(target) => self.queue.insert(target),
                 DocumentKey::Plan(_)
@@ -61,6 +69,16 @@ impl Documents {
             };
             self.touched_at_ms.get_or_insert(now_ms);
         }
+    }
+
+    /// Tells whether documents changed since they were last said to be durable.
+    pub fn has_news(&self) -> bool {
+        self.has_news
+    }
+
+    /// Notes that all of them are durable.
+    pub fn are_durable(&mut self) {
+        self.has_news = false;
     }
 
     /// Tells whether every document shows the state.
@@ -121,7 +139,7 @@ impl Documents {
             return;
         }
         if self.dashboard_behind {
-            match complete_dashboard(world.store, world.journal_dir) {
+            match complete_dashboard(world.store, world.state.seq) {
                 Ok(()) => self.dashboard_behind = false,
                 Err(error) => return self.failed(&error, now_ms),
             }
@@ -217,8 +235,6 @@ pub struct World<'a> {
     pub state: &'a State,
     /// The operator's limits.
     pub policy: &'a Policy,
-    /// Where the journal is.
-    pub journal_dir: &'a Path,
 }
 
 /// Appends to `dashboard-events.jsonl` what the journal has and it does not; a line that was torn
@@ -226,21 +242,28 @@ pub struct World<'a> {
 ///
 /// # Errors
 /// Either cannot be read, or there is no room.
-pub fn complete_dashboard(store: &Store, journal_dir: &Path) -> Result<(), DashboardError> {
-    let tail = find_tail(store)?;
-    let mut piece = if tail.is_torn { String::from("\n") } else { String::new() };
-    for record in journal::read(journal_dir, tail.last_seq + 1)? {
+pub fn complete_dashboard(store: &Store, seq_max: u64) -> Result<(), DashboardError> {
+    let bytes = read_tail(store, seq_max)?;
+    let tail = dashboard_events::last_seq_up_to(&bytes, seq_max);
+    let next_seq = tail.seq.unwrap_or(0) + 1;
+    let mut is_first = true;
+    let mut append = |piece: &mut String| {
+        let bytes = if is_first { tail.append(piece) } else { piece.as_bytes().to_vec() };
+        is_first = false;
+        piece.clear();
+        if bytes.is_empty() { Ok(()) } else { store.append(layout::DASHBOARD_EVENTS, &bytes) }
+    };
+    let mut piece = String::new();
+    for record in journal::read(&store.root().join(layout::JOURNAL), next_seq)? {
         let record = record?;
-        let known = tail.last_seq.saturating_add(1).saturating_sub(record.seq);
-        let known = usize::try_from(known).unwrap_or(usize::MAX);
+        let known = usize::try_from(next_seq.saturating_sub(record.seq)).unwrap_or(usize::MAX);
         piece.extend(dashboard_events::lines(&record).split_inclusive('\n').skip(known));
         if piece.len() >= PIECE_BYTES {
-            store.append(layout::DASHBOARD_EVENTS, piece.as_bytes())?;
-            piece.clear();
+            append(&mut piece)?;
         }
     }
-    if !piece.is_empty() {
-        store.append(layout::DASHBOARD_EVENTS, piece.as_bytes())?;
+    if !piece.is_empty() || !tail.torn.is_empty() {
+        append(&mut piece)?;
     }
     Ok(())
 }
@@ -262,10 +285,9 @@ pub enum DashboardError {
     Journal(#[from] JournalError),
 }
 
-/// Looks for our last whole line from the end, further back each time until one is found.
-fn find_tail(store: &Store) -> Result<dashboard_events::Tail, DashboardError> {
-    let nothing = dashboard_events::Tail { last_seq: 0, is_torn: false };
-    let Some(mut file) = store.open_file(layout::DASHBOARD_EVENTS)? else { return Ok(nothing) };
+/// Reads the end of the file, further back each time until a whole line of ours is in it.
+fn read_tail(store: &Store, seq_max: u64) -> Result<Vec<u8>, DashboardError> {
+    let Some(mut file) = store.open_file(layout::DASHBOARD_EVENTS)? else { return Ok(Vec::new()) };
     let len = file.metadata().map_err(DashboardError::Tail)?.len();
     let mut size = TAIL_BYTES;
     loop {
@@ -273,9 +295,9 @@ fn find_tail(store: &Store) -> Result<dashboard_events::Tail, DashboardError> {
         let mut bytes = Vec::new();
         file.seek(SeekFrom::Start(from)).map_err(DashboardError::Tail)?;
         file.read_to_end(&mut bytes).map_err(DashboardError::Tail)?;
-        let tail = dashboard_events::last_seq(&bytes);
-        if tail.last_seq > 0 || from == 0 {
-            return Ok(tail);
+        let tail = dashboard_events::last_seq_up_to(&bytes, seq_max);
+        if tail.seq.is_some() || from == 0 {
+            return Ok(bytes);
         }
         size = size.saturating_mul(4);
     }

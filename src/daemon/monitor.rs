@@ -5,8 +5,8 @@ use std::io::{Read, Seek, SeekFrom};
 
 use super::documents::Chain;
 use super::effects::Means;
-use super::holder_client;
-pub use super::holder_client::Folder;
+use super::folder;
+pub use super::folder::Folder;
 use crate::backend::{self, Finished};
 use crate::config::Config;
 use crate::domain::ids::{AgentName, WorkerId};
@@ -75,7 +75,7 @@ impl Monitor {
 /// # Errors
 /// It cannot be read; the text is for a person.
 pub fn look(store: &Store, attempt: &Attempt) -> Result<Folder, String> {
-    holder_client::inspect(store, &attempt.worker_id, &attempt.nonce)
+    folder::inspect(store, &attempt.worker_id, &attempt.nonce)
         .map_err(|error| Chain(&error).to_string())
 }
 

@@ -1,6 +1,6 @@
 //! Letting go: what runs in the daemon is finished, everything is written, workers live on.
 
-use super::documents::{Chain, World};
+use super::documents::Chain;
 use super::effects::Job;
 use super::signals::Urgency;
 use super::{Daemon, DaemonError, Ended};
@@ -55,7 +55,7 @@ impl Daemon {
         }
         let now = clock::now();
         // Batches before this one may have left something to write.
-        if self.ledger.has_news() {
+        if self.documents.has_news() {
             self.sync_documents(now).await?;
         }
         let reason = match self.orders.urgency {
@@ -63,8 +63,7 @@ impl Daemon {
             Urgency::StopWorkers => "asked to stop with its workers",
         };
         self.decide_all(&[Input::DaemonStopped { reason: reason.into() }], now)?;
-        self.commit(now).await?;
-        if self.held_until_ms.is_some() {
+        if self.commit_records(now).await?.is_none() {
             return Err(DaemonError::NoRoom);
         }
         self.write_documents(now).await?;
@@ -93,8 +92,11 @@ impl Daemon {
             }
         }
         self.decide_all(&[Input::DocumentsSynced { seq }], now)?;
-        self.commit_records(now).await?;
-        Ok(self.held_until_ms.is_none())
+        let is_told = self.commit_records(now).await?.is_some();
+        if is_told {
+            self.documents.are_durable();
+        }
+        Ok(is_told)
     }
 
     /// Writes every document that is not up to date, the queue too. Returns false when some cannot
@@ -113,12 +115,10 @@ impl Daemon {
                 // Something failed just now.
                 return Ok(false);
             }
-            self.commit_records(now).await?;
-            let world = World {
-                store: &self.means.store,
-                state: self.ledger.state(),
-                policy: &self.means.config.policy,
-            };
+            if self.commit_records(now).await?.is_none() {
+                return Ok(false);
+            }
+            let world = super::world(&self.means, &self.ledger);
             let now_ms = clock::now().boottime_ms;
             self.documents.render(&world, now_ms);
             let patches = self.documents.take_patches(&world, now_ms);

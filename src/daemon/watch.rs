@@ -37,6 +37,8 @@ pub struct Watch {
     interests: Vec<Interest>,
     watcher: Option<RecommendedWatcher>,
     watched: BTreeSet<PathBuf>,
+    /// Whether the system refused to watch a directory.
+    is_refused: bool,
     heard: Arc<Heard>,
 }
 
@@ -78,7 +80,7 @@ impl Watch {
                 None
             }
         };
-        Self { root: root.to_owned(), interests, watcher, watched: BTreeSet::new(), heard }
+        Self { root: root.to_owned(), interests, watcher, watched: BTreeSet::new(), is_refused: false, heard }
     }
 
     /// Watches what is there now and was not watched, and forgets what is gone; of `workers/*`
@@ -93,6 +95,7 @@ impl Watch {
         }
         self.watched.retain(|path| wanted.contains(path));
         let before = self.watched.len();
+        let was_refused = std::mem::take(&mut self.is_refused);
         for path in wanted {
             if self.watched.contains(&path) {
                 continue;
@@ -103,13 +106,26 @@ impl Watch {
                 }
                 Err(error) if matches!(error.kind, notify::ErrorKind::PathNotFound) => {}
                 Err(error) => {
-                    tracing::warn!(%error, path = %path.display(),
-                        "cannot watch a directory; only looking at intervals there");
+                    self.is_refused = true;
+                    if !was_refused {
+                        tracing::warn!(%error, path = %path.display(),
+                            "cannot watch a directory; looking at short intervals instead");
+                    }
                     break;
                 }
             }
         }
         self.watched.len() > before
+    }
+
+    /// Tells whether something was heard that nobody took.
+    pub fn has_hints(&self) -> bool {
+        *self.heard.hints.lock().unwrap_or_else(PoisonError::into_inner) != Hints::default()
+    }
+
+    /// Tells whether every directory of interest could be watched.
+    pub fn is_whole(&self) -> bool {
+        self.watcher.is_some() && !self.is_refused
     }
 
     /// Waits until something was heard. Cancelling it loses nothing.
