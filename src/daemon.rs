@@ -27,10 +27,10 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use crate::clock;
-use crate::config::{Config, Overrides};
+use crate::config::Overrides;
 use crate::domain::deadline::deadline;
 use crate::domain::worker::Execution;
-use crate::domain::{Effect, Event, Input, Moment, Record};
+use crate::domain::{Effect, Event, Input, Moment, Record, outbox};
 use crate::store::DirectoryLock;
 use batch::{Commit, Ledger};
 use documents::{Chain, Documents, World};
@@ -255,7 +255,7 @@ impl Daemon {
             Answer::Inputs(inputs) => {
                 self.decide_all(&inputs, now)?;
                 let is_owed = match &job {
-                    Job::Effect(effect) => crate::domain::outbox(self.ledger.state()).contains(effect),
+                    Job::Effect(effect) => outbox(self.ledger.state()).contains(effect),
                     Job::PatchQueue | Job::StopForShutdown(_) => false,
                 };
                 if is_owed {

@@ -2,7 +2,6 @@
 //! became of the workers.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
@@ -20,7 +19,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::domain::document::DocumentKey;
 use crate::domain::worker::{Attempt, Execution};
-use crate::domain::{Input, State};
+use crate::domain::{Input, Record, State};
 use crate::journal::{Journal, Opened};
 use crate::projection;
 use crate::store::{Store, layout};
@@ -102,7 +101,7 @@ fn take(options: Options, shutdown: Shutdown) -> Result<Daemon, DaemonError> {
 /// Reads the journal, and marks every document that may not show all of it.
 fn read_journal(store: &Store) -> Result<(Ledger, Documents), DaemonError> {
     let mut documents = Documents::default();
-    let mut touched = |state: &State, record: &crate::domain::Record| {
+    let mut touched = |state: &State, record: &Record| {
         if record.last_seq() > state.documents_synced {
             documents.touch(state, record);
         }
