@@ -425,10 +425,7 @@ impl Daemon {
         if !self.ledger.wants_snapshot() || !self.sync_documents(now).await? {
             return Ok(());
         }
-        if let Err(error) = self.ledger.snapshot() {
-            tracing::warn!(error = %Chain(&error), "cannot write a snapshot; the journal goes on");
-        }
-        Ok(())
+        Ok(self.ledger.snapshot()?)
     }
 
     /// Reads the configuration again when that was asked for; a bad one changes nothing.

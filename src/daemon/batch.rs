@@ -1,7 +1,6 @@
 //! One batch of decisions: decided and applied in memory, appended, synced. Nothing may follow
 //! from a decision before [`Ledger::commit`] gave its record back.
 
-use std::fs::File;
 use std::io;
 use std::sync::mpsc;
 
@@ -12,7 +11,7 @@ use crate::domain::decide::decide;
 use crate::domain::event::JOURNAL_SCHEMA;
 use crate::domain::state::IllegalTransition;
 use crate::domain::{Input, Moment, Policy, Record, State};
-use crate::journal::{Journal, JournalError};
+use crate::journal::{Journal, JournalError, SyncHandle};
 use crate::store::{Store, StoreError};
 
 /// So many rounds of [`Ledger::settle`] are a decision that contradicts itself.
@@ -61,10 +60,10 @@ pub enum BatchError {
     Append(#[source] JournalError),
     /// The journal may or may not be on disk; only a new start can tell.
     #[error("cannot make the journal durable")]
-    Sync(#[source] io::Error),
-    /// The journal cannot be made durable or cut into segments.
-    #[error("cannot keep the journal")]
-    Journal(#[source] JournalError),
+    Sync(#[source] JournalError),
+    /// The thread that syncs is gone.
+    #[error("cannot make the journal durable: the thread that does it is gone")]
+    NoSyncer,
 }
 
 impl Ledger {
@@ -147,12 +146,11 @@ impl Ledger {
         if !self.appended {
             match self.journal.append(&self.pending) {
                 Ok(()) => self.appended = true,
-                Err(error) if error.is_full() => return Ok(Commit::Full(error)),
+                Err(error @ JournalError::Full { .. }) => return Ok(Commit::Full(error)),
                 Err(error) => return Err(BatchError::Append(error)),
             }
         }
-        let file = self.journal.sync_handle().map_err(BatchError::Journal)?;
-        self.syncer.sync(file).await.map_err(BatchError::Sync)?;
+        self.syncer.sync(self.journal.sync_handle()).await?;
         self.appended = false;
         Ok(Commit::Done(std::mem::take(&mut self.pending)))
     }
@@ -162,12 +160,23 @@ impl Ledger {
         self.pending.is_empty() && self.journal.wants_snapshot()
     }
 
-    /// Writes a snapshot, so that the next start is fast.
+    /// Writes a snapshot, so that the next start is fast. One that cannot be written is said and
+    /// tried again later.
     ///
     /// # Errors
-    /// It cannot be written; the journal goes on as it was.
-    pub fn snapshot(&mut self) -> Result<(), JournalError> {
-        self.journal.snapshot(&self.state)
+    /// The journal itself cannot go on.
+    pub fn snapshot(&mut self) -> Result<(), BatchError> {
+        match self.journal.snapshot(&self.state) {
+            Ok(()) => Ok(()),
+            Err(error @ (JournalError::Sync { .. } | JournalError::Broken { .. })) => {
+                Err(BatchError::Sync(error))
+            }
+            Err(error @ JournalError::Foreign { .. }) => Err(BatchError::Append(error)),
+            Err(error) => {
+                tracing::warn!(%error, "cannot write a snapshot; the journal goes on");
+                Ok(())
+            }
+        }
     }
 }
 
@@ -201,27 +210,29 @@ fn cause(input: &Input) -> &'static str {
     }
 }
 
+/// What to sync, and whom to tell.
+type SyncJob = (SyncHandle, oneshot::Sender<Result<(), JournalError>>);
+
 /// A thread that does nothing but sync, so that inputs gather while the disk is at work.
 struct Syncer {
-    jobs: mpsc::Sender<(File, oneshot::Sender<io::Result<()>>)>,
+    jobs: mpsc::Sender<SyncJob>,
 }
 
 impl Syncer {
     fn start() -> io::Result<Self> {
-        let (jobs, todo) = mpsc::channel::<(File, oneshot::Sender<io::Result<()>>)>();
+        let (jobs, todo) = mpsc::channel::<SyncJob>();
         std::thread::Builder::new().name("journal-sync".into()).spawn(move || {
-            for (file, done) in todo {
+            for (journal, done) in todo {
                 // Whoever asked may be gone: then nobody acts on it either.
-                let _ = done.send(file.sync_data());
+                let _ = done.send(journal.sync());
             }
         })?;
         Ok(Self { jobs })
     }
 
-    async fn sync(&self, file: File) -> io::Result<()> {
-        let gone = || io::Error::other("the thread that syncs is gone");
+    async fn sync(&self, journal: SyncHandle) -> Result<(), BatchError> {
         let (done, answer) = oneshot::channel();
-        self.jobs.send((file, done)).map_err(|_| gone())?;
-        answer.await.map_err(|_| gone())?
+        self.jobs.send((journal, done)).map_err(|_| BatchError::NoSyncer)?;
+        answer.await.map_err(|_| BatchError::NoSyncer)?.map_err(BatchError::Sync)
     }
 }

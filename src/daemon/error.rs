@@ -65,7 +65,7 @@ impl DaemonError {
             Self::Journal(_) => EXIT_DATA,
             Self::NoRoom
             | Self::Batch(
-                BatchError::Append(_) | BatchError::Sync(_) | BatchError::Journal(_),
+                BatchError::Append(_) | BatchError::Sync(_) | BatchError::NoSyncer,
             ) => EXIT_IO,
             Self::Batch(BatchError::Illegal { .. } | BatchError::Restless) => EXIT_BUG,
             Self::Start(_) => EXIT_SYSTEM,
@@ -85,7 +85,7 @@ impl DaemonError {
             Self::NoRoom | Self::Batch(BatchError::Append(_)) => {
                 Some("make room on the disk, and start again")
             }
-            Self::Batch(BatchError::Sync(_) | BatchError::Journal(_)) => {
+            Self::Batch(BatchError::Sync(_) | BatchError::NoSyncer) => {
                 Some("look at the disk; the next start trusts only what it reads back")
             }
             Self::Batch(BatchError::Illegal { .. } | BatchError::Restless) => {
