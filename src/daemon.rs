@@ -54,6 +54,22 @@ const POLL_MS: u64 = 2_000;
 /// How long the first delay after a queue that could not be patched is at the most.
 const QUEUE_RETRY_MS_MAX: u64 = 5_000;
 
+/// The events that make up the operator's story.
+const STORY: [&str; 12] = [
+    "task_rejected",
+    "task_removed",
+    "orchestration_started",
+    "orchestration_completed",
+    "orchestration_failed",
+    "orchestration_blocked",
+    "orchestration_cancelled",
+    "handoff_lost",
+    "worker_not_started",
+    "subtask_failed",
+    "drop_rejected",
+    "file_quarantined",
+];
+
 /// What a daemon is started with.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -180,7 +196,8 @@ impl Daemon {
             return ping.map_or(held_ms, |ping| ping.min(held_ms));
         }
         let documents = self.documents.due_ms(self.is_idle(), self.overview_delay_ms());
-        let always = [ping, documents, self.effects.due_ms(), self.drain_until_ms];
+        let effects = self.effects.due_ms(self.ledger.state(), now_ms, self.may());
+        let always = [ping, documents, effects, self.drain_until_ms];
         let while_serving = [Some(self.tick_at_ms), self.intakes.due_ms(), self.deadline_ms(now_ms)];
         let serving = while_serving.into_iter().filter(|_| self.drain_until_ms.is_none());
         always.into_iter().chain(serving).flatten().min().unwrap_or(self.tick_at_ms)
@@ -205,6 +222,11 @@ impl Daemon {
 
     fn is_draining(&self) -> bool {
         self.drain_until_ms.is_some()
+    }
+
+    /// Says which effects may be started.
+    fn may(&self) -> fn(&Effect) -> bool {
+        if self.is_draining() { may_while_draining } else { may_always }
     }
 
     /// Takes what is ready, up to a bound, and decides on it in memory.
@@ -377,6 +399,7 @@ impl Daemon {
                 if self.held_until_ms.take().is_some() {
                     tracing::info!("there is room for the journal again; going on");
                 }
+                records.iter().for_each(tell);
                 let world = world(&self.means, &self.ledger);
                 self.documents.publish(&world, &records, now.boottime_ms);
                 Ok(Some(records))
@@ -396,8 +419,7 @@ impl Daemon {
     fn follow(&mut self, records: &[Record], now: Moment) {
         let now_ms = now.boottime_ms;
         let world = world(&self.means, &self.ledger);
-        let may = if self.drain_until_ms.is_some() { may_while_draining } else { may_always };
-        for effect in self.effects.startable(world.state, now_ms, may) {
+        for effect in self.effects.startable(world.state, now_ms, self.may()) {
             if let Effect::PublishHandoff(id) = &effect
                 && let Some((run, position, _)) = world.state.attempt(id)
             {
@@ -454,6 +476,18 @@ fn hands_out_to_others(record: &Record) -> bool {
         matches!(event, Event::SubtaskHandedOff { execution: Execution::External, .. })
     };
     record.events.iter().any(is_external)
+}
+
+/// Logs what happened: the operator's story, and the rest for who wants to know.
+fn tell(record: &Record) {
+    for (seq, event) in (record.seq..).zip(&record.events) {
+        let kind = event.kind();
+        if STORY.contains(&kind) {
+            tracing::info!(seq, ?event, "{kind}");
+        } else {
+            tracing::debug!(seq, ?event, "{kind}");
+        }
+    }
 }
 
 fn may_always(_: &Effect) -> bool {

@@ -208,6 +208,7 @@ impl Documents {
             }
         }
         self.touched.remove(&key);
+        self.rest_touched();
         true
     }
 
@@ -320,5 +321,72 @@ impl std::fmt::Display for Chain<'_> {
             source = error.source();
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests cut files as a crash does")]
+mod tests {
+    use super::*;
+    use crate::domain::Event;
+    use crate::domain::event::JOURNAL_SCHEMA;
+    use crate::journal::Journal;
+
+    fn records() -> Vec<Record> {
+        let now = crate::clock::now();
+        let started = |epoch| Event::DaemonStarted { version: "1".into(), pid: 7, epoch };
+        let stopped = || Event::DaemonStopped { reason: "\u{e9}nough".into() };
+        let record = |seq, epoch, events| Record {
+            seq,
+            at: now,
+            epoch,
+            schema: JOURNAL_SCHEMA,
+            cause: "test".into(),
+            events,
+        };
+        vec![
+            record(1, 1, vec![started(1), stopped()]),
+            record(3, 2, vec![started(2)]),
+            record(4, 2, vec![stopped(), stopped()]),
+        ]
+    }
+
+    #[test]
+    fn a_dashboard_cut_anywhere_is_completed_from_the_journal() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path()).unwrap();
+        store.create_dirs(layout::JOURNAL).unwrap();
+        let journal = directory.path().join(layout::JOURNAL);
+        let records = records();
+        let mut opened = Journal::open(&journal, &mut |_, _| {}).unwrap();
+        opened.journal.append(&records).unwrap();
+        let whole: String = records.iter().map(dashboard_events::lines).collect();
+        let path = directory.path().join(layout::DASHBOARD_EVENTS);
+        for cut in 0..=whole.len() {
+            std::fs::write(&path, &whole.as_bytes()[..cut]).unwrap();
+            complete_dashboard(&store, 5).unwrap();
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), whole, "cut at {cut}");
+        }
+        std::fs::remove_file(&path).unwrap();
+        complete_dashboard(&store, 5).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), whole);
+    }
+
+    #[test]
+    fn lines_of_others_are_kept_and_a_torn_one_is_ended() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path()).unwrap();
+        store.create_dirs(layout::JOURNAL).unwrap();
+        let journal = directory.path().join(layout::JOURNAL);
+        let records = records();
+        let mut opened = Journal::open(&journal, &mut |_, _| {}).unwrap();
+        opened.journal.append(&records).unwrap();
+        let lines: Vec<String> = records.iter().map(dashboard_events::lines).collect();
+        let others = "{\"id\":\"x\",\"type\":\"mine\"}\n{\"torn\":";
+        let path = directory.path().join(layout::DASHBOARD_EVENTS);
+        std::fs::write(&path, format!("{}{others}", lines[0])).unwrap();
+        complete_dashboard(&store, 5).unwrap();
+        let expected = format!("{}{others}\n{}{}", lines[0], lines[1], lines[2]);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), expected);
     }
 }

@@ -32,6 +32,8 @@ use crate::store::{Published, Renamed, Store, layout, queue};
 const RUNNING_MAX: usize = 32;
 /// Delay before the first repetition; each further one is twice as long.
 const RETRY_FIRST_MS: u64 = 1_000;
+/// How often a repetition that is due but has no place looks for one.
+const LOOK_AGAIN_MS: u64 = 50;
 /// No delay is longer.
 const RETRY_MS_MAX: u64 = 60_000;
 /// A handoff is not read beyond this.
@@ -190,10 +192,18 @@ impl Effects {
         not_before_ms
     }
 
-    /// Returns when the next repetition is due, on the boot-time clock.
-    pub fn due_ms(&self) -> Option<u64> {
-        let due_ms = self.failures.iter().filter(|(job, _)| !self.is_running(job));
-        due_ms.map(|(_, failures)| failures.not_before_ms).min()
+    /// Returns when the next repetition is due, on the boot-time clock. What could be started by
+    /// now has been: the rest waits for a place or for what it excludes.
+    pub fn due_ms(&self, state: &State, now_ms: u64, may: fn(&Effect) -> bool) -> Option<u64> {
+        let is_waited_for = |job: &Job| match job {
+            Job::Effect(effect) => {
+                may(effect) && outbox(state).contains(effect) && !self.is_running(job)
+            }
+            // Documents and the drain have times of their own.
+            Job::PatchQueue | Job::StopForShutdown(_) => false,
+        };
+        let due = self.failures.iter().filter(|(job, _)| is_waited_for(job));
+        due.map(|(_, failures)| failures.not_before_ms.max(now_ms + LOOK_AGAIN_MS)).min()
     }
 
     /// Forgets failures of what is not owed any more.
