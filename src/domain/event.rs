@@ -1,5 +1,7 @@
 //! What was decided or seen to have happened: past tense, and never taken back.
 
+mod kind;
+
 use serde::{Deserialize, Serialize};
 
 use super::ids::{

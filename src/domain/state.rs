@@ -1,15 +1,21 @@
 //! Everything that is true now: the fold of the journal, live and in replay.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+mod apply;
+mod index;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 use super::effect::Effect;
-use super::ids::{AttemptId, ClaimId, CommandId, OrchestrationId, SubtaskId, TaskId};
+use super::event::Record;
+use super::ids::{AgentName, AttemptId, ClaimId, CommandId, OrchestrationId, SubtaskId, TaskId};
 use super::moment::Moment;
 use super::plan::Orchestration;
 use super::task::Task;
 use super::worker::Attempt;
+use index::Index;
 
 /// The whole state. A snapshot of it is its JSON; the indexes are rebuilt when it is read.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -26,7 +32,7 @@ pub struct State {
     pub orchestrations: BTreeMap<OrchestrationId, Orchestration>,
     /// Refused entries of the queue, by position and fingerprint, and why: they are marked
     /// `rejected` in the queue and not told again.
-    pub refused_entries: BTreeMap<String, String>,
+    pub refused_entries: BTreeMap<String, RefusedEntry>,
     /// Claims on inbox files whose file is not put away yet.
     pub claims: BTreeMap<ClaimId, Claim>,
     /// Every command that was answered.
@@ -42,15 +48,6 @@ pub struct State {
     pub(super) index: Index,
 }
 
-/// What can be derived from the rest of the state, kept so that no decision searches.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub(super) struct Index {
-    /// Effects whose outcome is not journalled.
-    pub(super) owed: BTreeSet<Effect>,
-    /// Where each subtask is.
-    pub(super) subtasks: HashMap<SubtaskId, (OrchestrationId, usize)>,
-}
-
 /// What is to become of a claimed file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claim {
@@ -58,6 +55,15 @@ pub struct Claim {
     pub file: String,
     /// `None`: accepted. Otherwise the text of the `.reason.json` beside the refused file.
     pub refused: Option<String>,
+}
+
+/// Why an entry of the queue is not taken up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedEntry {
+    /// Since when.
+    pub at: Moment,
+    /// What is wrong with it, and what its author can do.
+    pub error: String,
 }
 
 /// What became of a command.
@@ -88,7 +94,68 @@ pub struct Quarantined {
     pub since: Moment,
 }
 
+/// Says that a record does not follow from the state: the journal is not ours, or we have a bug.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("event {seq} ({event}) does not follow from the state before it: {problem}")]
+pub struct IllegalTransition {
+    /// The number of the event.
+    pub seq: u64,
+    /// Its type.
+    pub event: String,
+    /// What is in its way.
+    pub problem: String,
+}
+
+/// How many planned runs there are, by how they stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RunCounts {
+    /// All of them.
+    pub total: usize,
+    /// Those that reached their goal.
+    pub completed: usize,
+    /// Those that ended without it.
+    pub failed: usize,
+    /// Those that a person ended.
+    pub cancelled: usize,
+}
+
 impl State {
+    /// Applies one record: the only way in which the state changes, live and in replay.
+    ///
+    /// # Errors
+    /// The record does not follow from the state. The state is then of no further use.
+    pub fn apply(&mut self, record: &Record) -> Result<(), IllegalTransition> {
+        let refuse = |problem: String| IllegalTransition {
+            seq: record.seq,
+            event: record.cause.clone(),
+            problem,
+        };
+        if record.seq != self.seq + 1 {
+            return Err(refuse(format!("event {} was expected", self.seq + 1)));
+        }
+        if record.epoch < self.epoch {
+            return Err(refuse(format!("its epoch {} is over", record.epoch)));
+        }
+        for (seq, event) in (record.seq..).zip(&record.events) {
+            self.apply_event(event, seq, &record.at).map_err(|problem| IllegalTransition {
+                seq,
+                event: event.kind().to_owned(),
+                problem,
+            })?;
+            self.seq = seq;
+        }
+        self.at = Some(record.at);
+        Ok(())
+    }
+
+    /// Derives every index again, after the rest was read from a snapshot.
+    pub fn reindex(&mut self) {
+        for run in self.orchestrations.values_mut() {
+            run.reorder();
+        }
+        self.index = Index::of(self);
+    }
+
     /// Returns what is owed; see [`super::effect::outbox`].
     pub(super) fn owed(&self) -> &BTreeSet<Effect> {
         &self.index.owed
@@ -100,6 +167,11 @@ impl State {
         Some((self.orchestrations.get(orchestration_id)?, *position))
     }
 
+    /// Tells whether a subtask bears this name.
+    pub fn subtask_exists(&self, id: &str) -> bool {
+        self.index.subtasks.contains_key(id)
+    }
+
     /// Finds an attempt: its run, the position of its subtask there, and itself.
     pub fn attempt(&self, id: &AttemptId) -> Option<(&Orchestration, usize, &Attempt)> {
         let (subtask_id, _) = id.as_str().rsplit_once("-attempt-")?;
@@ -108,4 +180,51 @@ impl State {
         let attempt = run.runs[*position].attempts.iter().find(|a| a.id == *id)?;
         Some((run, *position, attempt))
     }
+
+    /// Returns every attempt that still holds anything, in order of its id.
+    pub fn live_attempts(&self) -> impl Iterator<Item = &AttemptId> {
+        self.index.live.keys()
+    }
+
+    /// Returns every run that is not over.
+    pub fn open_runs(&self) -> impl Iterator<Item = &Orchestration> {
+        self.index.open_runs.iter().filter_map(|id| self.orchestrations.get(id))
+    }
+
+    /// Returns every accepted task that has neither ended nor been refused.
+    pub fn open_tasks(&self) -> impl Iterator<Item = &Task> {
+        self.index.open_tasks.iter().filter_map(|id| self.tasks.get(id))
+    }
+
+    /// Tells whether a task has neither ended nor been refused.
+    pub fn is_open(&self, id: &TaskId) -> bool {
+        self.index.open_tasks.contains(id)
+    }
+
+    /// Counts the planned runs.
+    pub fn run_counts(&self) -> RunCounts {
+        self.index.counts
+    }
+
+    /// Returns how many attempts a master has under way.
+    pub fn attempts_of(&self, agent: &AgentName) -> usize {
+        self.index.live_by_agent.get(agent).copied().unwrap_or(0)
+    }
+
+    /// Returns the tasks that were accepted from queue entries with this fingerprint and without
+    /// an id, in order of acceptance.
+    pub fn queued_without_id(&self, fingerprint: &str) -> &[TaskId] {
+        self.index.without_id.get(fingerprint).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// Returns the key in [`State::refused_entries`] of an entry of the queue.
+pub fn entry_key(index: usize, fingerprint: &str) -> String {
+    format!("{index}:{fingerprint}")
+}
+
+/// Returns the key in [`State::refused_entries`] of an entry that names a task which is known
+/// already: it is told once for each content.
+pub fn repeat_key(id: &str, fingerprint: &str) -> String {
+    format!("repeat:{id}:{fingerprint}")
 }

@@ -1,0 +1,342 @@
+//! What a person asks for: one arm per verb.
+
+use crate::domain::event::Event;
+use crate::domain::ids::{ClaimId, OrchestrationId, SubtaskId, TaskId};
+use crate::domain::input::Command;
+use crate::domain::moment::{Moment, Timestamp};
+use crate::domain::plan::{Orchestration, OrchestrationPhase, SubtaskPhase};
+use crate::domain::state::State;
+use crate::domain::task::{Phase, Task};
+use crate::domain::worker::{Attempt, AttemptPhase, Execution};
+
+use super::satisfied;
+
+/// How long a command stands that does not say when it expires.
+const EXPIRES_AFTER_MS: i64 = 3_600_000;
+/// Every verb, for the error that lists them.
+const VERBS: &str = "cancel, retry, skip, pause, resume, withdraw";
+
+/// What a command does, in words and in events; or why not.
+type Done = Result<(String, Vec<Event>), String>;
+
+pub(super) fn command(
+    state: &State,
+    claim: &ClaimId,
+    owner: u32,
+    command: &Command,
+    now: Moment,
+) -> Vec<Event> {
+    if state.claims.contains_key(claim) {
+        return Vec::new();
+    }
+    if state.answers.contains_key(&command.command_id) {
+        let command_id = command.command_id.clone();
+        return vec![Event::CommandRepeated { claim: claim.clone(), command_id }];
+    }
+    let (claim, command) = (claim.clone(), command.clone());
+    match carried_out(state, &command, now) {
+        Ok((message, events)) => {
+            let accepted = Event::CommandAccepted { claim, command, owner, message };
+            [accepted].into_iter().chain(events).collect()
+        }
+        Err(error) => vec![Event::CommandRefused { claim, command, owner, error }],
+    }
+}
+
+fn carried_out(state: &State, command: &Command, now: Moment) -> Done {
+    if let Some(expired_at) = expiry(command).filter(|at| *at < now.wall) {
+        return Err(format!("it expired at {expired_at}; give it again if it is still wanted"));
+    }
+    let reason = format!("command {}", command.command_id);
+    match command.verb.as_str() {
+        "cancel" => cancel(state, &find(state, &command.target)?, &reason),
+        "retry" => retry(state, &find(state, &command.target)?, &reason),
+        "skip" => skip(&find(state, &command.target)?, &reason, now),
+        "pause" => pause(&find(state, &command.target)?, &reason),
+        "resume" => resume(&find(state, &command.target)?, &reason),
+        "withdraw" => withdraw(&find(state, &command.target)?, &reason),
+        other => Err(format!("{other:?} is no verb; the verbs are {VERBS}")),
+    }
+}
+
+fn expiry(command: &Command) -> Option<Timestamp> {
+    let after = |at: Timestamp| Timestamp::from_ms(at.as_ms().saturating_add(EXPIRES_AFTER_MS));
+    command.expires_at.or_else(|| command.created_at.map(after))
+}
+
+/// What a command is about.
+enum Target<'a> {
+    /// A task that has no run.
+    Task(&'a Task),
+    /// A run, by its own id or its task's.
+    Run(&'a Orchestration),
+    /// A subtask of a run of several, or of one when it was named as an attempt or handoff.
+    Subtask(&'a Orchestration, usize),
+}
+
+fn find<'a>(state: &'a State, target: &str) -> Result<Target<'a>, String> {
+    let by_task = || {
+        let task = state.tasks.get(&TaskId::parse(target).ok()?)?;
+        match task.orchestration_id().and_then(|id| state.orchestrations.get(id)) {
+            Some(run) => Some(Target::Run(run)),
+            None => Some(Target::Task(task)),
+        }
+    };
+    let by_run = || {
+        let id = OrchestrationId::parse(target).ok()?;
+        state.orchestrations.get(&id).map(Target::Run)
+    };
+    let by_subtask = || subtask(state, target);
+    by_task().or_else(by_run).or_else(by_subtask).ok_or_else(|| {
+        format!("there is no task, run, subtask or handoff {target:?}; see `baton status`")
+    })
+}
+
+/// Finds a subtask by its id, an attempt's, a handoff's or the name of a handoff's file.
+fn subtask<'a>(state: &'a State, target: &str) -> Option<Target<'a>> {
+    let name = target.rsplit('/').next().unwrap_or(target);
+    let name = name.strip_suffix(".processed").unwrap_or(name);
+    let name = name.strip_suffix(".json").unwrap_or(name);
+    let name = match name.rsplit_once("-attempt-") {
+        Some((stem, number)) if number.bytes().all(|b| b.is_ascii_digit()) => stem,
+        Some(_) | None => name,
+    };
+    let after_master = name
+        .strip_prefix("to-")
+        .into_iter()
+        .flat_map(|rest| rest.match_indices('-').map(|(at, _)| &rest[at + 1..]))
+        .map(|rest| rest.strip_prefix("subtask-").unwrap_or(rest));
+    std::iter::once(name)
+        .chain(after_master)
+        .filter_map(|id| SubtaskId::parse(id).ok())
+        .find_map(|id| state.subtask(&id))
+        .map(|(run, position)| Target::Subtask(run, position))
+}
+
+fn cancel(state: &State, target: &Target<'_>, reason: &str) -> Done {
+    match target {
+        Target::Task(task) => match task.phase {
+            Phase::Planning => {
+                let (task_id, reason) = (task.id.clone(), reason.to_owned());
+                Ok((
+                    format!("task {task_id} is cancelled"),
+                    vec![Event::TaskCancelled { task_id, reason }],
+                ))
+            }
+            Phase::Rejected { .. } | Phase::Cancelled { .. } => Err(over(&task.id)),
+            Phase::Routed { .. } | Phase::Orchestrating { .. } => {
+                Err(format!("task {} has lost its run", task.id))
+            }
+        },
+        Target::Run(run) => cancel_run(run, reason),
+        Target::Subtask(run, position) => {
+            let id = &run.plan.subtasks[*position].subtask_id;
+            match state.tasks.get(id.as_str()) {
+                Some(_) => cancel_run(run, reason),
+                None => Err(format!(
+                    "subtask {id} is part of {}: cancel that, or skip the subtask with `baton skip {id}`",
+                    run.task_id
+                )),
+            }
+        }
+    }
+}
+
+fn cancel_run(run: &Orchestration, reason: &str) -> Done {
+    if run.is_over() {
+        return Err(over(&run.task_id));
+    }
+    let mut events: Vec<Event> =
+        (0..run.runs.len()).filter_map(|position| recall(run, position, reason)).collect();
+    let recalled = events.len();
+    events.push(Event::OrchestrationCancelled {
+        orchestration_id: run.id.clone(),
+        task_id: run.task_id.clone(),
+        reason: reason.to_owned(),
+    });
+    Ok((format!("{} is cancelled; {recalled} attempts are called back", run.task_id), events))
+}
+
+fn retry(state: &State, target: &Target<'_>, reason: &str) -> Done {
+    match target {
+        Target::Task(task) => match task.phase {
+            Phase::Rejected { .. } | Phase::Cancelled { .. } => {
+                let (task_id, reason) = (task.id.clone(), reason.to_owned());
+                Ok((
+                    format!("task {task_id} is planned again"),
+                    vec![Event::TaskRetried { task_id, reason }],
+                ))
+            }
+            Phase::Planning | Phase::Routed { .. } | Phase::Orchestrating { .. } => {
+                Err(format!("task {} is being planned", task.id))
+            }
+        },
+        Target::Run(run) => {
+            let again: Vec<usize> = match run.phase {
+                OrchestrationPhase::Completed { .. } => (0..run.runs.len()).collect(),
+                OrchestrationPhase::Failed { .. }
+                | OrchestrationPhase::Cancelled { .. }
+                | OrchestrationPhase::Blocked(_) => {
+                    (0..run.runs.len()).filter(|at| has_given_up(run, *at)).collect()
+                }
+                OrchestrationPhase::InProgress | OrchestrationPhase::Paused { .. } => {
+                    return Err(format!("{} is running; nothing of it has given up", run.task_id));
+                }
+            };
+            run_again(run, &again, reason)
+        }
+        Target::Subtask(run, position) => {
+            let id = &run.plan.subtasks[*position].subtask_id;
+            let is_routed = state.tasks.contains_key(id.as_str());
+            if !is_routed && !has_given_up(run, *position) {
+                return Err(format!(
+                    "subtask {id} has not given up; to do all of it again: `baton retry {}`",
+                    run.task_id
+                ));
+            }
+            run_again(run, &[*position], reason)
+        }
+    }
+}
+
+fn run_again(run: &Orchestration, positions: &[usize], reason: &str) -> Done {
+    let ids: Vec<SubtaskId> =
+        positions.iter().map(|at| run.plan.subtasks[*at].subtask_id.clone()).collect();
+    let busy = positions.iter().find(|at| run.runs[**at].attempts.iter().any(Attempt::is_live));
+    if let Some(at) = busy {
+        let id = &run.plan.subtasks[*at].subtask_id;
+        return Err(format!("an attempt at {id} is still ending; try again when it is gone"));
+    }
+    if ids.is_empty() {
+        return Err(format!("nothing of {} has given up", run.task_id));
+    }
+    let message = format!("{} of {} begin anew", count(ids.len(), "subtask"), run.task_id);
+    let again = Event::OrchestrationRetried {
+        orchestration_id: run.id.clone(),
+        subtasks: ids,
+        reason: reason.to_owned(),
+    };
+    Ok((message, vec![again]))
+}
+
+fn has_given_up(run: &Orchestration, position: usize) -> bool {
+    match run.runs[position].phase {
+        SubtaskPhase::Blocked { .. } | SubtaskPhase::Cancelled { .. } => true,
+        SubtaskPhase::InAttempt => run.is_over(),
+        SubtaskPhase::Pending
+        | SubtaskPhase::BackingOff { .. }
+        | SubtaskPhase::Completed { .. }
+        | SubtaskPhase::Skipped { .. } => false,
+    }
+}
+
+fn skip(target: &Target<'_>, reason: &str, now: Moment) -> Done {
+    let Target::Subtask(run, position) = target else {
+        return Err(
+            "only a subtask of a plan can be skipped; `baton cancel` ends a task".to_owned()
+        );
+    };
+    let id = &run.plan.subtasks[*position].subtask_id;
+    if run.is_over() || run.runs[*position].is_satisfied() {
+        return Err(format!("subtask {id} is over"));
+    }
+    let mut events: Vec<Event> = recall(run, *position, reason).into_iter().collect();
+    events.push(Event::SubtaskSkipped {
+        orchestration_id: run.id.clone(),
+        subtask_id: id.clone(),
+        reason: reason.to_owned(),
+    });
+    let blocked =
+        |at: usize| at != *position && matches!(run.runs[at].phase, SubtaskPhase::Blocked { .. });
+    let was_last_block =
+        matches!(run.phase, OrchestrationPhase::Blocked(_)) && !(0..run.runs.len()).any(blocked);
+    if was_last_block {
+        events.push(Event::OrchestrationResumed {
+            orchestration_id: run.id.clone(),
+            reason: reason.to_owned(),
+        });
+    }
+    events.extend(satisfied(run, *position, now));
+    Ok((format!("subtask {id} is skipped"), events))
+}
+
+fn pause(target: &Target<'_>, reason: &str) -> Done {
+    let run = run_of(target)?;
+    if run.phase != OrchestrationPhase::InProgress {
+        return Err(format!("{} is not in progress", run.task_id));
+    }
+    let paused =
+        Event::OrchestrationPaused { orchestration_id: run.id.clone(), reason: reason.to_owned() };
+    Ok((format!("{} gives no new handoffs; what runs, runs on", run.task_id), vec![paused]))
+}
+
+fn resume(target: &Target<'_>, reason: &str) -> Done {
+    let run = run_of(target)?;
+    if !matches!(run.phase, OrchestrationPhase::Paused { .. }) {
+        return Err(format!("{} is not paused", run.task_id));
+    }
+    let resumed =
+        Event::OrchestrationResumed { orchestration_id: run.id.clone(), reason: reason.to_owned() };
+    Ok((format!("{} goes on", run.task_id), vec![resumed]))
+}
+
+/// Takes a handoff back and holds its run, so that it is not given out again at once.
+fn withdraw(target: &Target<'_>, reason: &str) -> Done {
+    let (run, position) = match target {
+        Target::Subtask(run, position) => (*run, *position),
+        Target::Run(run) if run.runs.len() == 1 => (*run, 0),
+        Target::Run(run) => {
+            return Err(format!("{} has several subtasks; name the handoff", run.task_id));
+        }
+        Target::Task(task) => return Err(format!("task {} has no handoff", task.id)),
+    };
+    let waits = run.runs[position].attempts.last().filter(|attempt| {
+        attempt.execution == Execution::External
+            && matches!(attempt.phase, AttemptPhase::Issued | AttemptPhase::Published { .. })
+    });
+    if waits.is_none() {
+        let id = &run.plan.subtasks[position].subtask_id;
+        return Err(format!("no handoff of {id} waits for a master"));
+    }
+    let mut events: Vec<Event> = recall(run, position, reason).into_iter().collect();
+    if run.phase == OrchestrationPhase::InProgress {
+        events.push(Event::OrchestrationPaused {
+            orchestration_id: run.id.clone(),
+            reason: reason.to_owned(),
+        });
+    }
+    let message = format!(
+        "the handoff is taken back and {0} is paused; `baton resume {0}` hands it out again",
+        run.task_id
+    );
+    Ok((message, events))
+}
+
+fn run_of<'a>(target: &Target<'a>) -> Result<&'a Orchestration, String> {
+    match target {
+        Target::Run(run) | Target::Subtask(run, _) => Ok(run),
+        Target::Task(task) => Err(format!("task {} has no run", task.id)),
+    }
+}
+
+/// Calls the live attempt of a subtask back, if it has one.
+fn recall(run: &Orchestration, position: usize, reason: &str) -> Option<Event> {
+    let attempt = run.runs[position].attempts.last().filter(|attempt| attempt.is_live())?;
+    if let AttemptPhase::Ending { .. } = attempt.phase {
+        return None;
+    }
+    Some(Event::AttemptRecalled {
+        worker_id: attempt.worker_id.clone(),
+        attempt_id: attempt.id.clone(),
+        subtask_id: run.plan.subtasks[position].subtask_id.clone(),
+        reason: reason.to_owned(),
+    })
+}
+
+fn over(id: &TaskId) -> String {
+    format!("task {id} is over")
+}
+
+fn count(n: usize, noun: &str) -> String {
+    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
+}

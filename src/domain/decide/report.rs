@@ -1,0 +1,171 @@
+//! Reports that no process of ours vouches for.
+
+use crate::domain::event::Event;
+use crate::domain::ids::ClaimId;
+use crate::domain::moment::Moment;
+use crate::domain::plan::{Orchestration, SubtaskPhase};
+use crate::domain::policy::Policy;
+use crate::domain::report::{
+    Category, Failure, Outcome, Report, ReportFinding, ReportStatus, ResultKind, SubtaskResult,
+};
+use crate::domain::state::State;
+use crate::domain::worker::{Attempt, AttemptEnd, AttemptPhase, Execution};
+
+use super::worker::{delivered, failed};
+
+/// A report counts once, for the attempt it names (the newest when it names none), and while no
+/// newer attempt has completed. A late success of an older attempt counts and calls the newer one
+/// back; a late failure does not.
+pub(super) fn observed(
+    state: &State,
+    policy: &Policy,
+    claim: Option<&ClaimId>,
+    finding: &ReportFinding,
+    now: Moment,
+) -> Vec<Event> {
+    let is_told = match claim {
+        Some(claim) => state.claims.contains_key(claim),
+        None => state.reports_seen.get(&finding.path) == Some(&finding.digest),
+    };
+    if is_told {
+        return Vec::new();
+    }
+    match judge(state, policy, finding) {
+        Err(reason) => vec![Event::ReportRefused {
+            subtask_id: finding.report.subtask_id.clone(),
+            attempt_id: finding.report.attempt_id.clone(),
+            path: finding.path.clone(),
+            digest: finding.digest.clone(),
+            reason,
+            claim: claim.cloned(),
+        }],
+        Ok(Judged { run, position, attempt, outcome }) => {
+            let accepted = Event::ReportAccepted {
+                attempt_id: attempt.id.clone(),
+                subtask_id: finding.report.subtask_id.clone(),
+                finding: finding.clone(),
+                claim: claim.cloned(),
+            };
+            let mut events = vec![accepted];
+            events.extend(recall_newer(run, position, attempt));
+            events.extend(match outcome {
+                Outcome::Success(result) => delivered(run, position, attempt, result, now),
+                Outcome::Failure(failure) => failed(policy, run, position, attempt, failure),
+            });
+            events
+        }
+    }
+}
+
+struct Judged<'a> {
+    run: &'a Orchestration,
+    position: usize,
+    attempt: &'a Attempt,
+    outcome: Outcome,
+}
+
+fn judge<'a>(
+    state: &'a State,
+    policy: &Policy,
+    finding: &ReportFinding,
+) -> Result<Judged<'a>, String> {
+    let report = &finding.report;
+    let id = &report.subtask_id;
+    let (run, position) = state.subtask(id).ok_or_else(|| format!("there is no subtask {id}"))?;
+    let subtask = &run.runs[position];
+    let attempt = match &report.attempt_id {
+        Some(wanted) => subtask.attempts.iter().find(|attempt| attempt.id == *wanted),
+        None => subtask.attempts.last(),
+    }
+    .ok_or_else(|| match &report.attempt_id {
+        Some(wanted) => format!("subtask {id} has no attempt {wanted}"),
+        None => format!("subtask {id} was not handed out yet"),
+    })?;
+    if let Execution::Launched { .. } = attempt.execution {
+        return Err(format!(
+            "attempt {} is run by Baton itself: its report is read from workers/{}/report.json \
+             when its process ends",
+            attempt.id, attempt.worker_id
+        ));
+    }
+    if let SubtaskPhase::Completed { attempt_id, .. } = &subtask.phase {
+        return Err(format!("subtask {id} was completed by {attempt_id}"));
+    }
+    if run.is_over() || matches!(subtask.phase, SubtaskPhase::Skipped { .. }) {
+        return Err(format!("nobody waits for subtask {id} any more"));
+    }
+    let kind = policy.masters.get(&attempt.agent).map_or(ResultKind::Work, |m| m.result_kind);
+    let outcome = outcome(attempt, finding, kind);
+    if !may_count(attempt, &outcome) {
+        return Err(format!("attempt {} is over", attempt.id));
+    }
+    Ok(Judged { run, position, attempt, outcome })
+}
+
+/// A live attempt is told by any report; one that failed or was interrupted only by a success.
+fn may_count(attempt: &Attempt, outcome: &Outcome) -> bool {
+    match &attempt.phase {
+        AttemptPhase::Issued
+        | AttemptPhase::Published { .. }
+        | AttemptPhase::Taken { .. }
+        | AttemptPhase::Running { .. } => true,
+        AttemptPhase::Ending { .. } => matches!(outcome, Outcome::Success(_)),
+        AttemptPhase::Ended { end, .. } => match end {
+            AttemptEnd::Failed { .. } | AttemptEnd::Interrupted { .. } => {
+                matches!(outcome, Outcome::Success(_))
+            }
+            AttemptEnd::Completed | AttemptEnd::Cancelled { .. } => false,
+        },
+    }
+}
+
+fn outcome(attempt: &Attempt, finding: &ReportFinding, kind: ResultKind) -> Outcome {
+    let report = &finding.report;
+    match report.status {
+        ReportStatus::Success if !finding.missing.is_empty() => Outcome::Failure(Failure::new(
+            Category::CodeError,
+            format!("reported success, but these are not there: {}", finding.missing.join(", ")),
+        )),
+        ReportStatus::Success
+            if report.summary.trim().is_empty() && report.deliverables.is_empty() =>
+        {
+            Outcome::Failure(Failure::new(
+                Category::CodeError,
+                "reported success and delivered nothing: neither a summary nor a deliverable",
+            ))
+        }
+        ReportStatus::Success => Outcome::Success(SubtaskResult {
+            kind,
+            summary: report.summary.clone(),
+            deliverables: report.deliverables.clone(),
+            worker_id: attempt.worker_id.clone(),
+            tokens_used: report.tokens_used,
+            cost_usd: report.cost_usd,
+        }),
+        ReportStatus::Failure | ReportStatus::Partial => Outcome::Failure(reported(report)),
+    }
+}
+
+/// Reads the failure out of a report.
+fn reported(report: &Report) -> Failure {
+    let error = report.error.clone().unwrap_or_default();
+    let message = [error.message, report.summary.clone()]
+        .into_iter()
+        .find(|text| !text.trim().is_empty())
+        .unwrap_or_else(|| "reported failure without a word".to_owned());
+    Failure::new(error.category.unwrap_or(Category::CodeError), message)
+}
+
+/// When an older attempt delivers after all, nobody wants the newer one.
+fn recall_newer(run: &Orchestration, position: usize, attempt: &Attempt) -> Option<Event> {
+    let newest = run.runs[position].attempts.last()?;
+    let is_wanted = newest.id == attempt.id
+        || !newest.is_live()
+        || matches!(newest.phase, AttemptPhase::Ending { .. });
+    (!is_wanted).then(|| Event::AttemptRecalled {
+        worker_id: newest.worker_id.clone(),
+        attempt_id: newest.id.clone(),
+        subtask_id: run.plan.subtasks[position].subtask_id.clone(),
+        reason: format!("{} delivered after all", attempt.id),
+    })
+}

@@ -1,0 +1,192 @@
+//! What became of workers that Baton launched.
+
+use crate::domain::event::Event;
+use crate::domain::ids::AttemptId;
+use crate::domain::moment::Moment;
+use crate::domain::plan::{Orchestration, SubtaskRun};
+use crate::domain::policy::Policy;
+use crate::domain::recovery::{Situation, recover};
+use crate::domain::report::{Category, Failure, Outcome, SubtaskResult};
+use crate::domain::state::State;
+use crate::domain::worker::{Attempt, AttemptEnd, AttemptPhase, Exit, ProcessIdentity};
+
+use super::handoff::find;
+use super::satisfied;
+
+pub(super) fn started(state: &State, id: &AttemptId, identity: &ProcessIdentity) -> Vec<Event> {
+    let Some((_, subtask_id, attempt)) = find(state, id) else { return Vec::new() };
+    let is_news = match &attempt.phase {
+        AttemptPhase::Issued
+        | AttemptPhase::Published { .. }
+        | AttemptPhase::Ending { identity: None, .. } => true,
+        AttemptPhase::Taken { .. }
+        | AttemptPhase::Running { .. }
+        | AttemptPhase::Ending { identity: Some(_), .. }
+        | AttemptPhase::Ended { .. } => false,
+    };
+    if !is_news {
+        return Vec::new();
+    }
+    vec![Event::WorkerStarted {
+        worker_id: attempt.worker_id.clone(),
+        attempt_id: id.clone(),
+        subtask_id: subtask_id.clone(),
+        identity: identity.clone(),
+    }]
+}
+
+/// Nothing ran. When the machine was short of something the same is tried again after a back-off
+/// and no retry is used up; when it cannot ever work a person is asked.
+pub(super) fn not_started(
+    state: &State,
+    policy: &Policy,
+    id: &AttemptId,
+    error: &str,
+    transient: bool,
+) -> Vec<Event> {
+    let Some((run, position, attempt)) = live(state, id) else { return Vec::new() };
+    let subtask_id = run.plan.subtasks[position].subtask_id.clone();
+    let mut events = vec![Event::WorkerNotStarted {
+        worker_id: attempt.worker_id.clone(),
+        attempt_id: id.clone(),
+        subtask_id: subtask_id.clone(),
+        error: error.to_owned(),
+    }];
+    if let AttemptPhase::Ending { reason, .. } = &attempt.phase {
+        let reason = reason.clone();
+        events.push(Event::AttemptCancelled { attempt_id: id.clone(), subtask_id, reason });
+    } else if transient {
+        events.extend(interruption(policy, run, position, attempt, error));
+    } else {
+        let failure = Failure::new(Category::Blocker, format!("cannot start: {error}"));
+        events.extend(failed(policy, run, position, attempt, failure));
+    }
+    events
+}
+
+pub(super) fn exited(
+    state: &State,
+    policy: &Policy,
+    id: &AttemptId,
+    exit: Exit,
+    outcome: &Outcome,
+    now: Moment,
+) -> Vec<Event> {
+    let Some((run, position, attempt)) = live(state, id) else { return Vec::new() };
+    let subtask_id = run.plan.subtasks[position].subtask_id.clone();
+    let mut events = vec![Event::WorkerExited {
+        worker_id: attempt.worker_id.clone(),
+        attempt_id: id.clone(),
+        subtask_id: subtask_id.clone(),
+        exit,
+    }];
+    match (&attempt.phase, outcome) {
+        (AttemptPhase::Ending { reason, .. }, Outcome::Success(_) | Outcome::Failure(_)) => {
+            let reason = reason.clone();
+            events.push(Event::AttemptCancelled { attempt_id: id.clone(), subtask_id, reason });
+        }
+        (_, Outcome::Success(result)) => {
+            events.extend(delivered(run, position, attempt, result.clone(), now));
+        }
+        (_, Outcome::Failure(failure)) => {
+            events.extend(failed(policy, run, position, attempt, failure.clone()));
+        }
+    }
+    events
+}
+
+pub(super) fn interrupted(
+    state: &State,
+    policy: &Policy,
+    id: &AttemptId,
+    reason: &str,
+) -> Vec<Event> {
+    let Some((run, position, attempt)) = live(state, id) else { return Vec::new() };
+    let subtask_id = run.plan.subtasks[position].subtask_id.clone();
+    if let AttemptPhase::Ending { reason, .. } = &attempt.phase {
+        let reason = reason.clone();
+        return vec![Event::AttemptCancelled { attempt_id: id.clone(), subtask_id, reason }];
+    }
+    interruption(policy, run, position, attempt, reason)
+}
+
+/// Says what follows from a delivered result.
+pub(super) fn delivered(
+    run: &Orchestration,
+    position: usize,
+    attempt: &Attempt,
+    result: SubtaskResult,
+    now: Moment,
+) -> Vec<Event> {
+    let mut events = vec![Event::SubtaskCompleted {
+        orchestration_id: run.id.clone(),
+        subtask_id: run.plan.subtasks[position].subtask_id.clone(),
+        attempt_id: attempt.id.clone(),
+        result,
+    }];
+    events.extend(satisfied(run, position, now));
+    events
+}
+
+/// Says what follows from a failed attempt: the failure, then what the recovery roster decides.
+pub(super) fn failed(
+    policy: &Policy,
+    run: &Orchestration,
+    position: usize,
+    attempt: &Attempt,
+    failure: Failure,
+) -> Vec<Event> {
+    let situation = Situation { run, position, attempt, failure: &failure };
+    let recovery = recover(&situation, policy);
+    let mut events = vec![Event::SubtaskFailed {
+        orchestration_id: run.id.clone(),
+        subtask_id: run.plan.subtasks[position].subtask_id.clone(),
+        attempt_id: attempt.id.clone(),
+        failure,
+    }];
+    events.extend(recovery);
+    events
+}
+
+/// An attempt that was cut off is made again. The first time at once; where it happens again and
+/// again, after the delays of a retry, so that a machine in trouble is not run hot.
+fn interruption(
+    policy: &Policy,
+    run: &Orchestration,
+    position: usize,
+    attempt: &Attempt,
+    reason: &str,
+) -> Vec<Event> {
+    let subtask_id = run.plan.subtasks[position].subtask_id.clone();
+    let mut events = vec![Event::AttemptInterrupted {
+        attempt_id: attempt.id.clone(),
+        subtask_id: subtask_id.clone(),
+        reason: reason.to_owned(),
+    }];
+    let before = interruptions_before(&run.runs[position]);
+    if before > 0 {
+        let retry_count = run.runs[position].retry.as_ref().map_or(0, |retry| retry.retry_count);
+        events.push(Event::SubtaskRetried {
+            orchestration_id: run.id.clone(),
+            subtask_id,
+            retry_count,
+            retry_reason: format!("interrupted: {reason}"),
+            retry_modifications: "none; no attempt is counted".to_owned(),
+            delay_ms: policy.retry.delay_ms(before),
+        });
+    }
+    events
+}
+
+/// Counts the interrupted attempts directly before the one that is live.
+fn interruptions_before(run: &SubtaskRun) -> u32 {
+    let is_interrupted = |attempt: &&Attempt| {
+        matches!(attempt.phase, AttemptPhase::Ended { end: AttemptEnd::Interrupted { .. }, .. })
+    };
+    let count = run.attempts.iter().rev().skip(1).take_while(is_interrupted).count();
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+fn live<'a>(state: &'a State, id: &AttemptId) -> Option<(&'a Orchestration, usize, &'a Attempt)> {
+    state.attempt(id).filter(|(_, _, attempt)| attempt.is_live())
+}

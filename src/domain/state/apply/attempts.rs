@@ -1,0 +1,273 @@
+//! Events about attempts.
+
+use crate::domain::event::Event;
+use crate::domain::ids::{AttemptId, OrchestrationId, SubtaskId};
+use crate::domain::moment::Moment;
+use crate::domain::plan::{Orchestration, SubtaskPhase};
+use crate::domain::report::{Failure, SubtaskResult};
+use crate::domain::state::State;
+use crate::domain::worker::{Attempt, AttemptEnd, AttemptPhase, Execution, ProcessIdentity, Started};
+
+use super::Applied;
+
+impl State {
+    pub(super) fn hand_off(&mut self, event: &Event, at: &Moment) -> Applied {
+        let Event::SubtaskHandedOff {
+            subtask_id,
+            attempt_id,
+            attempt,
+            assigned_to,
+            worker_id,
+            execution,
+            nonce,
+            ..
+        } = event
+        else {
+            return Err("it is no handoff".into());
+        };
+        let new = Attempt {
+            id: attempt_id.clone(),
+            number: *attempt,
+            agent: assigned_to.clone(),
+            worker_id: worker_id.clone(),
+            execution: execution.clone(),
+            nonce: nonce.clone(),
+            issued_at: *at,
+            started: None,
+            phase: AttemptPhase::Issued,
+        };
+        self.with_run(subtask_id, |run, position| {
+            let subtask = &mut run.runs[position];
+            if !matches!(subtask.phase, SubtaskPhase::Pending) {
+                return Err(format!("subtask {subtask_id} is not ready"));
+            }
+            if subtask.attempts.iter().any(Attempt::is_live) {
+                return Err(format!("subtask {subtask_id} has a live attempt"));
+            }
+            let last = subtask.attempts.last().map_or(0, |attempt| attempt.number);
+            if new.number != last + 1 {
+                return Err(format!("attempt {} does not follow {last}", new.number));
+            }
+            subtask.attempts.push(new);
+            subtask.phase = SubtaskPhase::InAttempt;
+            Ok(())
+        })
+    }
+
+    pub(super) fn published(&mut self, id: &AttemptId, at: &Moment) -> Applied {
+        self.with_attempt(id, |attempt| match attempt.phase {
+            AttemptPhase::Issued => {
+                attempt.phase = AttemptPhase::Published { at: *at };
+                Ok(())
+            }
+            AttemptPhase::Ending { .. } => Ok(()),
+            AttemptPhase::Published { .. }
+            | AttemptPhase::Taken { .. }
+            | AttemptPhase::Running { .. }
+            | AttemptPhase::Ended { .. } => Err("its handoff was published before".into()),
+        })
+    }
+
+    pub(super) fn taken(&mut self, id: &AttemptId, at: &Moment) -> Applied {
+        self.with_attempt(id, |attempt| {
+            if attempt.execution != Execution::External {
+                return Err("it is run by Baton itself".into());
+            }
+            match attempt.phase {
+                AttemptPhase::Issued | AttemptPhase::Published { .. } => {
+                    attempt.started = Some(Started { at: *at, pid: None });
+                    attempt.phase = AttemptPhase::Taken { at: *at };
+                    Ok(())
+                }
+                AttemptPhase::Ending { .. } => Ok(()),
+                AttemptPhase::Taken { .. }
+                | AttemptPhase::Running { .. }
+                | AttemptPhase::Ended { .. } => Err("its handoff was taken before".into()),
+            }
+        })
+    }
+
+    /// A lost handoff is never written again: somebody may have it. It counts as taken.
+    pub(super) fn lost(&mut self, id: &AttemptId, at: &Moment) -> Applied {
+        self.taken(id, at)
+    }
+
+    pub(super) fn started(
+        &mut self,
+        id: &AttemptId,
+        identity: &ProcessIdentity,
+        at: &Moment,
+    ) -> Applied {
+        let started = Started { at: *at, pid: Some(identity.pid) };
+        self.with_attempt(id, |attempt| match &mut attempt.phase {
+            AttemptPhase::Issued | AttemptPhase::Published { .. } => {
+                attempt.started = Some(started);
+                attempt.phase = AttemptPhase::Running { identity: identity.clone(), at: *at };
+                Ok(())
+            }
+            AttemptPhase::Ending { identity: known, .. } => {
+                attempt.started = Some(started);
+                *known = Some(identity.clone());
+                Ok(())
+            }
+            AttemptPhase::Taken { .. }
+            | AttemptPhase::Running { .. }
+            | AttemptPhase::Ended { .. } => Err("it has begun before".into()),
+        })
+    }
+
+    pub(super) fn recalled(&mut self, id: &AttemptId, reason: &str, at: &Moment) -> Applied {
+        self.with_attempt(id, |attempt| {
+            let identity = match &attempt.phase {
+                AttemptPhase::Running { identity, .. } => Some(identity.clone()),
+                AttemptPhase::Issued
+                | AttemptPhase::Published { .. }
+                | AttemptPhase::Taken { .. } => None,
+                AttemptPhase::Ending { .. } | AttemptPhase::Ended { .. } => {
+                    return Err("it is ending already".into());
+                }
+            };
+            let reason = reason.to_owned();
+            attempt.phase = AttemptPhase::Ending { identity, at: *at, reason };
+            Ok(())
+        })
+    }
+
+    pub(super) fn interrupted(&mut self, id: &AttemptId, reason: &str, at: &Moment) -> Applied {
+        self.end_attempt(id, AttemptEnd::Interrupted { reason: reason.to_owned() }, at)?;
+        self.leave_attempt(id)
+    }
+
+    pub(super) fn attempt_cancelled(
+        &mut self,
+        id: &AttemptId,
+        reason: &str,
+        at: &Moment,
+    ) -> Applied {
+        self.end_attempt(id, AttemptEnd::Cancelled { reason: reason.to_owned() }, at)?;
+        self.leave_attempt(id)
+    }
+
+    pub(super) fn completed(
+        &mut self,
+        subtask_id: &SubtaskId,
+        attempt_id: &AttemptId,
+        result: &SubtaskResult,
+        at: &Moment,
+    ) -> Applied {
+        if self.live_attempt(attempt_id).is_ok() {
+            self.end_attempt(attempt_id, AttemptEnd::Completed, at)?;
+        }
+        self.with_run(subtask_id, |run, position| {
+            let subtask = &mut run.runs[position];
+            if subtask.is_satisfied() {
+                return Err(format!("subtask {subtask_id} is done"));
+            }
+            let result = result.clone();
+            subtask.phase =
+                SubtaskPhase::Completed { at: *at, attempt_id: attempt_id.clone(), result };
+            Ok(())
+        })
+    }
+
+    pub(super) fn failed(&mut self, id: &AttemptId, failure: &Failure, at: &Moment) -> Applied {
+        self.end_attempt(id, AttemptEnd::Failed { failure: failure.clone() }, at)?;
+        let subtask_id = self.subtask_of(id)?;
+        self.with_run(&subtask_id, |run, position| {
+            run.runs[position].failures += 1;
+            Ok(())
+        })?;
+        self.leave_attempt(id)
+    }
+
+    /// Tells that an attempt still holds something.
+    pub(super) fn live_attempt(&self, id: &AttemptId) -> Result<&Attempt, String> {
+        match self.attempt(id) {
+            Some((_, _, attempt)) if attempt.is_live() => Ok(attempt),
+            Some(_) => Err(format!("attempt {id} is over")),
+            None => Err(format!("there is no attempt {id}")),
+        }
+    }
+
+    fn end_attempt(&mut self, id: &AttemptId, end: AttemptEnd, at: &Moment) -> Applied {
+        self.live_attempt(id)?;
+        self.with_attempt(id, |attempt| {
+            attempt.phase = AttemptPhase::Ended { at: *at, end };
+            Ok(())
+        })
+    }
+
+    /// A subtask whose attempt is over without a result waits again; what follows is decided by
+    /// the events after this one.
+    fn leave_attempt(&mut self, id: &AttemptId) -> Applied {
+        let subtask_id = self.subtask_of(id)?;
+        self.with_run(&subtask_id, |run, position| {
+            let is_over = run.is_over();
+            let subtask = &mut run.runs[position];
+            if matches!(subtask.phase, SubtaskPhase::InAttempt)
+                && !subtask.attempts.iter().any(Attempt::is_live)
+            {
+                subtask.phase = SubtaskPhase::Pending;
+                if is_over && let Some(at) = ended_at(subtask.attempts.last()) {
+                    subtask.phase = SubtaskPhase::Cancelled { at };
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn subtask_of(&self, id: &AttemptId) -> Result<SubtaskId, String> {
+        let (run, position, _) =
+            self.attempt(id).ok_or_else(|| format!("there is no attempt {id}"))?;
+        Ok(run.plan.subtasks[position].subtask_id.clone())
+    }
+
+    fn with_attempt(
+        &mut self,
+        id: &AttemptId,
+        change: impl FnOnce(&mut Attempt) -> Applied,
+    ) -> Applied {
+        let subtask_id = self.subtask_of(id)?;
+        self.with_run(&subtask_id, |run, position| {
+            let found = run.runs[position].attempts.iter_mut().find(|attempt| attempt.id == *id);
+            found.map_or_else(|| Err(format!("there is no attempt {id}")), change)
+        })
+    }
+
+    /// Changes the run of a subtask and looks at everything that hangs on it again.
+    pub(super) fn with_run(
+        &mut self,
+        id: &SubtaskId,
+        change: impl FnOnce(&mut Orchestration, usize) -> Applied,
+    ) -> Applied {
+        let (orchestration_id, position) = self.place(id)?;
+        let run = self
+            .orchestrations
+            .get_mut(&orchestration_id)
+            .ok_or_else(|| format!("there is no run {orchestration_id}"))?;
+        self.index.end_backoff(run, position);
+        change(run, position)?;
+        self.index.refresh_turn(run, position);
+        self.index.refresh_followers(run, position);
+        if let Some(attempt) = run.runs[position].attempts.last() {
+            self.index.refresh_attempt(run, position, attempt);
+        }
+        Ok(())
+    }
+
+    /// Finds a subtask.
+    pub(super) fn place(&self, id: &SubtaskId) -> Result<(OrchestrationId, usize), String> {
+        self.index.subtasks.get(id).cloned().ok_or_else(|| format!("there is no subtask {id}"))
+    }
+}
+
+fn ended_at(attempt: Option<&Attempt>) -> Option<Moment> {
+    match &attempt?.phase {
+        AttemptPhase::Ended { at, .. } => Some(*at),
+        AttemptPhase::Issued
+        | AttemptPhase::Published { .. }
+        | AttemptPhase::Taken { .. }
+        | AttemptPhase::Running { .. }
+        | AttemptPhase::Ending { .. } => None,
+    }
+}

@@ -1,0 +1,235 @@
+//! Events about runs and about subtasks as parts of them.
+
+use crate::domain::event::Event;
+use crate::domain::ids::{OrchestrationId, SubtaskId};
+use crate::domain::moment::Moment;
+use crate::domain::plan::{
+    Escalation, Orchestration, OrchestrationPhase, RetryRecord, SubtaskPhase, SubtaskRun,
+};
+use crate::domain::report::{Category, Failure};
+use crate::domain::state::State;
+use crate::domain::worker::{Attempt, AttemptEnd, AttemptPhase};
+
+use super::Applied;
+
+impl State {
+    pub(super) fn retried(&mut self, event: &Event, at: &Moment) -> Applied {
+        let Event::SubtaskRetried {
+            subtask_id,
+            retry_count,
+            retry_reason,
+            retry_modifications,
+            delay_ms,
+            ..
+        } = event
+        else {
+            return Err("it is no retry".into());
+        };
+        self.with_run(subtask_id, |run, position| {
+            let subtask = &mut run.runs[position];
+            if !matches!(subtask.phase, SubtaskPhase::Pending) {
+                return Err(format!("subtask {subtask_id} has not failed"));
+            }
+            subtask.phase = SubtaskPhase::BackingOff { since: *at, delay_ms: *delay_ms };
+            subtask.retry = Some(RetryRecord {
+                retry_count: *retry_count,
+                retry_reason: retry_reason.clone(),
+                retry_modifications: retry_modifications.clone(),
+            });
+            run.retries += 1;
+            Ok(())
+        })
+    }
+
+    pub(super) fn backoff_ended(&mut self, subtask_id: &SubtaskId) -> Applied {
+        self.with_run(subtask_id, |run, position| {
+            let subtask = &mut run.runs[position];
+            if !matches!(subtask.phase, SubtaskPhase::BackingOff { .. }) {
+                return Err(format!("subtask {subtask_id} is not backing off"));
+            }
+            subtask.phase = SubtaskPhase::Pending;
+            Ok(())
+        })
+    }
+
+    pub(super) fn skipped(&mut self, subtask_id: &SubtaskId, reason: &str, at: &Moment) -> Applied {
+        self.with_run(subtask_id, |run, position| {
+            let subtask = &mut run.runs[position];
+            if subtask.is_satisfied() {
+                return Err(format!("subtask {subtask_id} is done"));
+            }
+            subtask.phase = SubtaskPhase::Skipped { at: *at, reason: reason.to_owned() };
+            Ok(())
+        })
+    }
+
+    pub(super) fn stage_completed(&mut self, id: &OrchestrationId, stage: usize) -> Applied {
+        self.change_run(id, |run| {
+            if stage < run.current_stage || run.first_open_stage(None) <= stage {
+                return Err(format!("stage {stage} is not the one that is complete"));
+            }
+            run.current_stage = (stage + 1).min(run.plan.stages.len());
+            Ok(())
+        })
+    }
+
+    pub(super) fn blocked(&mut self, event: &Event, at: &Moment) -> Applied {
+        let Event::OrchestrationBlocked {
+            orchestration_id,
+            blocking_subtask,
+            failure_reason,
+            escalation,
+            options,
+            ..
+        } = event
+        else {
+            return Err("it is no escalation".into());
+        };
+        self.with_run(blocking_subtask, |run, position| {
+            let subtask = &mut run.runs[position];
+            let failure = last_failure(subtask.attempts.last())
+                .unwrap_or_else(|| Failure::new(Category::Blocker, failure_reason.clone()));
+            subtask.phase = SubtaskPhase::Blocked { at: *at, failure };
+            Ok(())
+        })?;
+        let escalation = Escalation {
+            since: *at,
+            blocking_subtask: blocking_subtask.clone(),
+            failure_reason: failure_reason.clone(),
+            escalation: escalation.clone(),
+            options: options.clone(),
+        };
+        self.change_run(orchestration_id, |run| {
+            if !run.is_over() {
+                run.phase = OrchestrationPhase::Blocked(escalation);
+            }
+            Ok(())
+        })
+    }
+
+    /// Changes the phase of a run, by this table: completed (when every subtask is), failed and
+    /// cancelled from anything that is not over; paused from in progress; in progress from paused
+    /// or blocked.
+    pub(super) fn change_phase(
+        &mut self,
+        id: &OrchestrationId,
+        next: OrchestrationPhase,
+    ) -> Applied {
+        self.change_run(id, |run| {
+            let is_legal = match (&run.phase, &next) {
+                (
+                    OrchestrationPhase::Completed { .. }
+                    | OrchestrationPhase::Failed { .. }
+                    | OrchestrationPhase::Cancelled { .. },
+                    _,
+                )
+                | (_, OrchestrationPhase::Blocked(_)) => false,
+                (_, OrchestrationPhase::Completed { .. }) => {
+                    run.runs.iter().all(SubtaskRun::is_satisfied)
+                }
+                (
+                    _,
+                    OrchestrationPhase::Failed { at, .. }
+                    | OrchestrationPhase::Cancelled { at, .. },
+                ) => {
+                    end_open_subtasks(&mut run.runs, at);
+                    true
+                }
+                (from, OrchestrationPhase::Paused { .. }) => {
+                    *from == OrchestrationPhase::InProgress
+                }
+                (from, OrchestrationPhase::InProgress) => *from != OrchestrationPhase::InProgress,
+            };
+            if !is_legal {
+                return Err(format!("run {id} is {:?}", run.phase));
+            }
+            run.phase = next;
+            Ok(())
+        })
+    }
+
+    /// Notes when a run that was blocked or over goes on.
+    pub(super) fn note_reopening(&mut self, id: &OrchestrationId, at: &Moment) {
+        let Some(run) = self.orchestrations.get(id) else { return };
+        let was_stopped = run.is_over() || matches!(run.phase, OrchestrationPhase::Blocked(_));
+        if was_stopped && let Some(task) = self.tasks.get_mut(&run.task_id) {
+            task.reopened_at = Some(*at);
+        }
+    }
+
+    pub(super) fn run_again(&mut self, id: &OrchestrationId, subtasks: &[SubtaskId]) -> Applied {
+        self.change_run(id, |run| {
+            for subtask_id in subtasks {
+                let position = run
+                    .position(subtask_id)
+                    .ok_or_else(|| format!("run {id} has no subtask {subtask_id}"))?;
+                let subtask = &mut run.runs[position];
+                if subtask.attempts.iter().any(Attempt::is_live) {
+                    return Err(format!("subtask {subtask_id} has a live attempt"));
+                }
+                subtask.phase = SubtaskPhase::Pending;
+                subtask.failures = 0;
+            }
+            let blocked = |run: &SubtaskRun| matches!(run.phase, SubtaskPhase::Blocked { .. });
+            if run.is_over() || !run.runs.iter().any(blocked) {
+                run.phase = OrchestrationPhase::InProgress;
+            }
+            run.current_stage = run.first_open_stage(None).min(run.plan.stages.len());
+            Ok(())
+        })
+    }
+
+    /// Finds a run.
+    pub(super) fn run(&self, id: &OrchestrationId) -> Result<&Orchestration, String> {
+        self.orchestrations.get(id).ok_or_else(|| format!("there is no run {id}"))
+    }
+
+    /// Changes a run and looks at everything about it and its task again.
+    fn change_run(
+        &mut self,
+        id: &OrchestrationId,
+        change: impl FnOnce(&mut Orchestration) -> Applied,
+    ) -> Applied {
+        let run = self.orchestrations.get_mut(id).ok_or_else(|| format!("there is no run {id}"))?;
+        self.index.count(run, -1);
+        for position in 0..run.runs.len() {
+            self.index.end_backoff(run, position);
+        }
+        let changed = change(run);
+        self.index.count(run, 1);
+        self.index.refresh_run(run);
+        if let Some(task) = self.tasks.get(&run.task_id) {
+            self.index.refresh_task(task, Some(run));
+        }
+        changed
+    }
+}
+
+/// Every subtask that has neither ended nor a live attempt ends with its run.
+fn end_open_subtasks(runs: &mut [SubtaskRun], at: &Moment) {
+    for subtask in runs {
+        match subtask.phase {
+            SubtaskPhase::Pending
+            | SubtaskPhase::BackingOff { .. }
+            | SubtaskPhase::Blocked { .. } => {
+                subtask.phase = SubtaskPhase::Cancelled { at: *at };
+            }
+            SubtaskPhase::InAttempt
+            | SubtaskPhase::Completed { .. }
+            | SubtaskPhase::Skipped { .. }
+            | SubtaskPhase::Cancelled { .. } => {}
+        }
+    }
+}
+
+fn last_failure(attempt: Option<&Attempt>) -> Option<Failure> {
+    match &attempt?.phase {
+        AttemptPhase::Ended { end: AttemptEnd::Failed { failure }, .. } => Some(failure.clone()),
+        AttemptPhase::Ended { .. }
+        | AttemptPhase::Issued
+        | AttemptPhase::Published { .. }
+        | AttemptPhase::Taken { .. }
+        | AttemptPhase::Running { .. }
+        | AttemptPhase::Ending { .. } => None,
+    }
+}

@@ -1,0 +1,254 @@
+//! What can be derived from the rest of the state, kept so that no decision searches.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use crate::domain::effect::Effect;
+use crate::domain::ids::{AgentName, AttemptId, OrchestrationId, SubtaskId, TaskId};
+use crate::domain::moment::BootId;
+use crate::domain::plan::{Orchestration, OrchestrationPhase, RunKind, Strategy, SubtaskPhase};
+use crate::domain::task::{Phase, Priority, Task, TaskSource};
+use crate::domain::worker::{Attempt, AttemptPhase, Execution};
+
+use super::{RunCounts, State};
+
+/// The indexes.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(in crate::domain) struct Index {
+    /// Effects whose outcome is not journalled.
+    pub(in crate::domain) owed: BTreeSet<Effect>,
+    /// Where each subtask is.
+    pub(in crate::domain) subtasks: HashMap<SubtaskId, (OrchestrationId, usize)>,
+    /// Subtasks that could start if limits allow, by master, in the order in which they go.
+    pub(in crate::domain) ready: BTreeMap<AgentName, BTreeSet<Turn>>,
+    /// Back-offs by the boot and the boot time at which they end.
+    pub(in crate::domain) backoffs: BTreeSet<(BootId, u64, SubtaskId)>,
+    /// Attempts that still hold anything, and what.
+    pub(in crate::domain) live: BTreeMap<AttemptId, Held>,
+    /// How many of them each master has.
+    pub(in crate::domain) live_by_agent: BTreeMap<AgentName, usize>,
+    /// How many of them are workers of ours.
+    pub(in crate::domain) live_launched: usize,
+    /// Files that a live attempt may change.
+    pub(in crate::domain) files_in_use: BTreeMap<String, SubtaskId>,
+    /// Runs that are not over.
+    pub(in crate::domain) open_runs: BTreeSet<OrchestrationId>,
+    /// Tasks that have neither ended nor been refused.
+    pub(in crate::domain) open_tasks: BTreeSet<TaskId>,
+    /// Tasks accepted from queue entries without an id, by fingerprint.
+    pub(in crate::domain) without_id: HashMap<String, Vec<TaskId>>,
+    /// How many planned runs there are.
+    pub(in crate::domain) counts: RunCounts,
+}
+
+/// The place of a ready subtask in its master's line.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::domain) struct Turn {
+    priority: Priority,
+    accepted_seq: u64,
+    pub(in crate::domain) position: usize,
+    pub(in crate::domain) orchestration_id: OrchestrationId,
+}
+
+/// What a live attempt holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::domain) struct Held {
+    agent: AgentName,
+    launched: bool,
+    files: Vec<String>,
+}
+
+impl Index {
+    /// Derives all indexes.
+    pub(super) fn of(state: &State) -> Self {
+        let mut index = Self::default();
+        for task in state.tasks.values() {
+            index.add_task(task);
+            index.refresh_task(
+                task,
+                task.orchestration_id().and_then(|id| state.orchestrations.get(id)),
+            );
+        }
+        for run in state.orchestrations.values() {
+            index.add_run(run);
+        }
+        for claim in state.claims.keys() {
+            index.owed.insert(Effect::SettleClaim(claim.clone()));
+        }
+        let held = state.tasks.values().filter(|task| matches!(task.phase, Phase::Planning));
+        for task in held {
+            index.hold_claim(&task.source);
+        }
+        index
+    }
+
+    /// Takes in a task that is new.
+    pub(super) fn add_task(&mut self, task: &Task) {
+        if let TaskSource::Queue { fingerprint, has_id: false, .. } = &task.source {
+            self.without_id.entry(fingerprint.clone()).or_default().push(task.id.clone());
+        }
+    }
+
+    /// Takes in a run that is new or was read from a snapshot.
+    pub(super) fn add_run(&mut self, run: &Orchestration) {
+        for (position, subtask) in run.plan.subtasks.iter().enumerate() {
+            self.subtasks.insert(subtask.subtask_id.clone(), (run.id.clone(), position));
+            for attempt in &run.runs[position].attempts {
+                self.refresh_attempt(run, position, attempt);
+            }
+        }
+        if run.kind == RunKind::Planned {
+            self.counts.total += 1;
+        }
+        self.count(run, 1);
+        self.refresh_run(run);
+    }
+
+    /// Looks at the state of a task again.
+    pub(super) fn refresh_task(&mut self, task: &Task, run: Option<&Orchestration>) {
+        let open = match &task.phase {
+            Phase::Planning => true,
+            Phase::Routed { .. } | Phase::Orchestrating { .. } => {
+                run.is_none_or(|run| !run.is_over())
+            }
+            Phase::Rejected { .. } | Phase::Cancelled { .. } => false,
+        };
+        put(&mut self.open_tasks, task.id.clone(), open);
+        let planning = matches!(task.phase, Phase::Planning);
+        put(&mut self.owed, Effect::DraftPlan(task.id.clone()), planning);
+    }
+
+    /// The file of a task stays claimed until its plan is known, so that it ends up on the right
+    /// side.
+    pub(super) fn hold_claim(&mut self, source: &TaskSource) {
+        if let TaskSource::Inbox { claim, .. } = source {
+            self.owed.remove(&Effect::SettleClaim(claim.clone()));
+        }
+    }
+
+    /// Looks at everything about a run again.
+    pub(super) fn refresh_run(&mut self, run: &Orchestration) {
+        put(&mut self.open_runs, run.id.clone(), !run.is_over());
+        for position in 0..run.runs.len() {
+            self.refresh_turn(run, position);
+        }
+    }
+
+    /// Looks again at whether a subtask could start.
+    pub(super) fn refresh_turn(&mut self, run: &Orchestration, position: usize) {
+        let phase = &run.runs[position].phase;
+        let ready = matches!(run.phase, OrchestrationPhase::InProgress)
+            && matches!(phase, SubtaskPhase::Pending)
+            && run.dependencies_satisfied(position);
+        let agent = &run.plan.subtasks[position].assigned_to;
+        let turn = Turn {
+            priority: run.priority,
+            accepted_seq: run.accepted_seq,
+            position,
+            orchestration_id: run.id.clone(),
+        };
+        if ready {
+            self.ready.entry(agent.clone()).or_default().insert(turn);
+        } else if let Some(line) = self.ready.get_mut(agent) {
+            line.remove(&turn);
+        }
+        if let SubtaskPhase::BackingOff { since, delay_ms } = phase {
+            let due = since.plus_ms(*delay_ms);
+            let id = run.plan.subtasks[position].subtask_id.clone();
+            put(&mut self.backoffs, (due.boot, due.boottime_ms, id), !run.is_over());
+        }
+    }
+
+    /// Looks again at what may start because of what became of the subtask at `position`. In a
+    /// staged plan that is decided when the stage is complete.
+    pub(super) fn refresh_followers(&mut self, run: &Orchestration, position: usize) {
+        match run.plan.strategy {
+            Strategy::Staged => {}
+            Strategy::Adaptive => {
+                for follower in run.order.dependents(position) {
+                    self.refresh_turn(run, *follower);
+                }
+            }
+            Strategy::Sequential => {
+                if position + 1 < run.runs.len() {
+                    self.refresh_turn(run, position + 1);
+                }
+            }
+        }
+    }
+
+    /// Forgets a back-off that is over.
+    pub(super) fn end_backoff(&mut self, run: &Orchestration, position: usize) {
+        if let SubtaskPhase::BackingOff { since, delay_ms } = &run.runs[position].phase {
+            let due = since.plus_ms(*delay_ms);
+            let id = run.plan.subtasks[position].subtask_id.clone();
+            self.backoffs.remove(&(due.boot, due.boottime_ms, id));
+        }
+    }
+
+    /// Looks again at what an attempt holds and owes.
+    pub(super) fn refresh_attempt(
+        &mut self,
+        run: &Orchestration,
+        position: usize,
+        attempt: &Attempt,
+    ) {
+        let launched = attempt.execution != Execution::External;
+        let is = |phase: bool, by: bool| phase && by;
+        let published = matches!(attempt.phase, AttemptPhase::Published { .. });
+        let ending = matches!(attempt.phase, AttemptPhase::Ending { .. });
+        let id = &attempt.id;
+        let issued = matches!(attempt.phase, AttemptPhase::Issued);
+        put(&mut self.owed, Effect::PublishHandoff(id.clone()), issued);
+        put(&mut self.owed, Effect::LaunchWorker(id.clone()), is(published, launched));
+        put(&mut self.owed, Effect::StopWorker(id.clone()), is(ending, launched));
+        put(&mut self.owed, Effect::WithdrawHandoff(id.clone()), is(ending, !launched));
+        let subtask = &run.plan.subtasks[position];
+        if attempt.is_live() && !self.live.contains_key(id) {
+            let held = Held {
+                agent: attempt.agent.clone(),
+                launched,
+                files: subtask.files_affected.clone(),
+            };
+            *self.live_by_agent.entry(held.agent.clone()).or_default() += 1;
+            self.live_launched += usize::from(launched);
+            for file in &held.files {
+                self.files_in_use.insert(file.clone(), subtask.subtask_id.clone());
+            }
+            self.live.insert(id.clone(), held);
+        } else if !attempt.is_live()
+            && let Some(held) = self.live.remove(id)
+        {
+            self.live_launched -= usize::from(held.launched);
+            if let Some(count) = self.live_by_agent.get_mut(&held.agent) {
+                *count -= 1;
+            }
+            for file in &held.files {
+                self.files_in_use.remove(file);
+            }
+        }
+    }
+
+    /// Adds `by` (1 or -1) to the count of the way in which a planned run ended.
+    pub(super) fn count(&mut self, run: &Orchestration, by: isize) {
+        if run.kind != RunKind::Planned {
+            return;
+        }
+        let counter = match run.phase {
+            OrchestrationPhase::Completed { .. } => &mut self.counts.completed,
+            OrchestrationPhase::Failed { .. } => &mut self.counts.failed,
+            OrchestrationPhase::Cancelled { .. } => &mut self.counts.cancelled,
+            OrchestrationPhase::InProgress
+            | OrchestrationPhase::Paused { .. }
+            | OrchestrationPhase::Blocked(_) => return,
+        };
+        *counter = counter.saturating_add_signed(by);
+    }
+}
+
+fn put<T: Ord>(set: &mut BTreeSet<T>, value: T, present: bool) {
+    if present {
+        set.insert(value);
+    } else {
+        set.remove(&value);
+    }
+}
