@@ -38,12 +38,12 @@ use effects::{Answer, Effects, Job, Means};
 use holder_client::HolderEvent;
 use intakes::Intakes;
 use monitor::Monitor;
-use signals::{Orders, SignalListener, Urgency};
+use signals::{Orders, SignalListener};
 use systemd::Systemd;
 use watch::Watch;
 
 pub use error::DaemonError;
-pub use signals::{Shutdown, ShutdownHandle, shutdown};
+pub use signals::{Shutdown, ShutdownHandle, Urgency, shutdown};
 
 /// How long to wait before the journal is tried again when there was no room for it.
 const HELD_RETRY_MS: u64 = 1_000;

@@ -32,7 +32,7 @@ const HOLDER_EVENTS_MAX: usize = 1_024;
 ///
 /// # Errors
 /// See [`super::run`].
-pub async fn boot(options: Options, shutdown: Shutdown) -> Result<Daemon, DaemonError> {
+pub(super) async fn boot(options: Options, shutdown: Shutdown) -> Result<Daemon, DaemonError> {
     let mut daemon = take(options, shutdown)?;
     let now = clock::now();
     let started = Input::DaemonStarted {
@@ -56,7 +56,7 @@ pub async fn boot(options: Options, shutdown: Shutdown) -> Result<Daemon, Daemon
 ///
 /// # Errors
 /// They are refused.
-pub fn load_config(options: &Options) -> Result<Config, DaemonError> {
+pub(super) fn load_config(options: &Options) -> Result<Config, DaemonError> {
     let env = |name: &str| std::env::var(name).ok();
     Config::load(&options.coordination, &env, &options.overrides).map_err(DaemonError::Config)
 }

@@ -41,7 +41,7 @@ const HANDOFF_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// One thing that is done beside the loop.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Job {
+pub(super) enum Job {
     /// Owed by the outbox.
     Effect(Effect),
     /// Put our fields into the queue.
@@ -52,7 +52,7 @@ pub enum Job {
 
 /// What came of a job.
 #[derive(Debug)]
-pub enum Answer {
+pub(super) enum Answer {
     /// It was carried out.
     Inputs(Vec<Input>),
     /// It could not be carried out now, and why.
@@ -66,20 +66,20 @@ pub enum Answer {
 
 /// What jobs work with; a copy for each.
 #[derive(Clone)]
-pub struct Means {
+pub(super) struct Means {
     /// The directory.
-    pub store: Store,
+    pub(super) store: Store,
     /// The configuration.
-    pub config: Arc<Config>,
+    pub(super) config: Arc<Config>,
     /// The program that Baton itself is.
-    pub executable: PathBuf,
+    pub(super) executable: PathBuf,
     /// The way to the holder.
-    pub holder: Arc<Holder>,
+    pub(super) holder: Arc<Holder>,
 }
 
 /// The jobs that are under way or will be tried again.
 #[derive(Default)]
-pub struct Effects {
+pub(super) struct Effects {
     running: JoinSet<Answer>,
     jobs: HashMap<Id, Job>,
     failures: BTreeMap<Job, Failures>,
@@ -95,17 +95,17 @@ type Work = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
 impl Effects {
     /// Returns how many jobs are under way.
-    pub fn running(&self) -> usize {
+    pub(super) fn running(&self) -> usize {
         self.running.len()
     }
 
     /// Tells whether this job is under way.
-    pub fn is_running(&self, job: &Job) -> bool {
+    pub(super) fn is_running(&self, job: &Job) -> bool {
         self.jobs.values().any(|running| running == job)
     }
 
     /// Returns effects that are owed, may be started now and find a place, most urgent first.
-    pub fn startable(&self, state: &State, now_ms: u64, may: fn(&Effect) -> bool) -> Vec<Effect> {
+    pub(super) fn startable(&self, state: &State, now_ms: u64, may: fn(&Effect) -> bool) -> Vec<Effect> {
         let places = RUNNING_MAX.saturating_sub(self.running.len());
         if places == 0 {
             return Vec::new();
@@ -131,7 +131,7 @@ impl Effects {
     }
 
     /// Starts an effect; what it needs is taken from `state` now.
-    pub fn start(&mut self, effect: Effect, state: &State, means: &Means) {
+    pub(super) fn start(&mut self, effect: Effect, state: &State, means: &Means) {
         let work = work(&effect, state, means).unwrap_or_else(|problem| {
             Box::pin(std::future::ready(Answer::Again(problem)))
         });
@@ -139,13 +139,13 @@ impl Effects {
     }
 
     /// Starts to put changes into the queue.
-    pub fn start_patch(&mut self, patches: Vec<QueuePatch>, means: &Means) {
+    pub(super) fn start_patch(&mut self, patches: Vec<QueuePatch>, means: &Means) {
         let store = means.store.clone();
         self.spawn(Job::PatchQueue, blocking(move || patch_queue(&store, &patches)));
     }
 
     /// Starts to stop a worker for good, because the daemon was asked to leave none.
-    pub fn start_stop(&mut self, attempt: Attempt, means: &Means) {
+    pub(super) fn start_stop(&mut self, attempt: Attempt, means: &Means) {
         let job = Job::StopForShutdown(attempt.id.clone());
         if !self.is_running(&job) {
             let means = means.clone();
@@ -154,7 +154,7 @@ impl Effects {
     }
 
     /// Waits for a job to end. Cancelling it loses nothing.
-    pub async fn next(&mut self) -> (Job, Answer) {
+    pub(super) async fn next(&mut self) -> (Job, Answer) {
         loop {
             match self.running.join_next_with_id().await {
                 Some(ended) => {
@@ -168,7 +168,7 @@ impl Effects {
     }
 
     /// Returns a job that has ended, if there is one.
-    pub fn try_next(&mut self) -> Option<(Job, Answer)> {
+    pub(super) fn try_next(&mut self) -> Option<(Job, Answer)> {
         while let Some(ended) = self.running.try_join_next_with_id() {
             if let Some(done) = self.ended(ended) {
                 return Some(done);
@@ -178,12 +178,12 @@ impl Effects {
     }
 
     /// Notes that a job was carried out and its outcome applied.
-    pub fn succeeded(&mut self, job: &Job) {
+    pub(super) fn succeeded(&mut self, job: &Job) {
         self.failures.remove(job);
     }
 
     /// Notes that a job could not be carried out, says so, and returns when it may be tried again.
-    pub fn failed(&mut self, job: Job, problem: &str, now_ms: u64) -> u64 {
+    pub(super) fn failed(&mut self, job: Job, problem: &str, now_ms: u64) -> u64 {
         let count = self.failures.get(&job).map_or(1, |failures| failures.count.saturating_add(1));
         let delay_ms = RETRY_FIRST_MS.saturating_mul(1 << count.min(16).saturating_sub(1));
         let not_before_ms = now_ms.saturating_add(delay_ms.min(RETRY_MS_MAX));
@@ -194,7 +194,7 @@ impl Effects {
 
     /// Returns when the next repetition is due, on the boot-time clock. What could be started by
     /// now has been: the rest waits for a place or for what it excludes.
-    pub fn due_ms(&self, state: &State, now_ms: u64, may: fn(&Effect) -> bool) -> Option<u64> {
+    pub(super) fn due_ms(&self, state: &State, now_ms: u64, may: fn(&Effect) -> bool) -> Option<u64> {
         let is_waited_for = |job: &Job| match job {
             Job::Effect(effect) => {
                 may(effect) && outbox(state).contains(effect) && !self.is_running(job)
@@ -207,7 +207,7 @@ impl Effects {
     }
 
     /// Forgets failures of what is not owed any more.
-    pub fn forget_settled(&mut self, state: &State) {
+    pub(super) fn forget_settled(&mut self, state: &State) {
         self.failures.retain(|job, _| match job {
             Job::Effect(effect) => outbox(state).contains(effect),
             Job::PatchQueue | Job::StopForShutdown(_) => true,
@@ -230,14 +230,14 @@ impl Effects {
 
 /// The way to the holder, opened when it is first needed: a directory whose masters are all
 /// external has none.
-pub struct Holder {
+pub(super) struct Holder {
     client: Mutex<Option<HolderClient>>,
     events: mpsc::Sender<HolderEvent>,
 }
 
 impl Holder {
     /// Tells of workers' ends through `events`.
-    pub fn new(events: mpsc::Sender<HolderEvent>) -> Self {
+    pub(super) fn new(events: mpsc::Sender<HolderEvent>) -> Self {
         Self { client: Mutex::new(None), events }
     }
 
@@ -245,7 +245,7 @@ impl Holder {
     ///
     /// # Errors
     /// None answers and none can be started.
-    pub async fn client(&self, means: &Means) -> Result<HolderClient, HolderError> {
+    pub(super) async fn client(&self, means: &Means) -> Result<HolderClient, HolderError> {
         let mut place = self.client.lock().await;
         if let Some(client) = &*place {
             return Ok(client.clone());
