@@ -197,7 +197,8 @@ impl Daemon {
         }
         let documents = self.documents.due_ms(self.is_idle(), self.overview_delay_ms());
         let effects = self.effects.due_ms(self.ledger.state(), now_ms, self.may());
-        let always = [ping, documents, effects, self.drain_until_ms];
+        let collect = self.documents.collect_due_ms();
+        let always = [ping, documents, effects, collect, self.drain_until_ms];
         let while_serving = [Some(self.tick_at_ms), self.intakes.due_ms(), self.deadline_ms(now_ms)];
         let serving = while_serving.into_iter().filter(|_| self.drain_until_ms.is_none());
         always.into_iter().chain(serving).flatten().min().unwrap_or(self.tick_at_ms)
@@ -278,7 +279,7 @@ impl Daemon {
                 self.decide_all(&inputs, now)?;
                 let is_owed = match &job {
                     Job::Effect(effect) => outbox(self.ledger.state()).contains(effect),
-                    Job::PatchQueue | Job::StopForShutdown(_) => false,
+                    Job::PatchQueue | Job::CollectLate | Job::StopForShutdown(_) => false,
                 };
                 if is_owed {
                     self.effects.failed(job, "its outcome changed nothing", now.boottime_ms);
@@ -286,9 +287,18 @@ impl Daemon {
                     self.effects.succeeded(&job);
                 }
             }
-            Answer::Patched { took_ms } => {
-                self.documents.patched(now.boottime_ms, took_ms);
+            Answer::Patched { took_ms, kept } => {
+                self.documents.patched(now.boottime_ms, took_ms, kept);
                 self.effects.succeeded(&job);
+            }
+            Answer::Collected { kept, problem } => {
+                self.documents.keep(now.boottime_ms, kept);
+                match problem {
+                    Some(problem) => {
+                        self.effects.failed(job, &problem, now.boottime_ms);
+                    }
+                    None => self.effects.succeeded(&job),
+                }
             }
             Answer::Again(problem) => {
                 let is_queue = job == Job::PatchQueue;
@@ -343,7 +353,8 @@ impl Daemon {
         }
         self.intakes.look_at(&hints.intakes, now.boottime_ms);
         while let Some(seen) = self.intakes.look(self.ledger.state(), &self.means, now) {
-            self.decide_all(&seen, now)?;
+            self.decide_all(&seen.inputs, now)?;
+            self.documents.touch_keys(seen.stale, now.boottime_ms);
         }
         Ok(())
     }
@@ -435,6 +446,10 @@ impl Daemon {
             if !patches.is_empty() {
                 self.effects.start_patch(patches, &self.means);
             }
+        }
+        let kept = self.documents.take_kept(now_ms);
+        if !kept.is_empty() {
+            self.effects.start_collect(kept, &self.means);
         }
         if records.iter().any(hands_out_to_others) {
             self.extend_watch();

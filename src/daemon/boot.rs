@@ -22,7 +22,7 @@ use crate::domain::worker::{Attempt, Execution};
 use crate::domain::{Input, Record, State};
 use crate::journal::{Journal, Opened};
 use crate::projection;
-use crate::store::{Store, layout};
+use crate::store::{Store, layout, queue};
 
 /// Ends of workers that may wait to be heard of; all are looked at with every tick anyway.
 const HOLDER_EVENTS_MAX: usize = 1_024;
@@ -113,6 +113,7 @@ fn read_journal(store: &Store) -> Result<(Ledger, Documents), DaemonError> {
         tracing::warn!(note, "the journal was mended");
     }
     documents.touch_keys(missing(store, &state), 0);
+    documents.keep(0, queue::leftovers(store));
     documents.dashboard_may_be_behind();
     Ok((Ledger::new(state, journal).map_err(DaemonError::Start)?, documents))
 }

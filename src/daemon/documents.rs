@@ -11,6 +11,7 @@ use crate::domain::ids::SubtaskId;
 use crate::domain::{Policy, Record, State};
 use crate::journal::{self, JournalError};
 use crate::projection::{self, dashboard_events};
+use crate::store::queue::Kept;
 use crate::store::{ReadError, Store, StoreError, layout};
 
 /// So many documents are written before the loop looks for something else to do.
@@ -19,6 +20,8 @@ const RENDER_MAX: usize = 256;
 const RETRY_AFTER_MS: u64 = 2_000;
 /// So much of the end of `dashboard-events.jsonl` is read first to find our last line.
 const TAIL_BYTES: u64 = 256 * 1024;
+/// How long after the last look replaced versions of the queue are looked into.
+const COLLECT_AFTER_MS: u64 = 1_000;
 /// Lines that are completed from the journal are appended in pieces of about this size.
 const PIECE_BYTES: usize = 1024 * 1024;
 
@@ -34,6 +37,10 @@ pub(super) struct Documents {
     queue_not_before_ms: u64,
     /// A patch of the queue is under way; these are not shown before it is done.
     patching: BTreeSet<QueueTarget>,
+    /// Versions of the queue that were replaced and may still be written into.
+    kept: Vec<Kept>,
+    /// When to look into them, on the boot-time clock.
+    collect_at_ms: u64,
     /// A line could not be appended: the file has to be completed from the journal.
     dashboard_behind: bool,
     /// So that a lasting failure is said once.
@@ -180,11 +187,37 @@ impl Documents {
         patches
     }
 
-    /// Notes that the changes of [`Documents::take_patches`] are in the queue. The next ones wait
-    /// as long as these took, so that a long queue does not take all the time there is.
-    pub(super) fn patched(&mut self, now_ms: u64, took_ms: u64) {
+    /// Notes that the changes of [`Documents::take_patches`] are in the queue, and keeps what they
+    /// replaced. The next ones wait as long as these took, so that a long queue does not take all
+    /// the time there is.
+    pub(super) fn patched(&mut self, now_ms: u64, took_ms: u64, replaced: Vec<Kept>) {
         self.patching.clear();
         self.queue_not_before_ms = now_ms.saturating_add(took_ms);
+        self.keep(now_ms, replaced);
+    }
+
+    /// Keeps replaced versions of the queue to look into them in a while.
+    pub(super) fn keep(&mut self, now_ms: u64, replaced: Vec<Kept>) {
+        if !replaced.is_empty() {
+            self.kept.extend(replaced);
+            self.collect_at_ms = now_ms.saturating_add(COLLECT_AFTER_MS);
+        }
+    }
+
+    /// Returns when to look into replaced versions of the queue, if there are any.
+    pub(super) fn collect_due_ms(&self) -> Option<u64> {
+        let is_free = !self.kept.is_empty() && self.patching.is_empty();
+        is_free.then_some(self.collect_at_ms)
+    }
+
+    /// Takes the replaced versions of the queue to look into them, if it is time. Whoever takes
+    /// them gives them back by [`Documents::keep`].
+    pub(super) fn take_kept(&mut self, now_ms: u64) -> Vec<Kept> {
+        if self.collect_due_ms().is_some_and(|due_ms| due_ms <= now_ms) {
+            std::mem::take(&mut self.kept)
+        } else {
+            Vec::new()
+        }
     }
 
     /// Notes that they are not, and are owed again in a while.

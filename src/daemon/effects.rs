@@ -26,7 +26,8 @@ use crate::domain::worker::{Attempt, Execution};
 use crate::domain::{Effect, Input, State, outbox};
 use crate::intake;
 use crate::planner;
-use crate::store::{Published, Renamed, Store, layout, queue};
+use crate::store::queue::{self, Kept};
+use crate::store::{Published, Renamed, Store, layout};
 
 /// So many jobs are under way at the same time.
 const RUNNING_MAX: usize = 32;
@@ -46,6 +47,8 @@ pub(super) enum Job {
     Effect(Effect),
     /// Put our fields into the queue.
     PatchQueue,
+    /// Merge what was written into replaced versions of the queue.
+    CollectLate,
     /// Stop a worker because the daemon was asked to leave none.
     StopForShutdown(AttemptId),
 }
@@ -57,10 +60,19 @@ pub(super) enum Answer {
     Inputs(Vec<Input>),
     /// It could not be carried out now, and why.
     Again(String),
-    /// The queue was patched; how long it took.
+    /// The queue was patched.
     Patched {
-        /// In milliseconds.
+        /// How long it took.
         took_ms: u64,
+        /// Versions that were replaced and may still be written into.
+        kept: Vec<Kept>,
+    },
+    /// Replaced versions of the queue were looked into.
+    Collected {
+        /// Those that may still be written into.
+        kept: Vec<Kept>,
+        /// Why not all could be merged.
+        problem: Option<String>,
     },
 }
 
@@ -119,7 +131,7 @@ impl Effects {
         let is_taken = |effect: &Effect| {
             self.jobs.values().any(|job| match job {
                 Job::Effect(running) => subject(running) == subject(effect),
-                Job::PatchQueue | Job::StopForShutdown(_) => false,
+                Job::PatchQueue | Job::CollectLate | Job::StopForShutdown(_) => false,
             })
         };
         outbox(state)
@@ -142,6 +154,12 @@ impl Effects {
     pub(super) fn start_patch(&mut self, patches: Vec<QueuePatch>, means: &Means) {
         let store = means.store.clone();
         self.spawn(Job::PatchQueue, blocking(move || patch_queue(&store, &patches)));
+    }
+
+    /// Starts to look into replaced versions of the queue.
+    pub(super) fn start_collect(&mut self, kept: Vec<Kept>, means: &Means) {
+        let store = means.store.clone();
+        self.spawn(Job::CollectLate, blocking(move || collect_late(&store, kept)));
     }
 
     /// Starts to stop a worker for good, because the daemon was asked to leave none.
@@ -200,7 +218,7 @@ impl Effects {
                 may(effect) && outbox(state).contains(effect) && !self.is_running(job)
             }
             // Documents and the drain have times of their own.
-            Job::PatchQueue | Job::StopForShutdown(_) => false,
+            Job::PatchQueue | Job::CollectLate | Job::StopForShutdown(_) => false,
         };
         let due = self.failures.iter().filter(|(job, _)| is_waited_for(job));
         due.map(|(_, failures)| failures.not_before_ms.max(now_ms + LOOK_AGAIN_MS)).min()
@@ -210,7 +228,7 @@ impl Effects {
     pub(super) fn forget_settled(&mut self, state: &State) {
         self.failures.retain(|job, _| match job {
             Job::Effect(effect) => outbox(state).contains(effect),
-            Job::PatchQueue | Job::StopForShutdown(_) => true,
+            Job::PatchQueue | Job::CollectLate | Job::StopForShutdown(_) => true,
         });
     }
 
@@ -511,9 +529,17 @@ async fn stop(means: &Means, attempt: &Attempt) -> Result<Folder, String> {
 fn patch_queue(store: &Store, patches: &[QueuePatch]) -> Answer {
     let begun = clock::now();
     match queue::patch(store, patches) {
-        Ok(_) => Answer::Patched { took_ms: clock::now().since_ms(&begun).unwrap_or(0) },
+        Ok(patched) => {
+            let took_ms = clock::now().since_ms(&begun).unwrap_or(0);
+            Answer::Patched { took_ms, kept: patched.kept }
+        }
         Err(error) => again(&error),
     }
+}
+
+fn collect_late(store: &Store, mut kept: Vec<Kept>) -> Answer {
+    let collected = queue::collect_late(store, &mut kept, clock::now());
+    Answer::Collected { kept, problem: collected.err().map(|error| Chain(&error).to_string()) }
 }
 
 fn blocking(work: impl FnOnce() -> Answer + Send + 'static) -> Work {

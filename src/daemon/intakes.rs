@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use super::effects::Means;
 use super::watch::Interest;
 use crate::clock;
-use crate::domain::{Input, Moment, State};
-use crate::intake::{self, Intake, Look};
+use crate::domain::{Moment, State};
+use crate::intake::{self, Intake, Look, Seen};
 
 /// An intake is given as much rest as its last look took, up to this, so that a long queue that
 /// changes all the time does not take all the time there is.
@@ -60,7 +60,7 @@ impl Intakes {
 
     /// Lets one intake look that is due at `now`; `None` when none is. What it saw has to be
     /// decided on before the next call, because intakes compare with the state.
-    pub(super) fn look(&mut self, state: &State, means: &Means, now: Moment) -> Option<Vec<Input>> {
+    pub(super) fn look(&mut self, state: &State, means: &Means, now: Moment) -> Option<Seen> {
         let slot = self
             .slots
             .iter_mut()
@@ -76,7 +76,7 @@ impl Intakes {
             // Never in the same turn: the writer it waits for needs time.
             slot.due_at(now.boottime_ms.saturating_add(again_ms.max(1)));
         }
-        Some(seen.inputs)
+        Some(seen)
     }
 }
 
