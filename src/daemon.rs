@@ -48,6 +48,7 @@ use signals::{Orders, SignalListener};
 use systemd::Systemd;
 use watch::Watch;
 
+pub use batch::BatchError;
 pub use error::DaemonError;
 pub use signals::{Shutdown, ShutdownHandle, Urgency, shutdown};
 

@@ -40,7 +40,7 @@ pub(super) enum Commit {
 
 /// Says that the daemon cannot go on.
 #[derive(Debug, Error)]
-pub(super) enum BatchError {
+pub enum BatchError {
     /// A decision that the state refuses: a bug.
     #[error("cannot apply what was decided on `{cause}`")]
     Illegal {

@@ -8,7 +8,8 @@ use tokio::sync::mpsc;
 
 use super::batch::Ledger;
 use super::documents::{Chain, Documents};
-use super::effects::{Effects, Holder, Means};
+use super::carry_out::Holder;
+use super::effects::{Effects, Means};
 use super::intakes::Intakes;
 use super::monitor::{self, Folder, Monitor};
 use super::signals::{Orders, Shutdown};
@@ -166,11 +167,13 @@ impl Daemon {
             .map(|(_, _, attempt)| attempt.clone())
             .filter(|attempt| attempt.execution != Execution::External)
             .collect();
-        let mut is_alive = false;
+        let mut alive = Vec::new();
         for attempt in launched {
             match monitor::look(&self.means.store, &attempt) {
                 Ok(folder) => {
-                    is_alive |= matches!(folder, Folder::Alive(_));
+                    if matches!(folder, Folder::Alive(_)) {
+                        alive.push(attempt.worker_id.clone());
+                    }
                     let told = monitor::told(&self.means, &attempt, folder);
                     self.decide_all(&told, clock::now())?;
                 }
@@ -180,10 +183,13 @@ impl Daemon {
                 }
             }
         }
-        if is_alive {
+        if !alive.is_empty() {
             match self.means.holder.client(&self.means).await {
-                // It may have ended between the look and the connection.
-                Ok(_) => self.monitor.suspect_all(self.ledger.state()),
+                Ok(client) => {
+                    for worker_id in &alive {
+                        client.watch(worker_id).await;
+                    }
+                }
                 Err(error) => tracing::warn!(error = %Chain(&error),
                     "cannot reach the holder; workers are looked at with every tick"),
             }

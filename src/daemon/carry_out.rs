@@ -7,8 +7,10 @@ use tokio::sync::{Mutex, mpsc};
 
 use super::documents::Chain;
 use super::effects::{Answer, Means};
-use super::holder_client::{HolderClient, HolderError, HolderEvent, Launched, Stopped};
+use super::holder::HolderError;
+use super::holder_client::{HolderClient, HolderEvent, Launched};
 use super::monitor::{self, Folder};
+use super::process_tree::Stopped;
 use crate::backend::{self, LaunchRequest};
 use crate::clock;
 use crate::config::Config;
@@ -313,7 +315,7 @@ impl Holder {
             return Ok(client.clone());
         }
         let (client, mut heard) =
-            HolderClient::connect_or_start(means.store.root(), &means.executable).await?;
+            HolderClient::connect_or_start(&means.store, &means.executable).await?;
         let events = self.events.clone();
         tokio::spawn(async move {
             while let Some(event) = heard.recv().await {

@@ -115,7 +115,7 @@ impl Documents {
             .cloned()
             .collect();
         for key in answers {
-            self.write(world, key, now_ms);
+            self.write(world, &key, now_ms);
         }
     }
 
@@ -124,7 +124,7 @@ impl Documents {
     pub(super) fn before_handoff(&mut self, world: &World<'_>, subtask: &SubtaskId, now_ms: u64) {
         let key = DocumentKey::Subtask(subtask.clone());
         if self.touched.contains(&key) {
-            self.write(world, key, now_ms);
+            self.write(world, &key, now_ms);
         }
     }
 
@@ -153,7 +153,7 @@ impl Documents {
         }
         let keys: Vec<DocumentKey> = self.touched.iter().take(RENDER_MAX).cloned().collect();
         for key in keys {
-            if !self.write(world, key, now_ms) {
+            if !self.write(world, &key, now_ms) {
                 return;
             }
         }
@@ -228,8 +228,8 @@ impl Documents {
     }
 
     /// Writes or removes the files of one key. Returns false when that failed; it stays touched.
-    fn write(&mut self, world: &World<'_>, key: DocumentKey, now_ms: u64) -> bool {
-        for document in projection::render(world.state, world.policy, &key) {
+    fn write(&mut self, world: &World<'_>, key: &DocumentKey, now_ms: u64) -> bool {
+        for document in projection::render(world.state, world.policy, key) {
             let done = match &document {
                 Document::Replace { path, body } => world.store.replace(path, body.as_bytes()),
                 Document::Absent { path } => world.store.remove(path),
@@ -240,7 +240,7 @@ impl Documents {
                 return false;
             }
         }
-        self.touched.remove(&key);
+        self.touched.remove(key);
         self.rest_touched();
         true
     }

@@ -111,9 +111,7 @@ pub(super) fn told(means: &Means, attempt: &Attempt, folder: Folder) -> Vec<Inpu
 /// Says what a worker delivered whose end nobody saw; `None` when it left no report.
 pub(super) fn delivered(means: &Means, attempt: &Attempt) -> Option<Vec<Input>> {
     let reported = Reported::read(means, attempt);
-    if reported.finding.is_none() {
-        return None;
-    }
+    reported.finding.as_ref()?;
     let outcome = judge(means, attempt, Exit::Unknown, &reported);
     let attempt_id = attempt.id.clone();
     Some(vec![Input::WorkerExited { attempt_id, exit: Exit::Unknown, outcome }])
