@@ -1,5 +1,6 @@
 //! The one loop, and everything that touches processes, signals and the watcher.
 
+pub mod brief_worker;
 pub mod folder;
 pub mod holder;
 pub mod holder_client;
@@ -7,4 +8,5 @@ pub mod launch;
 pub mod process;
 pub mod process_tree;
 mod protocol;
+mod work_order;
 mod worker_life;
