@@ -6,6 +6,7 @@
 
 mod batch;
 mod boot;
+pub mod brief_worker;
 mod carry_out;
 mod documents;
 mod effects;
@@ -24,6 +25,7 @@ mod signals;
 mod stop;
 mod systemd;
 mod watch;
+mod work_order;
 mod worker_life;
 
 use std::path::PathBuf;
@@ -188,7 +190,8 @@ impl Daemon {
         let effects = self.effects.due_ms(self.ledger.state(), now_ms, self.may());
         let collect = self.documents.collect_due_ms();
         let always = [ping, documents, effects, collect, self.drain_until_ms];
-        let while_serving = [Some(self.tick_at_ms), self.intakes.due_ms(), self.deadline_ms(now_ms)];
+        let while_serving =
+            [Some(self.tick_at_ms), self.intakes.due_ms(), self.deadline_ms(now_ms)];
         let serving = while_serving.into_iter().filter(|_| self.drain_until_ms.is_none());
         always.into_iter().chain(serving).flatten().min().unwrap_or(self.tick_at_ms)
     }

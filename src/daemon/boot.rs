@@ -7,8 +7,8 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::batch::Ledger;
-use super::documents::{Chain, Documents};
 use super::carry_out::Holder;
+use super::documents::{Chain, Documents};
 use super::effects::{Effects, Means};
 use super::intakes::Intakes;
 use super::monitor::{self, Folder, Monitor};
@@ -132,12 +132,8 @@ fn missing(store: &Store, state: &State) -> Vec<DocumentKey> {
         });
         names.contains(name)
     };
-    let specs = [
-        layout::SPECS_ACTIVE,
-        layout::SPECS_COMPLETED,
-        layout::SPECS_FAILED,
-        layout::SPECS_ZOMBIE,
-    ];
+    let specs =
+        [layout::SPECS_ACTIVE, layout::SPECS_COMPLETED, layout::SPECS_FAILED, layout::SPECS_ZOMBIE];
     let mut is_missing = |key: &DocumentKey| match key {
         DocumentKey::Plan(id) => !is_there(layout::TASKS, &format!("{id}.json")),
         DocumentKey::Subtask(id) => !is_there(layout::SUBTASKS, &format!("{id}.json")),

@@ -100,7 +100,12 @@ impl Effects {
     }
 
     /// Returns effects that are owed, may be started now and find a place, most urgent first.
-    pub(super) fn startable(&self, state: &State, now_ms: u64, may: fn(&Effect) -> bool) -> Vec<Effect> {
+    pub(super) fn startable(
+        &self,
+        state: &State,
+        now_ms: u64,
+        may: fn(&Effect) -> bool,
+    ) -> Vec<Effect> {
         let places = RUNNING_MAX.saturating_sub(self.running.len());
         if places == 0 {
             return Vec::new();
@@ -127,9 +132,8 @@ impl Effects {
 
     /// Starts an effect; what it needs is taken from `state` now.
     pub(super) fn start(&mut self, effect: Effect, state: &State, means: &Means) {
-        let work = carry_out::work(&effect, state, means).unwrap_or_else(|problem| {
-            Box::pin(std::future::ready(Answer::Again(problem)))
-        });
+        let work = carry_out::work(&effect, state, means)
+            .unwrap_or_else(|problem| Box::pin(std::future::ready(Answer::Again(problem))));
         self.spawn(Job::Effect(effect), work);
     }
 
@@ -150,7 +154,10 @@ impl Effects {
         let job = Job::StopForShutdown(attempt.id.clone());
         if !self.is_running(&job) {
             let means = means.clone();
-            self.spawn(job, Box::pin(async move { carry_out::stop_for_shutdown(&means, &attempt).await }));
+            self.spawn(
+                job,
+                Box::pin(async move { carry_out::stop_for_shutdown(&means, &attempt).await }),
+            );
         }
     }
 
@@ -195,7 +202,12 @@ impl Effects {
 
     /// Returns when the next repetition is due, on the boot-time clock. What could be started by
     /// now has been: the rest waits for a place or for what it excludes.
-    pub(super) fn due_ms(&self, state: &State, now_ms: u64, may: fn(&Effect) -> bool) -> Option<u64> {
+    pub(super) fn due_ms(
+        &self,
+        state: &State,
+        now_ms: u64,
+        may: fn(&Effect) -> bool,
+    ) -> Option<u64> {
         let is_waited_for = |job: &Job| match job {
             Job::Effect(effect) => {
                 may(effect) && outbox(state).contains(effect) && !self.is_running(job)

@@ -37,7 +37,10 @@ impl Daemon {
 
     /// Makes the batch durable, and says what is in it to those who read along. `None`: there is
     /// no room for it, and nothing may follow.
-    pub(super) async fn commit_records(&mut self, now: Moment) -> Result<Option<Vec<Record>>, DaemonError> {
+    pub(super) async fn commit_records(
+        &mut self,
+        now: Moment,
+    ) -> Result<Option<Vec<Record>>, DaemonError> {
         match self.ledger.commit(&self.means.store).await? {
             Commit::Done(records) => {
                 if self.held_until_ms.take().is_some() {

@@ -80,7 +80,14 @@ impl Watch {
                 None
             }
         };
-        Self { root: root.to_owned(), interests, watcher, watched: BTreeSet::new(), is_refused: false, heard }
+        Self {
+            root: root.to_owned(),
+            interests,
+            watcher,
+            watched: BTreeSet::new(),
+            is_refused: false,
+            heard,
+        }
     }
 
     /// Watches what is there now and was not watched, and forgets what is gone; of `workers/*`
@@ -210,9 +217,10 @@ fn take_hint(hints: &mut Hints, root: &Path, interests: &[Interest], kind: Event
         .components()
         .filter_map(|part| match part {
             Component::Normal(name) => name.to_str(),
-            Component::Prefix(_) | Component::RootDir | Component::CurDir | Component::ParentDir => {
-                None
-            }
+            Component::Prefix(_)
+            | Component::RootDir
+            | Component::CurDir
+            | Component::ParentDir => None,
         })
         .collect();
     let Some((name, directory)) = parts.split_last() else { return };
@@ -220,12 +228,12 @@ fn take_hint(hints: &mut Hints, root: &Path, interests: &[Interest], kind: Event
         return;
     }
     for (intake, pattern) in interests {
-        let pattern: Vec<&str> = pattern.split('/').filter(|p| !p.is_empty() && *p != ".").collect();
+        let pattern: Vec<&str> =
+            pattern.split('/').filter(|p| !p.is_empty() && *p != ".").collect();
         if matches(&pattern, directory) {
             hints.intakes.insert(intake);
         }
-        let leads_there =
-            parts.len() <= pattern.len() && matches(&pattern[..parts.len()], &parts);
+        let leads_there = parts.len() <= pattern.len() && matches(&pattern[..parts.len()], &parts);
         if leads_there && comes {
             hints.directories = true;
             hints.intakes.insert(intake);
