@@ -16,15 +16,11 @@ struct Roster {
 const ROSTERS: &[Roster] = &[
     Roster { front: "src/backend.rs", begins: "const ROSTER", helpers: &[] },
     Roster { front: "src/intake.rs", begins: "fn roster", helpers: &[] },
-    Roster {
-        front: "src/projection.rs",
-        begins: "const ROSTER",
-        helpers: &["dashboard_events", "progress"],
-    },
+    Roster { front: "src/projection.rs", begins: "const ROSTER", helpers: &["dashboard_events"] },
     Roster {
         front: "src/planner.rs",
         begins: "const ROSTER",
-        helpers: &["author", "complexity", "request", "templates"],
+        helpers: &["author", "files", "frame", "lexicon", "text"],
     },
     Roster { front: "src/domain/recovery.rs", begins: "const ROSTER", helpers: &[] },
     Roster { front: "src/cli.rs", begins: "enum Command", helpers: &["output"] },
