@@ -12,7 +12,7 @@ use notify::{RecursiveMode, Watcher};
 use serde_json::Value;
 
 /// So long a test waits for something that should come within milliseconds.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A temporary `coordination/` with its workspace around it.
 pub struct TestEnv {
@@ -128,7 +128,7 @@ impl TestEnv {
             let left = give_up_at.saturating_duration_since(Instant::now());
             // Directories that come while we watch may be missed: look now and then all the same.
             if left.is_zero() {
-                panic!("waited in vain for {what}; events: {:#?}", self.kinds());
+                panic!("waited in vain for {what}; events:\n{}", self.text("dashboard-events.jsonl"));
             }
             let _ = changes.recv_timeout(left.min(Duration::from_millis(200)));
         }
