@@ -2,6 +2,7 @@
 //!
 //! The daemon is spoken to by files alone, so most of this works while it is down.
 
+pub mod checkup;
 pub mod documents;
 pub mod find;
 pub mod follow;
@@ -157,14 +158,12 @@ impl Client {
     /// It looks who has the lock on the directory and takes none itself, so that a daemon that
     /// starts at the same time is not in its way.
     pub fn daemon(&self) -> Option<u32> {
-        let stat = rustix::fs::stat(self.root()).ok()?;
-        let locks = std::fs::read_to_string("/proc/locks").ok()?;
-        lock_holder(
-            &locks,
-            rustix::fs::major(stat.st_dev),
-            rustix::fs::minor(stat.st_dev),
-            stat.st_ino,
-        )
+        flock_holder(self.root())
+    }
+
+    /// Returns the process id of whoever has the lock file at `path`, `None` when nobody has.
+    pub fn lock_holder(&self, path: &str) -> Option<u32> {
+        flock_holder(&self.root().join(path))
     }
 
     /// Puts a file into the drop box under a name that is not taken.
@@ -213,6 +212,13 @@ pub struct Commanded {
     pub command_id: CommandId,
     /// From when on it must not be carried out.
     pub expires_at: Timestamp,
+}
+
+fn flock_holder(path: &Path) -> Option<u32> {
+    let stat = rustix::fs::stat(path).ok()?;
+    let locks = std::fs::read_to_string("/proc/locks").ok()?;
+    let (major, minor) = (rustix::fs::major(stat.st_dev), rustix::fs::minor(stat.st_dev));
+    lock_holder(&locks, major, minor, stat.st_ino)
 }
 
 /// Finds who has an exclusive `flock` on a file, in the text of `/proc/locks`.
