@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 use baton::domain::ids::{AttemptId, SubtaskId, WorkerId};
 use baton::domain::report::{ResultKind, SubtaskResult};
 use baton::domain::worker::{Execution, Exit, ProcessIdentity};
-use baton::domain::{Event, Moment, Policy, Record, State, decide::decide, input::Input, outbox};
 use baton::domain::{Effect, report::Outcome};
+use baton::domain::{Event, Moment, Policy, Record, State, decide::decide, input::Input, outbox};
 use baton::journal::Journal;
 use served::{Served, write_whole};
 
@@ -32,7 +32,8 @@ const PARTS: [Part; 7] = [
 ];
 
 fn main() {
-    let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    let wanted: Vec<String> =
+        std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
     for (name, part) in PARTS {
         if wanted.is_empty() || wanted.iter().any(|part| part == name) || name == "fdatasync" {
             part();
@@ -95,7 +96,9 @@ fn queued_tasks() {
     let root = tempfile::tempdir().unwrap();
     let mut served = Served::new(&root.path().join("coordination"), &external());
     let tasks: Vec<String> = (0..10_000)
-        .map(|n| format!(r#"{{"id":"t{n}","title":"Fix the typo in src/f{n}.rs","status":"pending"}}"#))
+        .map(|n| {
+            format!(r#"{{"id":"t{n}","title":"Fix the typo in src/f{n}.rs","status":"pending"}}"#)
+        })
         .collect();
     let queue = format!("{{\"tasks\":[\n{}\n]}}\n", tasks.join(",\n"));
     write_whole(served.dir(), "task-queue.json", queue.as_bytes());
@@ -145,7 +148,10 @@ fn idle() {
     let used = processor_ms(served.pid()) - before;
     let status = std::fs::read_to_string(format!("/proc/{}/status", served.pid())).unwrap();
     let resident = status.lines().find(|line| line.starts_with("VmRSS")).unwrap();
-    println!("idle for a minute: {used} ms of processor time ({:.3} ms/s), {resident}", used as f64 / 60.0);
+    println!(
+        "idle for a minute: {used} ms of processor time ({:.3} ms/s), {resident}",
+        used as f64 / 60.0
+    );
     served.stop();
 }
 
@@ -160,7 +166,13 @@ fn write_journal(dir: &Path, events: u64, with_snapshot: bool) -> (u64, State) {
     }
     let now = baton::clock::now();
     let mut n = 0;
-    tell(&mut journal, &mut state, &policy, now, &Input::DaemonStarted { version: "bench".into(), pid: 1 });
+    tell(
+        &mut journal,
+        &mut state,
+        &policy,
+        now,
+        &Input::DaemonStarted { version: "bench".into(), pid: 1 },
+    );
     while state.seq < events {
         n += 1;
         live_one(&mut journal, &mut state, &policy, now, n);
@@ -182,7 +194,8 @@ fn live_one(journal: &mut Journal, state: &mut State, policy: &Policy, now: Mome
     };
     tell(journal, state, policy, now, &Input::TaskObserved { source, spec: Box::new(spec) });
     loop {
-        let owed: Vec<Input> = outbox(state).iter().filter_map(|effect| done(state, policy, effect)).collect();
+        let owed: Vec<Input> =
+            outbox(state).iter().filter_map(|effect| done(state, policy, effect)).collect();
         let mut inputs = owed;
         inputs.extend(running(state));
         let mut went_on = false;
@@ -243,7 +256,13 @@ fn worker(id: &AttemptId) -> WorkerId {
     WorkerId::of(id)
 }
 
-fn tell(journal: &mut Journal, state: &mut State, policy: &Policy, now: Moment, input: &Input) -> bool {
+fn tell(
+    journal: &mut Journal,
+    state: &mut State,
+    policy: &Policy,
+    now: Moment,
+    input: &Input,
+) -> bool {
     let events: Vec<Event> = decide(state, policy, input, now);
     if events.is_empty() {
         return false;
@@ -289,7 +308,9 @@ fn external() -> String {
 }
 
 fn launched(argv: &str) -> String {
-    format!("[masters.development]\nbackend = \"command\"\nargv = {argv}\ndomains = [\"development\"]\n")
+    format!(
+        "[masters.development]\nbackend = \"command\"\nargv = {argv}\ndomains = [\"development\"]\n"
+    )
 }
 
 fn spin_until(is_so: impl Fn() -> bool) {
