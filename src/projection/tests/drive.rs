@@ -58,15 +58,16 @@ impl Drive {
 
     /// Tells an input one second after the last, and ticks until nothing follows. Returns whether
     /// anything did.
+    #[expect(clippy::needless_pass_by_value, reason = "an input is told and gone")]
     pub(super) fn tell(&mut self, input: Input) -> bool {
         self.now = self.now.plus_ms(1_000);
-        let is_news = self.step(input);
-        while self.step(Input::Tick) {}
+        let is_news = self.step(&input);
+        while self.step(&Input::Tick) {}
         is_news
     }
 
-    fn step(&mut self, input: Input) -> bool {
-        let events = decide(&self.state, &self.policy, &input, self.now);
+    fn step(&mut self, input: &Input) -> bool {
+        let events = decide(&self.state, &self.policy, input, self.now);
         if events.is_empty() {
             return false;
         }
@@ -157,7 +158,9 @@ impl Drive {
         self.tell(Input::HandoffPublished { attempt_id: attempt_id.clone() });
         let (_, _, attempt) = self.state.attempt(&attempt_id).unwrap();
         match attempt.execution {
-            Execution::External => self.tell(Input::HandoffTaken { attempt_id: attempt_id.clone() }),
+            Execution::External => {
+                self.tell(Input::HandoffTaken { attempt_id: attempt_id.clone() })
+            }
             Execution::Launched { .. } => self.tell(Input::WorkerStarted {
                 attempt_id: attempt_id.clone(),
                 identity: identity(4711),
@@ -182,10 +185,9 @@ impl Drive {
     pub(super) fn end(&mut self, subtask: &str, attempt_id: &AttemptId, error: Option<&str>) {
         let (_, _, attempt) = self.state.attempt(attempt_id).unwrap();
         let input = match attempt.execution {
-            Execution::External => Input::ReportObserved {
-                claim: None,
-                finding: finding(subtask, attempt_id, error),
-            },
+            Execution::External => {
+                Input::ReportObserved { claim: None, finding: finding(subtask, attempt_id, error) }
+            }
             Execution::Launched { .. } => Input::WorkerExited {
                 attempt_id: attempt_id.clone(),
                 exit: Exit::Code(i32::from(error.is_some())),
