@@ -350,4 +350,5 @@ impl Journal {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests lay out files by hand")]
 mod tests;

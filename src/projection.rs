@@ -161,8 +161,31 @@ impl<'a> Subject<'a> {
 
 /// Returns a file that holds `body` as JSON, two blanks a level, with a final newline.
 fn json_file(path: String, body: &impl Serialize) -> Document {
-    let body = serde_json::to_string_pretty(body).unwrap_or_default() + "\n";
+    let body = escape_unseen(serde_json::to_string_pretty(body).unwrap_or_default()) + "\n";
     Document::Replace { path, body }
+}
+
+/// Escapes what JSON may hold as it is although a terminal would obey it or not show it.
+fn escape_unseen(json: String) -> String {
+    if !json.contains(is_unseen) {
+        return json;
+    }
+    let mut out = String::with_capacity(json.len() + 64);
+    for char in json.chars() {
+        // All of them stand within strings: nowhere else does JSON allow them.
+        if is_unseen(char) {
+            out.push_str(&format!("\\u{:04x}", u32::from(char)));
+        } else {
+            out.push(char);
+        }
+    }
+    out
+}
+
+/// Control characters beyond ASCII's first, marks of direction, and blanks without width.
+fn is_unseen(char: char) -> bool {
+    matches!(char, '\u{7f}'..='\u{9f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 /// Returns the milliseconds between two moments: on the boot-time clock where one boot saw both,

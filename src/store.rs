@@ -194,4 +194,5 @@ pub fn digest(bytes: &[u8]) -> String {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests lay out files by hand")]
 mod tests;

@@ -6,6 +6,8 @@ use serde::Deserialize;
 
 use crate::domain::{Event, Record};
 
+use super::escape_unseen;
+
 /// Returns the lines of a record's events, each with its newline.
 pub fn lines(record: &Record) -> String {
     let timestamp = record.at.wall.to_string();
@@ -76,7 +78,7 @@ fn push_line(lines: &mut String, timestamp: &str, seq: u64, event: &Event) {
         // It has a number of its own that must not be taken for that of the line.
         format!(r#"{{"type":"documents_synced","documents_seq":{seq}}}"#)
     } else {
-        serde_json::to_string(event).unwrap_or_default()
+        escape_unseen(serde_json::to_string(event).unwrap_or_default())
     };
     let kind_ends = text.match_indices('"').nth(3).map_or(0, |(at, _)| at + 1);
     let (kind, fields) = text.split_at(kind_ends);

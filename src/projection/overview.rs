@@ -31,6 +31,7 @@ fn render(state: &State, _: &Policy, key: &DocumentKey) -> Option<Vec<Document>>
         total_orchestrations: counts.total,
         completed_orchestrations: counts.completed,
         failed_orchestrations: counts.failed,
+        cancelled_orchestrations: counts.cancelled,
         current_orchestrations: current,
         last_update: state.at.map(|at| at.wall),
     };
@@ -44,6 +45,7 @@ struct OverviewFile<'a> {
     total_orchestrations: usize,
     completed_orchestrations: usize,
     failed_orchestrations: usize,
+    cancelled_orchestrations: usize,
     current_orchestrations: Vec<CurrentRun<'a>>,
     last_update: Option<Timestamp>,
 }

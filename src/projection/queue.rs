@@ -185,14 +185,20 @@ fn queue_result(run: &Orchestration) -> Value {
 fn whole_entry(task: &Task, fields: &Map<String, Value>) -> Value {
     let mut entry = Map::new();
     entry.insert("id".into(), json!(task.id));
-    if let Ok(Value::Object(spec)) =
-        serde_json::to_value(TaskSpec { id: None, subtasks: Vec::new(), ..task.spec.clone() })
-    {
-        entry.extend(spec);
+    let spec = &task.spec;
+    let plain = TaskSpec { id: None, subtasks: Vec::new(), stages: Vec::new(), ..spec.clone() };
+    if let Ok(Value::Object(plain)) = serde_json::to_value(plain) {
+        entry.extend(plain);
     }
-    if !task.spec.subtasks.is_empty() {
-        let subtasks = task.spec.subtasks.iter().map(author_subtask).collect();
+    if !spec.subtasks.is_empty() {
+        let subtasks = spec.subtasks.iter().map(author_subtask).collect();
         entry.insert("subtasks".into(), Value::Array(subtasks));
+    }
+    if !spec.stages.is_empty() {
+        let names = (1..).map(|number| format!("stage_{number}"));
+        let stages: Map<String, Value> =
+            names.zip(spec.stages.iter().map(|ids| json!(ids))).collect();
+        entry.insert("execution_plan".into(), Value::Object(stages));
     }
     entry.insert("status".into(), json!("pending"));
     entry.extend(fields.clone());

@@ -83,13 +83,13 @@ struct SubtaskFile<'a> {
     schema: &'static str,
     #[serde(flatten)]
     head: SubtaskHead<'a>,
-    orchestration_id: &'a str,
-    stage: usize,
     attempts: Vec<AttemptEntry<'a>>,
     retry_count: u32,
     retry_reason: Option<&'a str>,
     retry_modifications: Option<&'a str>,
     result: Option<ResultEntry<'a>>,
+    orchestration_id: &'a str,
+    stage: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     completed_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -20,7 +20,14 @@ use super::{Store, StoreError};
 /// The coordination directory is ours for as long as this lives.
 #[derive(Debug)]
 pub struct DirectoryLock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for DirectoryLock {
+    fn drop(&mut self) {
+        // A child between fork and exec has a copy: closing ours alone would not unlock.
+        let _ = fs2::FileExt::unlock(&self.file);
+    }
 }
 
 /// A lock file is ours for as long as this lives.
@@ -89,7 +96,7 @@ impl Store {
         if swept > 0 {
             tracing::info!(swept, "removed files that a crash left half-written");
         }
-        Ok(DirectoryLock { _file: file })
+        Ok(DirectoryLock { file })
     }
 
     /// Locks a file that exists for nothing else, making it if need be. Waits up to `wait` for

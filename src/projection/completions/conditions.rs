@@ -20,21 +20,20 @@ pub(super) struct Conditions {
     pub(super) no_zombie_or_failed: bool,
     /// Every subtask is done, and not all were left out.
     pub(super) request_satisfied: bool,
-    /// This report has an output of every subtask that is completed.
+    /// There are results, and this report has an output of every subtask that is completed.
     pub(super) results_aggregated: bool,
 }
 
 impl Conditions {
     pub(super) fn of(run: &Orchestration) -> Self {
         let all_subtasks_done = run.runs.iter().all(SubtaskRun::is_satisfied);
-        let mut results = run.runs.iter().filter_map(|run| result(&run.phase));
+        let results: Vec<_> = run.runs.iter().filter_map(|run| result(&run.phase)).collect();
         Self {
             all_subtasks_done,
             stages_in_order: stages_in_order(run),
             no_zombie_or_failed: !run.runs.iter().any(is_failed),
-            request_satisfied: all_subtasks_done
-                && run.runs.iter().any(|run| result(&run.phase).is_some()),
-            results_aggregated: results.all(has_output),
+            request_satisfied: all_subtasks_done && !results.is_empty(),
+            results_aggregated: !results.is_empty() && results.into_iter().all(has_output),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::domain::plan::{Orchestration, RunKind, Strategy, SubtaskStatus};
 
-use super::super::duration_text;
+use super::super::{duration_text, is_unseen};
 use super::{Completion, SubtaskEntry};
 
 /// Texts of others are cut after so many characters; the JSON beside has them whole.
@@ -204,10 +204,7 @@ fn text(foreign: &str) -> String {
                 out.push('\\');
                 out.push(char);
             }
-            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
-                out.extend(char.escape_unicode());
-            }
-            char if char.is_control() => out.extend(char.escape_unicode()),
+            char if char.is_control() || is_unseen(char) => out.extend(char.escape_unicode()),
             char => out.push(char),
         }
     }

@@ -58,15 +58,16 @@ impl Drive {
 
     /// Tells an input one second after the last, and ticks until nothing follows. Returns whether
     /// anything did.
+    #[expect(clippy::needless_pass_by_value, reason = "an input is told and gone")]
     pub(super) fn tell(&mut self, input: Input) -> bool {
         self.now = self.now.plus_ms(1_000);
-        let is_news = self.step(input);
-        while self.step(Input::Tick) {}
+        let is_news = self.step(&input);
+        while self.step(&Input::Tick) {}
         is_news
     }
 
-    fn step(&mut self, input: Input) -> bool {
-        let events = decide(&self.state, &self.policy, &input, self.now);
+    fn step(&mut self, input: &Input) -> bool {
+        let events = decide(&self.state, &self.policy, input, self.now);
         if events.is_empty() {
             return false;
         }
