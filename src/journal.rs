@@ -120,31 +120,31 @@ pub enum JournalError {
         schema: u64,
     },
     /// A record is whole, and cannot follow on what is before it.
-    #[error("cannot apply {}, line {line}: {source}; it was written by another version or another daemon", file.display())]
+    #[error("cannot apply {}, line {line}: {cause}; it was written by another version or another daemon", file.display())]
     Illegal {
         /// The segment.
         file: PathBuf,
         /// From 1.
         line: u64,
         /// What does not fit.
-        source: IllegalTransition,
+        cause: IllegalTransition,
     },
     /// The disk or the owner's share of it is full. Nothing is half-written: it may be tried again.
-    #[error("cannot write {}: {source}; make room on the disk", file.display())]
+    #[error("cannot write {}: {cause}; make room on the disk", file.display())]
     Full {
         /// Which file.
         file: PathBuf,
         /// What the system said.
-        source: io::Error,
+        cause: io::Error,
     },
     /// Bytes that were written may not be on the disk. Fatal: only a new start, which reads back
     /// what is there, may go on.
-    #[error("cannot sync {}: {source}; look at the disk, then start again", file.display())]
+    #[error("cannot sync {}: {cause}; look at the disk, then start again", file.display())]
     Sync {
         /// Which file.
         file: PathBuf,
         /// What the system said.
-        source: io::Error,
+        cause: io::Error,
     },
     /// A sync failed before. Fatal.
     #[error("cannot use {} any more: a sync failed before; start again", dir.display())]
@@ -179,15 +179,30 @@ pub enum JournalError {
         epoch: u64,
     },
     /// Anything else the system refused.
-    #[error("cannot {action} {}: {source}", file.display())]
+    #[error("cannot {action} {}: {cause}", file.display())]
     Io {
         /// What was tried.
         action: &'static str,
         /// Which file.
         file: PathBuf,
         /// What the system said.
-        source: io::Error,
+        cause: io::Error,
     },
+}
+
+impl JournalError {
+    /// Tells whether only room on the disk is missing: the same may be tried again.
+    pub fn is_full(&self) -> bool {
+        matches!(self, JournalError::Full { .. })
+    }
+
+    /// Tells whether this process must not write another byte and has to end at once.
+    pub fn is_fatal(&self) -> bool {
+        matches!(
+            self,
+            JournalError::Sync { .. } | JournalError::Broken { .. } | JournalError::Foreign { .. }
+        )
+    }
 }
 
 /// A segment is sealed once it has this many bytes.
@@ -237,11 +252,11 @@ impl Journal {
                 (self.last_seq, self.epoch) = (seq, epoch);
                 Ok(())
             }
-            Err((written, source)) => {
+            Err((written, cause)) => {
                 self.size = self.len + written;
                 // Where this fails it is tried again before the next append.
                 let _ = self.repair();
-                Err(files::error("write", self.dir.path(&self.name()), source))
+                Err(files::error("write", self.dir.path(&self.name()), cause))
             }
         }
     }
@@ -327,7 +342,7 @@ impl Journal {
         if self.size > self.len {
             self.segment
                 .set_len(self.len)
-                .map_err(|source| files::error("truncate", file(), source))?;
+                .map_err(|cause| files::error("truncate", file(), cause))?;
             self.size = self.len;
         }
         Ok(())

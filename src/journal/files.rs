@@ -30,17 +30,17 @@ impl Dir {
     /// Opens the directory, and makes it if there is none.
     pub(super) fn open_or_make(path: &Path) -> Result<Dir, JournalError> {
         match Dir::open(path) {
-            Err(JournalError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
+            Err(JournalError::Io { cause, .. }) if cause.kind() == io::ErrorKind::NotFound => {}
             done => return done,
         }
-        let fail = |source| error("make", path.to_owned(), source);
+        let fail = |cause| error("make", path.to_owned(), cause);
         let above = path.parent().unwrap_or(Path::new(""));
         if !above.as_os_str().is_empty() {
             DirBuilder::new().recursive(true).create(above).map_err(fail)?;
         }
         match DirBuilder::new().mode(DIR_MODE).create(path) {
-            Err(source) if source.kind() != io::ErrorKind::AlreadyExists => {
-                return Err(fail(source));
+            Err(cause) if cause.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(fail(cause));
             }
             Ok(()) | Err(_) => {}
         }
@@ -81,7 +81,7 @@ impl Dir {
 
     /// Opens a regular file with one name.
     fn open_file(&self, name: &str, flags: OFlags) -> Result<File, JournalError> {
-        let fail = |source| error("open", self.path(name), source);
+        let fail = |cause| error("open", self.path(name), cause);
         let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let mode = Mode::from_raw_mode(FILE_MODE);
         let file = rustix::fs::openat(&self.fd, name, flags, mode)
@@ -101,7 +101,7 @@ impl Dir {
     pub(super) fn read(&self, name: &str) -> Result<Option<Vec<u8>>, JournalError> {
         match self.open_file(name, OFlags::RDONLY) {
             Ok(file) => self.read_all(name, &file).map(Some),
-            Err(JournalError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            Err(JournalError::Io { cause, .. }) if cause.kind() == io::ErrorKind::NotFound => {
                 Ok(None)
             }
             Err(error) => Err(error),
@@ -109,7 +109,7 @@ impl Dir {
     }
 
     fn read_all(&self, name: &str, mut file: &File) -> Result<Vec<u8>, JournalError> {
-        let fail = |source| error("read", self.path(name), source);
+        let fail = |cause| error("read", self.path(name), cause);
         let len = file.metadata().map_err(fail)?.len();
         let mut bytes = Vec::with_capacity(usize::try_from(len).unwrap_or(0) + 1);
         file.read_to_end(&mut bytes).map_err(fail)?;
@@ -150,7 +150,7 @@ impl Dir {
         let path = || self.path(name);
         let file = self.open_file(&temp, OFlags::RDWR | OFlags::CREATE | OFlags::TRUNC)?;
         let put = fill(&file)
-            .map_err(|source| error("write", path(), source))
+            .map_err(|cause| error("write", path(), cause))
             .and_then(|()| sync_file(&file, path()))
             .and_then(|()| {
                 rustix::fs::renameat(&self.fd, &temp, &self.fd, name)
@@ -204,14 +204,14 @@ impl Dir {
                 tracing::warn!(journal = %self.path.display(), "this file system syncs no directories");
                 Ok(())
             }
-            Err(errno) => Err(JournalError::Sync { file: self.path.clone(), source: errno.into() }),
+            Err(errno) => Err(JournalError::Sync { file: self.path.clone(), cause: errno.into() }),
         }
     }
 
     /// Syncs the whole file system the journal is on.
     pub(super) fn sync_file_system(&self) -> Result<(), JournalError> {
         rustix::fs::syncfs(self.fd.as_fd())
-            .map_err(|errno| JournalError::Sync { file: self.path.clone(), source: errno.into() })
+            .map_err(|errno| JournalError::Sync { file: self.path.clone(), cause: errno.into() })
     }
 }
 
@@ -222,8 +222,8 @@ pub(super) fn append(mut file: &File, bytes: &[u8]) -> Result<(), (u64, io::Erro
         match file.write(&bytes[written..]) {
             Ok(0) => return Err((written as u64, io::ErrorKind::WriteZero.into())),
             Ok(count) => written += count,
-            Err(source) if source.kind() == io::ErrorKind::Interrupted => {}
-            Err(source) => return Err((written as u64, source)),
+            Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
+            Err(cause) => return Err((written as u64, cause)),
         }
     }
     Ok(())
@@ -231,20 +231,16 @@ pub(super) fn append(mut file: &File, bytes: &[u8]) -> Result<(), (u64, io::Erro
 
 /// Puts the data of a file on disk.
 pub(super) fn sync_file(file: &File, path: PathBuf) -> Result<(), JournalError> {
-    file.sync_data().map_err(|source| JournalError::Sync { file: path, source })
+    file.sync_data().map_err(|cause| JournalError::Sync { file: path, cause })
 }
 
 /// Tells a full disk from anything else.
-pub(super) fn error(action: &'static str, file: PathBuf, source: io::Error) -> JournalError {
+pub(super) fn error(action: &'static str, file: PathBuf, cause: io::Error) -> JournalError {
     let full = matches!(
-        source.kind(),
+        cause.kind(),
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
     );
-    if full {
-        JournalError::Full { file, source }
-    } else {
-        JournalError::Io { action, file, source }
-    }
+    if full { JournalError::Full { file, cause } } else { JournalError::Io { action, file, cause } }
 }
 
 fn aside(name: &str, bytes: &[u8]) -> String {

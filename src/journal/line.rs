@@ -20,7 +20,7 @@ pub enum LineError {
     Checksum,
     /// Its checksum is right, and it is no record.
     #[error("it is no record: {0}")]
-    Json(#[from] serde_json::Error),
+    Json(serde_json::Error),
     /// It has no event.
     #[error("it has no event")]
     Empty,
@@ -30,6 +30,12 @@ pub enum LineError {
         /// Its format.
         schema: u64,
     },
+}
+
+impl From<serde_json::Error> for LineError {
+    fn from(error: serde_json::Error) -> Self {
+        LineError::Json(error)
+    }
 }
 
 /// Returns the line of a record, newline included.

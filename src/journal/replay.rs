@@ -160,10 +160,10 @@ impl Replay<'_> {
         if record.last_seq() <= self.state.seq {
             return Ok(());
         }
-        self.state.apply(record).map_err(|source| JournalError::Illegal {
+        self.state.apply(record).map_err(|cause| JournalError::Illegal {
             file: self.dir.path(&segment::name(first_seq)),
             line,
-            source,
+            cause,
         })?;
         (self.on_record)(&self.state, record);
         Ok(())
@@ -233,7 +233,7 @@ fn finish(
 
 fn mend(dir: &Dir, newest: Newest, notes: &mut Vec<String>) -> Result<Newest, JournalError> {
     let path = dir.path(&segment::name(newest.first_seq));
-    let fail = |source| files::error("mend", path.clone(), source);
+    let fail = |cause| files::error("mend", path.clone(), cause);
     let mut len = newest.len;
     match newest.tail {
         Tail::Clean => return Ok(newest),
@@ -247,7 +247,7 @@ fn mend(dir: &Dir, newest: Newest, notes: &mut Vec<String>) -> Result<Newest, Jo
         }
         Tail::Unterminated => {
             newest.file.set_len(len).map_err(fail)?;
-            files::append(&newest.file, b"\n").map_err(|(_, source)| fail(source))?;
+            files::append(&newest.file, b"\n").map_err(|(_, cause)| fail(cause))?;
             len += 1;
             notes.push(format!("{}: ended a last line that lacked its newline", path.display()));
         }

@@ -56,12 +56,12 @@ pub enum LockError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The system refused.
-    #[error("cannot lock {path}: {source}")]
+    #[error("cannot lock {path}: {cause}")]
     Io {
         /// What was to be locked.
         path: String,
         /// What the system said.
-        source: io::Error,
+        cause: io::Error,
     },
 }
 
@@ -129,7 +129,7 @@ impl Store {
 
     /// Tells whether the open file still is the one that bears the name.
     fn is_at(&self, file: &File, path: &str) -> Result<bool, LockError> {
-        let fail = |errno: Errno| LockError::Io { path: path.to_owned(), source: errno.into() };
+        let fail = |errno: Errno| LockError::Io { path: path.to_owned(), cause: errno.into() };
         let ours = rustix::fs::fstat(file).map_err(fail)?;
         let (dir, name) = self.parent(path, DirUse::Act, false, "lock")?;
         let there = beneath::stat_in(&dir, name).map_err(fail)?;
@@ -210,7 +210,7 @@ impl Place {
             std::thread::Builder::new()
                 .name("lock".into())
                 .spawn(move || turn.wait_in_kernel(file))
-                .map_err(|source| LockError::Io { path: self.path.clone(), source })?;
+                .map_err(|cause| LockError::Io { path: self.path.clone(), cause })?;
             state.waiter = true;
         }
         state.wanted = true;
@@ -221,7 +221,7 @@ impl Place {
             .unwrap_or_else(PoisonError::into_inner);
         state.wanted = false;
         match state.got.take() {
-            Some(got) => got.map_err(|source| LockError::Io { path: self.path.clone(), source }),
+            Some(got) => got.map_err(|cause| LockError::Io { path: self.path.clone(), cause }),
             None => {
                 drop(state);
                 let file = self.store.open_lock_file(&self.path)?;
@@ -298,7 +298,7 @@ fn try_lock(file: &File, path: &str) -> Result<bool, LockError> {
         Err(error) if error.raw_os_error() == fs2::lock_contended_error().raw_os_error() => {
             Ok(false)
         }
-        Err(source) => Err(LockError::Io { path: path.to_owned(), source }),
+        Err(cause) => Err(LockError::Io { path: path.to_owned(), cause }),
     }
 }
 

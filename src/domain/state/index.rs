@@ -235,9 +235,8 @@ impl Index {
         }
         let counter = match run.phase {
             OrchestrationPhase::Completed { .. } => &mut self.counts.completed,
-            OrchestrationPhase::Failed { .. } | OrchestrationPhase::Cancelled { .. } => {
-                &mut self.counts.failed
-            }
+            OrchestrationPhase::Failed { .. } => &mut self.counts.failed,
+            OrchestrationPhase::Cancelled { .. } => &mut self.counts.cancelled,
             OrchestrationPhase::InProgress
             | OrchestrationPhase::Paused { .. }
             | OrchestrationPhase::Blocked(_) => return,
