@@ -6,19 +6,27 @@
 
 mod batch;
 mod boot;
+pub mod brief_worker;
+mod carry_out;
 mod documents;
 mod effects;
 mod error;
-mod folder;
+pub mod folder;
+mod follow;
+pub mod holder;
 pub mod holder_client;
 mod intakes;
+pub mod launch;
 mod monitor;
-mod process;
-mod process_tree;
+pub mod process;
+pub mod process_tree;
+mod protocol;
 mod signals;
 mod stop;
 mod systemd;
 mod watch;
+mod work_order;
+mod worker_life;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,45 +38,28 @@ use crate::clock;
 use crate::config::Overrides;
 use crate::domain::deadline::deadline;
 use crate::domain::worker::Execution;
-use crate::domain::{Effect, Event, Input, Moment, Record, outbox};
+use crate::domain::{Effect, Input, Moment, outbox};
 use crate::store::DirectoryLock;
-use batch::{Commit, Ledger};
+use batch::Ledger;
 use documents::{Chain, Documents, World};
 use effects::{Answer, Effects, Job, Means};
 use holder_client::HolderEvent;
 use intakes::Intakes;
 use monitor::Monitor;
-use signals::{Orders, SignalListener, Urgency};
+use signals::{Orders, SignalListener};
 use systemd::Systemd;
 use watch::Watch;
 
+pub use batch::BatchError;
 pub use error::DaemonError;
-pub use signals::{Shutdown, ShutdownHandle, shutdown};
+pub use signals::{Shutdown, ShutdownHandle, Urgency, shutdown};
 
-/// How long to wait before the journal is tried again when there was no room for it.
-const HELD_RETRY_MS: u64 = 1_000;
 /// When a deadline has passed and nothing came of it, the domain is asked again after this.
 const DEADLINE_AGAIN_MS: u64 = 100;
 /// How often everything is looked at where directories cannot be watched.
 const POLL_MS: u64 = 2_000;
 /// How long the first delay after a queue that could not be patched is at the most.
 const QUEUE_RETRY_MS_MAX: u64 = 5_000;
-
-/// The events that make up the operator's story.
-const STORY: [&str; 12] = [
-    "task_rejected",
-    "task_removed",
-    "orchestration_started",
-    "orchestration_completed",
-    "orchestration_failed",
-    "orchestration_blocked",
-    "orchestration_cancelled",
-    "handoff_lost",
-    "worker_not_started",
-    "subtask_failed",
-    "drop_rejected",
-    "file_quarantined",
-];
 
 /// What a daemon is started with.
 #[derive(Debug, Clone)]
@@ -197,8 +188,10 @@ impl Daemon {
         }
         let documents = self.documents.due_ms(self.is_idle(), self.overview_delay_ms());
         let effects = self.effects.due_ms(self.ledger.state(), now_ms, self.may());
-        let always = [ping, documents, effects, self.drain_until_ms];
-        let while_serving = [Some(self.tick_at_ms), self.intakes.due_ms(), self.deadline_ms(now_ms)];
+        let collect = self.documents.collect_due_ms();
+        let always = [ping, documents, effects, collect, self.drain_until_ms];
+        let while_serving =
+            [Some(self.tick_at_ms), self.intakes.due_ms(), self.deadline_ms(now_ms)];
         let serving = while_serving.into_iter().filter(|_| self.drain_until_ms.is_none());
         always.into_iter().chain(serving).flatten().min().unwrap_or(self.tick_at_ms)
     }
@@ -278,7 +271,7 @@ impl Daemon {
                 self.decide_all(&inputs, now)?;
                 let is_owed = match &job {
                     Job::Effect(effect) => outbox(self.ledger.state()).contains(effect),
-                    Job::PatchQueue | Job::StopForShutdown(_) => false,
+                    Job::PatchQueue | Job::CollectLate | Job::StopForShutdown(_) => false,
                 };
                 if is_owed {
                     self.effects.failed(job, "its outcome changed nothing", now.boottime_ms);
@@ -286,9 +279,18 @@ impl Daemon {
                     self.effects.succeeded(&job);
                 }
             }
-            Answer::Patched { took_ms } => {
-                self.documents.patched(now.boottime_ms, took_ms);
+            Answer::Patched { took_ms, kept } => {
+                self.documents.patched(now.boottime_ms, took_ms, kept);
                 self.effects.succeeded(&job);
+            }
+            Answer::Collected { kept, problem } => {
+                self.documents.keep(now.boottime_ms, kept);
+                match problem {
+                    Some(problem) => {
+                        self.effects.failed(job, &problem, now.boottime_ms);
+                    }
+                    None => self.effects.succeeded(&job),
+                }
             }
             Answer::Again(problem) => {
                 let is_queue = job == Job::PatchQueue;
@@ -343,7 +345,8 @@ impl Daemon {
         }
         self.intakes.look_at(&hints.intakes, now.boottime_ms);
         while let Some(seen) = self.intakes.look(self.ledger.state(), &self.means, now) {
-            self.decide_all(&seen, now)?;
+            self.decide_all(&seen.inputs, now)?;
+            self.documents.touch_keys(seen.stale, now.boottime_ms);
         }
         Ok(())
     }
@@ -381,75 +384,6 @@ impl Daemon {
         Ok(())
     }
 
-    /// Makes the batch durable, and lets follow what follows from it.
-    async fn commit(&mut self, now: Moment) -> Result<(), DaemonError> {
-        if self.held_until_ms.is_some_and(|until_ms| now.boottime_ms < until_ms) {
-            return Ok(());
-        }
-        let Some(records) = self.commit_records(now).await? else { return Ok(()) };
-        self.follow(&records, now);
-        self.keep_short(now).await
-    }
-
-    /// Makes the batch durable, and says what is in it to those who read along. `None`: there is
-    /// no room for it, and nothing may follow.
-    async fn commit_records(&mut self, now: Moment) -> Result<Option<Vec<Record>>, DaemonError> {
-        match self.ledger.commit(&self.means.store).await? {
-            Commit::Done(records) => {
-                if self.held_until_ms.take().is_some() {
-                    tracing::info!("there is room for the journal again; going on");
-                }
-                records.iter().for_each(tell);
-                let world = world(&self.means, &self.ledger);
-                self.documents.publish(&world, &records, now.boottime_ms);
-                Ok(Some(records))
-            }
-            Commit::Full(error) => {
-                if self.held_until_ms.is_none() {
-                    tracing::warn!(error = %Chain(&error),
-                        "there is no room for the journal; nothing goes on until there is");
-                }
-                self.held_until_ms = Some(now.boottime_ms + HELD_RETRY_MS);
-                Ok(None)
-            }
-        }
-    }
-
-    /// Carries out what follows from records that are on disk, and from those before them.
-    fn follow(&mut self, records: &[Record], now: Moment) {
-        let now_ms = now.boottime_ms;
-        let world = world(&self.means, &self.ledger);
-        for effect in self.effects.startable(world.state, now_ms, self.may()) {
-            if let Effect::PublishHandoff(id) = &effect
-                && let Some((run, position, _)) = world.state.attempt(id)
-            {
-                let subtask = &run.plan.subtasks[position].subtask_id;
-                self.documents.before_handoff(&world, subtask, now_ms);
-            }
-            self.effects.start(effect, world.state, &self.means);
-        }
-        let due_ms = self.documents.due_ms(self.is_idle(), self.overview_delay_ms());
-        if due_ms.is_some_and(|due_ms| due_ms <= now_ms) {
-            self.documents.render(&world, now_ms);
-            let patches = self.documents.take_patches(&world, now_ms);
-            if !patches.is_empty() {
-                self.effects.start_patch(patches, &self.means);
-            }
-        }
-        if records.iter().any(hands_out_to_others) {
-            self.extend_watch();
-        }
-    }
-
-    /// Writes a snapshot when the journal has grown long; documents that it no longer tells how to
-    /// derive are made durable first.
-    async fn keep_short(&mut self, now: Moment) -> Result<(), DaemonError> {
-        if !self.ledger.wants_snapshot() || !self.sync_documents(now).await? {
-            return Ok(());
-        }
-        Ok(self.ledger.snapshot()?)
-    }
-
     /// Reads the configuration again when that was asked for; a bad one changes nothing.
     fn obey(&mut self) {
         let orders = self.shutdown.orders();
@@ -467,26 +401,6 @@ impl Daemon {
             self.begin_to_stop(orders.urgency);
         }
         self.orders = orders;
-    }
-}
-
-/// Tells whether a handoff for a master elsewhere follows.
-fn hands_out_to_others(record: &Record) -> bool {
-    let is_external = |event: &Event| {
-        matches!(event, Event::SubtaskHandedOff { execution: Execution::External, .. })
-    };
-    record.events.iter().any(is_external)
-}
-
-/// Logs what happened: the operator's story, and the rest for who wants to know.
-fn tell(record: &Record) {
-    for (seq, event) in (record.seq..).zip(&record.events) {
-        let kind = event.kind();
-        if STORY.contains(&kind) {
-            tracing::info!(seq, ?event, "{kind}");
-        } else {
-            tracing::debug!(seq, ?event, "{kind}");
-        }
     }
 }
 

@@ -151,7 +151,9 @@ impl<'a> Subject<'a> {
         match (self.orchestration, self.subtask, self.task) {
             (Some(id), _, _) => state.orchestrations.get(id),
             (None, Some(id), _) => state.subtask(id).map(|(run, _)| run),
-            (None, None, Some(id)) => state.orchestrations.get(state.tasks.get(id)?.orchestration_id()?),
+            (None, None, Some(id)) => {
+                state.orchestrations.get(state.tasks.get(id)?.orchestration_id()?)
+            }
             (None, None, None) => None,
         }
     }

@@ -18,7 +18,7 @@ use crate::store::{Store, StoreError};
 const SETTLE_ROUNDS_MAX: usize = 1_000_000;
 
 /// The state, and the journal it follows from.
-pub struct Ledger {
+pub(super) struct Ledger {
     state: State,
     journal: Journal,
     /// The number of this daemon among all that had the directory.
@@ -31,7 +31,7 @@ pub struct Ledger {
 }
 
 /// What became of a batch.
-pub enum Commit {
+pub(super) enum Commit {
     /// Its records are on disk for certain, in order; none when nothing was decided.
     Done(Vec<Record>),
     /// There is no room for them. They are kept, and nothing may follow from them; ask again.
@@ -71,14 +71,14 @@ impl Ledger {
     ///
     /// # Errors
     /// The system gives no thread to sync on.
-    pub fn new(state: State, journal: Journal) -> io::Result<Self> {
+    pub(super) fn new(state: State, journal: Journal) -> io::Result<Self> {
         let epoch = state.epoch + 1;
         let syncer = Syncer::start()?;
         Ok(Self { state, journal, epoch, pending: Vec::new(), appended: false, syncer })
     }
 
     /// Returns what is true now, decisions that are not on disk included.
-    pub fn state(&self) -> &State {
+    pub(super) fn state(&self) -> &State {
         &self.state
     }
 
@@ -87,7 +87,7 @@ impl Ledger {
     ///
     /// # Errors
     /// The state refuses the decision; then nothing of the batch may be written.
-    pub fn decide(
+    pub(super) fn decide(
         &mut self,
         policy: &Policy,
         input: &Input,
@@ -118,7 +118,7 @@ impl Ledger {
     ///
     /// # Errors
     /// As [`Ledger::decide`]; or there is no end.
-    pub fn settle(
+    pub(super) fn settle(
         &mut self,
         policy: &Policy,
         now: Moment,
@@ -138,7 +138,7 @@ impl Ledger {
     /// # Errors
     /// The daemon has to end at once: the sync failed, the directory is another one, or the
     /// journal cannot be written for another reason than want of room.
-    pub async fn commit(&mut self, store: &Store) -> Result<Commit, BatchError> {
+    pub(super) async fn commit(&mut self, store: &Store) -> Result<Commit, BatchError> {
         if self.pending.is_empty() {
             return Ok(Commit::Done(Vec::new()));
         }
@@ -156,7 +156,7 @@ impl Ledger {
     }
 
     /// Tells whether the journal is long enough for a snapshot to be worth it.
-    pub fn wants_snapshot(&self) -> bool {
+    pub(super) fn wants_snapshot(&self) -> bool {
         self.pending.is_empty() && self.journal.wants_snapshot()
     }
 
@@ -165,7 +165,7 @@ impl Ledger {
     ///
     /// # Errors
     /// The journal itself cannot go on.
-    pub fn snapshot(&mut self) -> Result<(), BatchError> {
+    pub(super) fn snapshot(&mut self) -> Result<(), BatchError> {
         match self.journal.snapshot(&self.state) {
             Ok(()) => Ok(()),
             Err(error @ (JournalError::Sync { .. } | JournalError::Broken { .. })) => {

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::batch::Ledger;
+use super::carry_out::Holder;
 use super::documents::{Chain, Documents};
-use super::effects::{Effects, Holder, Means};
+use super::effects::{Effects, Means};
 use super::intakes::Intakes;
 use super::monitor::{self, Folder, Monitor};
 use super::signals::{Orders, Shutdown};
@@ -22,7 +23,7 @@ use crate::domain::worker::{Attempt, Execution};
 use crate::domain::{Input, Record, State};
 use crate::journal::{Journal, Opened};
 use crate::projection;
-use crate::store::{Store, layout};
+use crate::store::{Store, layout, queue};
 
 /// Ends of workers that may wait to be heard of; all are looked at with every tick anyway.
 const HOLDER_EVENTS_MAX: usize = 1_024;
@@ -32,7 +33,7 @@ const HOLDER_EVENTS_MAX: usize = 1_024;
 ///
 /// # Errors
 /// See [`super::run`].
-pub async fn boot(options: Options, shutdown: Shutdown) -> Result<Daemon, DaemonError> {
+pub(super) async fn boot(options: Options, shutdown: Shutdown) -> Result<Daemon, DaemonError> {
     let mut daemon = take(options, shutdown)?;
     let now = clock::now();
     let started = Input::DaemonStarted {
@@ -56,7 +57,7 @@ pub async fn boot(options: Options, shutdown: Shutdown) -> Result<Daemon, Daemon
 ///
 /// # Errors
 /// They are refused.
-pub fn load_config(options: &Options) -> Result<Config, DaemonError> {
+pub(super) fn load_config(options: &Options) -> Result<Config, DaemonError> {
     let env = |name: &str| std::env::var(name).ok();
     Config::load(&options.coordination, &env, &options.overrides).map_err(DaemonError::Config)
 }
@@ -113,6 +114,7 @@ fn read_journal(store: &Store) -> Result<(Ledger, Documents), DaemonError> {
         tracing::warn!(note, "the journal was mended");
     }
     documents.touch_keys(missing(store, &state), 0);
+    documents.keep(0, queue::leftovers(store));
     documents.dashboard_may_be_behind();
     Ok((Ledger::new(state, journal).map_err(DaemonError::Start)?, documents))
 }
@@ -130,12 +132,8 @@ fn missing(store: &Store, state: &State) -> Vec<DocumentKey> {
         });
         names.contains(name)
     };
-    let specs = [
-        layout::SPECS_ACTIVE,
-        layout::SPECS_COMPLETED,
-        layout::SPECS_FAILED,
-        layout::SPECS_ZOMBIE,
-    ];
+    let specs =
+        [layout::SPECS_ACTIVE, layout::SPECS_COMPLETED, layout::SPECS_FAILED, layout::SPECS_ZOMBIE];
     let mut is_missing = |key: &DocumentKey| match key {
         DocumentKey::Plan(id) => !is_there(layout::TASKS, &format!("{id}.json")),
         DocumentKey::Subtask(id) => !is_there(layout::SUBTASKS, &format!("{id}.json")),
@@ -165,11 +163,13 @@ impl Daemon {
             .map(|(_, _, attempt)| attempt.clone())
             .filter(|attempt| attempt.execution != Execution::External)
             .collect();
-        let mut is_alive = false;
+        let mut alive = Vec::new();
         for attempt in launched {
             match monitor::look(&self.means.store, &attempt) {
                 Ok(folder) => {
-                    is_alive |= matches!(folder, Folder::Alive(_));
+                    if matches!(folder, Folder::Alive(_)) {
+                        alive.push(attempt.worker_id.clone());
+                    }
                     let told = monitor::told(&self.means, &attempt, folder);
                     self.decide_all(&told, clock::now())?;
                 }
@@ -179,10 +179,13 @@ impl Daemon {
                 }
             }
         }
-        if is_alive {
+        if !alive.is_empty() {
             match self.means.holder.client(&self.means).await {
-                // It may have ended between the look and the connection.
-                Ok(_) => self.monitor.suspect_all(self.ledger.state()),
+                Ok(client) => {
+                    for worker_id in &alive {
+                        client.watch(worker_id).await;
+                    }
+                }
                 Err(error) => tracing::warn!(error = %Chain(&error),
                     "cannot reach the holder; workers are looked at with every tick"),
             }

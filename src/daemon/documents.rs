@@ -11,6 +11,7 @@ use crate::domain::ids::SubtaskId;
 use crate::domain::{Policy, Record, State};
 use crate::journal::{self, JournalError};
 use crate::projection::{self, dashboard_events};
+use crate::store::queue::Kept;
 use crate::store::{ReadError, Store, StoreError, layout};
 
 /// So many documents are written before the loop looks for something else to do.
@@ -19,12 +20,14 @@ const RENDER_MAX: usize = 256;
 const RETRY_AFTER_MS: u64 = 2_000;
 /// So much of the end of `dashboard-events.jsonl` is read first to find our last line.
 const TAIL_BYTES: u64 = 256 * 1024;
+/// How long after the last look replaced versions of the queue are looked into.
+const COLLECT_AFTER_MS: u64 = 1_000;
 /// Lines that are completed from the journal are appended in pieces of about this size.
 const PIECE_BYTES: usize = 1024 * 1024;
 
 /// Which documents do not show the state yet.
 #[derive(Default)]
-pub struct Documents {
+pub(super) struct Documents {
     touched: BTreeSet<DocumentKey>,
     queue: BTreeSet<QueueTarget>,
     /// Since when the oldest of them waits, on the boot-time clock.
@@ -34,6 +37,10 @@ pub struct Documents {
     queue_not_before_ms: u64,
     /// A patch of the queue is under way; these are not shown before it is done.
     patching: BTreeSet<QueueTarget>,
+    /// Versions of the queue that were replaced and may still be written into.
+    kept: Vec<Kept>,
+    /// When to look into them, on the boot-time clock.
+    collect_at_ms: u64,
     /// A line could not be appended: the file has to be completed from the journal.
     dashboard_behind: bool,
     /// So that a lasting failure is said once.
@@ -45,17 +52,17 @@ pub struct Documents {
 
 impl Documents {
     /// Marks what `record` changes; `state` is the one right after it.
-    pub fn touch(&mut self, state: &State, record: &Record) {
+    pub(super) fn touch(&mut self, state: &State, record: &Record) {
         self.touch_keys(projection::touches(state, record), record.at.boottime_ms);
     }
 
     /// Marks `dashboard-events.jsonl`: it is compared with the journal and completed.
-    pub fn dashboard_may_be_behind(&mut self) {
+    pub(super) fn dashboard_may_be_behind(&mut self) {
         self.dashboard_behind = true;
     }
 
     /// Marks documents by their keys.
-    pub fn touch_keys(&mut self, keys: impl IntoIterator<Item = DocumentKey>, now_ms: u64) {
+    pub(super) fn touch_keys(&mut self, keys: impl IntoIterator<Item = DocumentKey>, now_ms: u64) {
         for key in keys {
             self.has_news |= key != DocumentKey::Overview;
             match key {
@@ -72,17 +79,17 @@ impl Documents {
     }
 
     /// Tells whether documents changed since they were last said to be durable.
-    pub fn has_news(&self) -> bool {
+    pub(super) fn has_news(&self) -> bool {
         self.has_news
     }
 
     /// Notes that all of them are durable.
-    pub fn are_durable(&mut self) {
+    pub(super) fn are_durable(&mut self) {
         self.has_news = false;
     }
 
     /// Tells whether every document shows the state.
-    pub fn is_clean(&self) -> bool {
+    pub(super) fn is_clean(&self) -> bool {
         self.touched.is_empty()
             && self.queue.is_empty()
             && self.patching.is_empty()
@@ -90,7 +97,7 @@ impl Documents {
     }
 
     /// Appends the lines of a batch that is on disk, and writes the answers it gave.
-    pub fn publish(&mut self, world: &World<'_>, records: &[Record], now_ms: u64) {
+    pub(super) fn publish(&mut self, world: &World<'_>, records: &[Record], now_ms: u64) {
         if records.is_empty() {
             return;
         }
@@ -108,22 +115,22 @@ impl Documents {
             .cloned()
             .collect();
         for key in answers {
-            self.write(world, key, now_ms);
+            self.write(world, &key, now_ms);
         }
     }
 
     /// Writes the document of a subtask now if it is not up to date: it has to be there before
     /// its handoff is (S4-29).
-    pub fn before_handoff(&mut self, world: &World<'_>, subtask: &SubtaskId, now_ms: u64) {
+    pub(super) fn before_handoff(&mut self, world: &World<'_>, subtask: &SubtaskId, now_ms: u64) {
         let key = DocumentKey::Subtask(subtask.clone());
         if self.touched.contains(&key) {
-            self.write(world, key, now_ms);
+            self.write(world, &key, now_ms);
         }
     }
 
     /// Returns when documents have to be written, `delay_ms` after the first was touched at the
     /// latest, and at once if nothing else is to do.
-    pub fn due_ms(&self, is_idle: bool, delay_ms: u64) -> Option<u64> {
+    pub(super) fn due_ms(&self, is_idle: bool, delay_ms: u64) -> Option<u64> {
         let files = !self.touched.is_empty() || self.dashboard_behind;
         let queue = !self.queue.is_empty() && self.patching.is_empty();
         let since_ms = self.touched_at_ms.unwrap_or(0);
@@ -134,7 +141,7 @@ impl Documents {
     }
 
     /// Writes the files that are due, up to a bound; the rest stays due.
-    pub fn render(&mut self, world: &World<'_>, now_ms: u64) {
+    pub(super) fn render(&mut self, world: &World<'_>, now_ms: u64) {
         if now_ms < self.not_before_ms {
             return;
         }
@@ -146,7 +153,7 @@ impl Documents {
         }
         let keys: Vec<DocumentKey> = self.touched.iter().take(RENDER_MAX).cloned().collect();
         for key in keys {
-            if !self.write(world, key, now_ms) {
+            if !self.write(world, &key, now_ms) {
                 return;
             }
         }
@@ -157,7 +164,7 @@ impl Documents {
     }
 
     /// Takes the changes that the queue is owed, if none are under way and it is time.
-    pub fn take_patches(&mut self, world: &World<'_>, now_ms: u64) -> Vec<QueuePatch> {
+    pub(super) fn take_patches(&mut self, world: &World<'_>, now_ms: u64) -> Vec<QueuePatch> {
         if !self.patching.is_empty() || now_ms < self.queue_not_before_ms {
             return Vec::new();
         }
@@ -180,23 +187,49 @@ impl Documents {
         patches
     }
 
-    /// Notes that the changes of [`Documents::take_patches`] are in the queue. The next ones wait
-    /// as long as these took, so that a long queue does not take all the time there is.
-    pub fn patched(&mut self, now_ms: u64, took_ms: u64) {
+    /// Notes that the changes of [`Documents::take_patches`] are in the queue, and keeps what they
+    /// replaced. The next ones wait as long as these took, so that a long queue does not take all
+    /// the time there is.
+    pub(super) fn patched(&mut self, now_ms: u64, took_ms: u64, replaced: Vec<Kept>) {
         self.patching.clear();
         self.queue_not_before_ms = now_ms.saturating_add(took_ms);
+        self.keep(now_ms, replaced);
+    }
+
+    /// Keeps replaced versions of the queue to look into them in a while.
+    pub(super) fn keep(&mut self, now_ms: u64, replaced: Vec<Kept>) {
+        if !replaced.is_empty() {
+            self.kept.extend(replaced);
+            self.collect_at_ms = now_ms.saturating_add(COLLECT_AFTER_MS);
+        }
+    }
+
+    /// Returns when to look into replaced versions of the queue, if there are any.
+    pub(super) fn collect_due_ms(&self) -> Option<u64> {
+        let is_free = !self.kept.is_empty() && self.patching.is_empty();
+        is_free.then_some(self.collect_at_ms)
+    }
+
+    /// Takes the replaced versions of the queue to look into them, if it is time. Whoever takes
+    /// them gives them back by [`Documents::keep`].
+    pub(super) fn take_kept(&mut self, now_ms: u64) -> Vec<Kept> {
+        if self.collect_due_ms().is_some_and(|due_ms| due_ms <= now_ms) {
+            std::mem::take(&mut self.kept)
+        } else {
+            Vec::new()
+        }
     }
 
     /// Notes that they are not, and are owed again in a while.
-    pub fn not_patched(&mut self, now_ms: u64, after_ms: u64) {
+    pub(super) fn not_patched(&mut self, now_ms: u64, after_ms: u64) {
         self.queue.append(&mut self.patching);
         self.touched_at_ms.get_or_insert(now_ms);
         self.queue_not_before_ms = now_ms.saturating_add(after_ms);
     }
 
     /// Writes or removes the files of one key. Returns false when that failed; it stays touched.
-    fn write(&mut self, world: &World<'_>, key: DocumentKey, now_ms: u64) -> bool {
-        for document in projection::render(world.state, world.policy, &key) {
+    fn write(&mut self, world: &World<'_>, key: &DocumentKey, now_ms: u64) -> bool {
+        for document in projection::render(world.state, world.policy, key) {
             let done = match &document {
                 Document::Replace { path, body } => world.store.replace(path, body.as_bytes()),
                 Document::Absent { path } => world.store.remove(path),
@@ -207,7 +240,7 @@ impl Documents {
                 return false;
             }
         }
-        self.touched.remove(&key);
+        self.touched.remove(key);
         self.rest_touched();
         true
     }
@@ -229,13 +262,13 @@ impl Documents {
 }
 
 /// What documents are rendered from and written to.
-pub struct World<'a> {
+pub(super) struct World<'a> {
     /// Where they go.
-    pub store: &'a Store,
+    pub(super) store: &'a Store,
     /// What they show; all of it is on disk.
-    pub state: &'a State,
+    pub(super) state: &'a State,
     /// The operator's limits.
-    pub policy: &'a Policy,
+    pub(super) policy: &'a Policy,
 }
 
 /// Appends to `dashboard-events.jsonl` what the journal has and it does not; a line that was torn
@@ -243,7 +276,7 @@ pub struct World<'a> {
 ///
 /// # Errors
 /// Either cannot be read, or there is no room.
-pub fn complete_dashboard(store: &Store, seq_max: u64) -> Result<(), DashboardError> {
+pub(super) fn complete_dashboard(store: &Store, seq_max: u64) -> Result<(), DashboardError> {
     let bytes = read_tail(store, seq_max)?;
     let tail = dashboard_events::last_seq_up_to(&bytes, seq_max);
     let next_seq = tail.seq.unwrap_or(0) + 1;
@@ -271,7 +304,7 @@ pub fn complete_dashboard(store: &Store, seq_max: u64) -> Result<(), DashboardEr
 
 /// Says why `dashboard-events.jsonl` cannot be completed.
 #[derive(Debug, Error)]
-pub enum DashboardError {
+pub(super) enum DashboardError {
     /// It cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
@@ -305,7 +338,7 @@ fn read_tail(store: &Store, seq_max: u64) -> Result<Vec<u8>, DashboardError> {
 }
 
 /// Shows an error with everything that led to it, each once.
-pub struct Chain<'a>(pub &'a dyn std::error::Error);
+pub(super) struct Chain<'a>(pub &'a dyn std::error::Error);
 
 impl std::fmt::Display for Chain<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

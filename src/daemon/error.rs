@@ -64,9 +64,9 @@ impl DaemonError {
             Self::Config(_) => EXIT_CONFIG,
             Self::Journal(_) => EXIT_DATA,
             Self::NoRoom
-            | Self::Batch(
-                BatchError::Append(_) | BatchError::Sync(_) | BatchError::NoSyncer,
-            ) => EXIT_IO,
+            | Self::Batch(BatchError::Append(_) | BatchError::Sync(_) | BatchError::NoSyncer) => {
+                EXIT_IO
+            }
             Self::Batch(BatchError::Illegal { .. } | BatchError::Restless) => EXIT_BUG,
             Self::Start(_) => EXIT_SYSTEM,
         }

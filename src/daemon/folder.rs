@@ -14,8 +14,10 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use rustix::fs::{FlockOperation, Mode, OFlags, ResolveFlags};
+use rustix::fs::{FileType, FlockOperation, Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -24,7 +26,8 @@ use crate::domain::Timestamp;
 use crate::domain::ids::{AttemptId, WorkerId};
 use crate::domain::moment::BootId;
 use crate::domain::worker::{Exit, ProcessIdentity};
-use crate::store::{Published, ReadError, Store, StoreError};
+use crate::store::layout::{self, WorkerFile};
+use crate::store::{LockError, Published, ReadError, Store, StoreError};
 
 /// The name of the lock.
 pub(super) const LOCK_NAME: &str = "attempt.lock";
@@ -63,21 +66,24 @@ pub enum FolderError {
     /// A file could not be put in place.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The lock could not be tried.
+    #[error(transparent)]
+    Lock(#[from] LockError),
     /// A file could not be opened or locked.
     #[error("cannot {what} {path}: {source}")]
     Io {
         /// What was tried.
         what: &'static str,
-        /// On which path.
-        path: PathBuf,
+        /// Relative to the coordination directory.
+        path: String,
         /// Why not.
         source: io::Error,
     },
     /// The marker is damaged while the lock is held.
     #[error("cannot tell which worker holds the lock beside {path}: {problem}")]
     Damaged {
-        /// The marker.
-        path: PathBuf,
+        /// The marker, relative to the coordination directory.
+        path: String,
         /// What is wrong with it.
         problem: String,
     },
@@ -91,7 +97,7 @@ pub fn inspect(store: &Store, worker_id: &WorkerId, nonce: &str) -> Result<Folde
     let begun = match marker(store, worker_id)? {
         Marker::Absent => return Ok(Folder::Empty),
         Marker::Damaged(problem) => {
-            let path = store.root().join(path_of(worker_id, "identity.json"));
+            let path = layout::worker_file(worker_id, WorkerFile::Identity);
             return if is_locked(store, worker_id)? {
                 Err(FolderError::Damaged { path, problem })
             } else {
@@ -156,7 +162,9 @@ pub(super) enum Marker {
 
 /// Reads `identity.json`.
 pub(super) fn marker(store: &Store, worker_id: &WorkerId) -> Result<Marker, FolderError> {
-    let Some(content) = store.read(&path_of(worker_id, "identity.json"), FILE_BYTES_MAX)? else {
+    let Some(content) =
+        store.read(&layout::worker_file(worker_id, WorkerFile::Identity), FILE_BYTES_MAX)?
+    else {
         return Ok(Marker::Absent);
     };
     Ok(match serde_json::from_slice(&content.bytes) {
@@ -167,7 +175,7 @@ pub(super) fn marker(store: &Store, worker_id: &WorkerId) -> Result<Marker, Fold
 
 /// Puts `identity.json` in place; false when there was one.
 pub(super) fn begin(store: &Store, begun: &Begun) -> Result<bool, FolderError> {
-    let path = path_of(&begun.worker_id, "identity.json");
+    let path = layout::worker_file(&begun.worker_id, WorkerFile::Identity);
     Ok(match store.publish(&path, &to_json(begun), false)? {
         Published::New => true,
         Published::AlreadyThere => false,
@@ -176,17 +184,20 @@ pub(super) fn begin(store: &Store, begun: &Begun) -> Result<bool, FolderError> {
 
 /// Puts `exit.json` in place.
 pub(super) fn end(store: &Store, worker_id: &WorkerId, ended: &Ended) -> Result<(), FolderError> {
-    Ok(store.replace(&path_of(worker_id, "exit.json"), &to_json(ended))?)
+    Ok(store.replace(&layout::worker_file(worker_id, WorkerFile::Exit), &to_json(ended))?)
 }
 
 /// Takes the lock for as long as the file stays open anywhere; `None` when it is held.
 pub(super) fn take_lock(store: &Store, worker_id: &WorkerId) -> Result<Option<File>, FolderError> {
-    let flags = OFlags::RDWR | OFlags::CREATE;
-    let lock = open(store, worker_id, LOCK_NAME, flags)?;
-    match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(Some(File::from(lock))),
-        Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
-        Err(error) => Err(io_error(store, "lock", worker_id, LOCK_NAME, error.into())),
+    let path = layout::worker_file(worker_id, WorkerFile::AttemptLock);
+    match store.lock(&path, Duration::ZERO) {
+        Ok(lock) => lock.into_file().map(Some).map_err(|source| FolderError::Io {
+            what: "keep the lock",
+            path,
+            source,
+        }),
+        Err(LockError::Held { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -194,67 +205,64 @@ pub(super) fn take_lock(store: &Store, worker_id: &WorkerId) -> Result<Option<Fi
 /// lock for a moment, which disturbs nobody who looks as well; and it is asked only once the
 /// marker is there, when nobody may take the lock for real any more.
 pub(super) fn is_locked(store: &Store, worker_id: &WorkerId) -> Result<bool, FolderError> {
-    let lock = match open(store, worker_id, LOCK_NAME, OFlags::RDONLY) {
+    let path = layout::worker_file(worker_id, WorkerFile::AttemptLock);
+    let lock = match open(store, &path, OFlags::RDONLY) {
         Ok(lock) => lock,
-        Err(FolderError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-            return Ok(false);
-        }
-        Err(error) => return Err(error),
+        Err(Errno::NOENT) => return Ok(false),
+        Err(error) => return Err(FolderError::Io { what: "open", path, source: error.into() }),
     };
     match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockShared) {
         Ok(()) => Ok(false),
-        Err(rustix::io::Errno::WOULDBLOCK) => Ok(true),
-        Err(error) => Err(io_error(store, "lock", worker_id, LOCK_NAME, error.into())),
+        Err(Errno::WOULDBLOCK) => Ok(true),
+        Err(error) => Err(FolderError::Io { what: "lock", path, source: error.into() }),
     }
 }
 
 /// Opens `output.log`, where all that the worker prints is appended.
 pub(super) fn open_output(store: &Store, worker_id: &WorkerId) -> Result<File, FolderError> {
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND;
-    Ok(File::from(open(store, worker_id, "output.log", flags)?))
+    let path = layout::worker_file(worker_id, WorkerFile::Output);
+    let open = || {
+        let output = open(store, &path, OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND)?;
+        let stat = rustix::fs::fstat(&output)?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile || stat.st_nlink != 1 {
+            return Err(Errno::EXIST);
+        }
+        // The worker must not inherit that nothing waits.
+        rustix::fs::fcntl_setfl(&output, OFlags::APPEND)?;
+        Ok(File::from(output))
+    };
+    open().map_err(|error| FolderError::Io {
+        what: "open",
+        path: path.clone(),
+        source: error.into(),
+    })
 }
 
-/// Returns the path of a file in a worker's folder, relative to `coordination/`.
-pub(super) fn path_of(worker_id: &WorkerId, name: &str) -> String {
-    format!("workers/{worker_id}/{name}")
+/// Returns the path of the lock for those who compare files, absolute.
+pub(super) fn lock_path(store: &Store, worker_id: &WorkerId) -> PathBuf {
+    store.root().join(layout::worker_file(worker_id, WorkerFile::AttemptLock))
 }
 
 fn exit_of(store: &Store, worker_id: &WorkerId, nonce: &str) -> Result<Option<Exit>, FolderError> {
-    let content = store.read(&path_of(worker_id, "exit.json"), FILE_BYTES_MAX)?;
+    let content = store.read(&layout::worker_file(worker_id, WorkerFile::Exit), FILE_BYTES_MAX)?;
     let ended = content.and_then(|content| serde_json::from_slice::<Ended>(&content.bytes).ok());
     Ok(ended.filter(|ended| ended.nonce == nonce).map(|ended| ended.exit))
 }
 
-/// Opens a file beneath the folder without following links, and without waiting for anything.
-fn open(
-    store: &Store,
-    worker_id: &WorkerId,
-    name: &'static str,
-    flags: OFlags,
-) -> Result<OwnedFd, FolderError> {
-    let failed = |error: rustix::io::Errno| io_error(store, "open", worker_id, name, error.into());
+/// Opens a file beneath the coordination directory without following links, and without waiting
+/// for anything.
+fn open(store: &Store, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
     let directory = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let root = rustix::fs::open(store.root(), directory, Mode::empty()).map_err(failed)?;
+    let root = rustix::fs::open(store.root(), directory, Mode::empty())?;
     let mode =
-        if flags.contains(OFlags::CREATE) { Mode::from_raw_mode(0o600) } else { Mode::empty() };
+        if flags.contains(OFlags::CREATE) { Mode::from_raw_mode(0o644) } else { Mode::empty() };
     rustix::fs::openat2(
         root,
-        path_of(worker_id, name),
+        path,
         flags | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY,
         mode,
         ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS,
     )
-    .map_err(failed)
-}
-
-fn io_error(
-    store: &Store,
-    what: &'static str,
-    worker_id: &WorkerId,
-    name: &str,
-    source: io::Error,
-) -> FolderError {
-    FolderError::Io { what, path: store.root().join(path_of(worker_id, name)), source }
 }
 
 /// A process that never was, for a marker that does not say which it was.

@@ -5,15 +5,15 @@ use std::collections::BTreeSet;
 use super::effects::Means;
 use super::watch::Interest;
 use crate::clock;
-use crate::domain::{Input, Moment, State};
-use crate::intake::{self, Intake, Look};
+use crate::domain::{Moment, State};
+use crate::intake::{self, Intake, Look, Seen};
 
 /// An intake is given as much rest as its last look took, up to this, so that a long queue that
 /// changes all the time does not take all the time there is.
 const REST_MS_MAX: u64 = 1_000;
 
 /// Every intake with the time of its next look.
-pub struct Intakes {
+pub(super) struct Intakes {
     slots: Vec<Slot>,
 }
 
@@ -25,13 +25,13 @@ struct Slot {
 
 impl Intakes {
     /// Takes the roster; everything is to be looked at once.
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         let slot = |intake| Slot { intake, due_ms: Some(0), rests_until_ms: 0 };
         Self { slots: intake::roster().into_iter().map(slot).collect() }
     }
 
     /// Returns what they want to hear of.
-    pub fn interests(&self) -> Vec<Interest> {
+    pub(super) fn interests(&self) -> Vec<Interest> {
         let of = |slot: &Slot| {
             let name = slot.intake.name();
             slot.intake.watches().iter().map(move |directory| (name, *directory))
@@ -40,27 +40,27 @@ impl Intakes {
     }
 
     /// Makes these look as soon as they are rested.
-    pub fn look_at(&mut self, names: &BTreeSet<&'static str>, now_ms: u64) {
+    pub(super) fn look_at(&mut self, names: &BTreeSet<&'static str>, now_ms: u64) {
         for slot in self.slots.iter_mut().filter(|slot| names.contains(slot.intake.name())) {
             slot.due_at(now_ms);
         }
     }
 
     /// Makes all look as soon as they are rested.
-    pub fn look_everywhere(&mut self, now_ms: u64) {
+    pub(super) fn look_everywhere(&mut self, now_ms: u64) {
         for slot in &mut self.slots {
             slot.due_at(now_ms);
         }
     }
 
     /// Returns when the next look is due, on the boot-time clock.
-    pub fn due_ms(&self) -> Option<u64> {
+    pub(super) fn due_ms(&self) -> Option<u64> {
         self.slots.iter().filter_map(Slot::starts_at_ms).min()
     }
 
     /// Lets one intake look that is due at `now`; `None` when none is. What it saw has to be
     /// decided on before the next call, because intakes compare with the state.
-    pub fn look(&mut self, state: &State, means: &Means, now: Moment) -> Option<Vec<Input>> {
+    pub(super) fn look(&mut self, state: &State, means: &Means, now: Moment) -> Option<Seen> {
         let slot = self
             .slots
             .iter_mut()
@@ -76,7 +76,7 @@ impl Intakes {
             // Never in the same turn: the writer it waits for needs time.
             slot.due_at(now.boottime_ms.saturating_add(again_ms.max(1)));
         }
-        Some(seen.inputs)
+        Some(seen)
     }
 }
 

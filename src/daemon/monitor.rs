@@ -6,7 +6,7 @@ use std::io::{Read, Seek, SeekFrom};
 use super::documents::Chain;
 use super::effects::Means;
 use super::folder;
-pub use super::folder::Folder;
+pub(super) use super::folder::Folder;
 use crate::backend::{self, Finished};
 use crate::config::Config;
 use crate::domain::ids::{AgentName, WorkerId};
@@ -22,18 +22,18 @@ const OUTPUT_TAIL_BYTES: u64 = 4 * 1024;
 
 /// Workers that are said to be over and are not told to the domain yet.
 #[derive(Default)]
-pub struct Monitor {
+pub(super) struct Monitor {
     over: BTreeSet<WorkerId>,
 }
 
 impl Monitor {
     /// Notes that a worker is said to be over.
-    pub fn is_over(&mut self, worker_id: WorkerId) {
+    pub(super) fn is_over(&mut self, worker_id: WorkerId) {
         self.over.insert(worker_id);
     }
 
     /// Looks at every worker that should run, because ends may have been missed.
-    pub fn suspect_all(&mut self, state: &State) {
+    pub(super) fn suspect_all(&mut self, state: &State) {
         let launched = state.live_attempts().filter_map(|id| state.attempt(id));
         self.over.extend(
             launched
@@ -44,7 +44,7 @@ impl Monitor {
 
     /// Returns what has to be told about those that were noted. One whose start is not known to
     /// the domain yet is looked at again.
-    pub fn gather(&mut self, state: &State, means: &Means) -> Vec<Input> {
+    pub(super) fn gather(&mut self, state: &State, means: &Means) -> Vec<Input> {
         let mut inputs = Vec::new();
         if self.over.is_empty() {
             return inputs;
@@ -74,14 +74,14 @@ impl Monitor {
 ///
 /// # Errors
 /// It cannot be read; the text is for a person.
-pub fn look(store: &Store, attempt: &Attempt) -> Result<Folder, String> {
+pub(super) fn look(store: &Store, attempt: &Attempt) -> Result<Folder, String> {
     folder::inspect(store, &attempt.worker_id, &attempt.nonce)
         .map_err(|error| Chain(&error).to_string())
 }
 
 /// Says what a worker's folder means for the attempt. Facts that the domain has already may be
 /// among it.
-pub fn told(means: &Means, attempt: &Attempt, folder: Folder) -> Vec<Input> {
+pub(super) fn told(means: &Means, attempt: &Attempt, folder: Folder) -> Vec<Input> {
     let attempt_id = attempt.id.clone();
     match folder {
         Folder::Empty => Vec::new(),
@@ -109,18 +109,16 @@ pub fn told(means: &Means, attempt: &Attempt, folder: Folder) -> Vec<Input> {
 }
 
 /// Says what a worker delivered whose end nobody saw; `None` when it left no report.
-pub fn delivered(means: &Means, attempt: &Attempt) -> Option<Vec<Input>> {
+pub(super) fn delivered(means: &Means, attempt: &Attempt) -> Option<Vec<Input>> {
     let reported = Reported::read(means, attempt);
-    if reported.finding.is_none() {
-        return None;
-    }
+    reported.finding.as_ref()?;
     let outcome = judge(means, attempt, Exit::Unknown, &reported);
     let attempt_id = attempt.id.clone();
     Some(vec![Input::WorkerExited { attempt_id, exit: Exit::Unknown, outcome }])
 }
 
 /// Returns what the successes of a master deliver.
-pub fn result_kind(config: &Config, agent: &AgentName) -> ResultKind {
+pub(super) fn result_kind(config: &Config, agent: &AgentName) -> ResultKind {
     config.policy.masters.get(agent).map_or(ResultKind::Work, |master| master.result_kind)
 }
 

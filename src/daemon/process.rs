@@ -49,9 +49,19 @@ pub fn signal(identity: &ProcessIdentity, signal: Signal) -> bool {
 
 /// Waits until exactly this process runs no more.
 pub async fn ended(identity: &ProcessIdentity) {
-    if let Some(pidfd) = open_exactly(identity)
-        && let Ok(pidfd) = AsyncFd::with_interest(pidfd, Interest::READABLE)
-    {
+    if let Some(pidfd) = open_exactly(identity) {
+        until_ended(pidfd).await;
+    }
+}
+
+/// Waits until the process of a pidfd has ended.
+pub(super) async fn until_ended(pidfd: OwnedFd) {
+    #[expect(
+        deprecated,
+        reason = "what replaces it is unsafe, and owning the descriptor is enough"
+    )]
+    let pidfd = AsyncFd::with_interest(pidfd, Interest::READABLE);
+    if let Ok(pidfd) = pidfd {
         // An error means that the runtime goes down, and whoever waits goes with it.
         let _ = pidfd.readable().await;
     }
@@ -74,7 +84,7 @@ pub fn usage(identity: &ProcessIdentity) -> Option<Usage> {
     let session: Vec<(u32, Stat)> =
         all().filter(|(_, stat)| stat.session == identity.pid && !stat.is_over()).collect();
     let pids: Vec<Pid> = session.iter().map(|(pid, _)| Pid::from_u32(*pid)).collect();
-    let mut system = System::new();
+    let mut system = System::new().ok()?;
     system.refresh_processes_specifics(
         ProcessesToUpdate::Some(&pids),
         false,

@@ -15,8 +15,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::process::{Signal, pidfd_send_signal};
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 use tokio::time::{sleep, timeout};
 
 use super::folder::{LOCK_NAME, NONCE_VARIABLE};
@@ -87,14 +85,14 @@ async fn rounds(tree: &Tree, signal: Signal) {
                 // One that was stopped hears of it only when it goes on.
                 let _ = pidfd_send_signal(&pidfd, Signal::CONT);
             }
-            pidfds.extend(AsyncFd::with_interest(pidfd, Interest::READABLE));
+            pidfds.push(pidfd);
         }
         if pidfds.is_empty() {
             // They ended just now, or this process is out of file descriptors for a while.
             sleep(Duration::from_millis(LOOK_AGAIN_MS)).await;
         }
         for pidfd in pidfds {
-            let _ = pidfd.readable().await;
+            process::until_ended(pidfd).await;
         }
     }
 }
@@ -109,13 +107,10 @@ fn members(tree: &Tree) -> BTreeMap<u32, u64> {
         || Stat::of(leader.pid).is_some_and(|stat| stat.start_ticks == leader.start_ticks);
     let was_there = is_there();
     let later: BTreeMap<u32, Stat> = process::all()
-        .filter(|(pid, stat)| {
-            stat.start_ticks >= leader.start_ticks && *pid != std::process::id()
-        })
+        .filter(|(pid, stat)| stat.start_ticks >= leader.start_ticks && *pid != std::process::id())
         .collect();
     let marks = Marks::of(tree);
-    let mut found: BTreeSet<u32> =
-        later.keys().copied().filter(|pid| marks.are_on(*pid)).collect();
+    let mut found: BTreeSet<u32> = later.keys().copied().filter(|pid| marks.are_on(*pid)).collect();
 
     let is_inside = |stat: &Stat| stat.session == leader.pid || stat.group == leader.pid;
     // Somebody inside keeps the leader's number from being given away as well as the leader does.

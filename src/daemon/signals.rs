@@ -24,11 +24,11 @@ pub enum Urgency {
 
 /// What was asked so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Orders {
+pub(super) struct Orders {
     /// How urgently to stop.
-    pub urgency: Urgency,
+    pub(super) urgency: Urgency,
     /// How often to read the configuration again.
-    pub reloads: u64,
+    pub(super) reloads: u64,
 }
 
 /// The end that asks.
@@ -75,24 +75,24 @@ impl ShutdownHandle {
 impl Shutdown {
     /// Waits until something is asked that [`Shutdown::orders`] has not shown yet. Cancelling it
     /// loses nothing.
-    pub async fn changed(&mut self) {
+    pub(super) async fn changed(&mut self) {
         // The handle within keeps the channel open.
         let _ = self.orders.changed().await;
     }
 
     /// Returns what was asked so far.
-    pub fn orders(&mut self) -> Orders {
+    pub(super) fn orders(&mut self) -> Orders {
         *self.orders.borrow_and_update()
     }
 
     /// Returns an end that asks.
-    pub fn handle(&self) -> ShutdownHandle {
+    pub(super) fn handle(&self) -> ShutdownHandle {
         self.handle.clone()
     }
 }
 
 /// Listens for signals until it is dropped.
-pub struct SignalListener {
+pub(super) struct SignalListener {
     handle: Handle,
 }
 
@@ -102,7 +102,7 @@ impl SignalListener {
     ///
     /// # Errors
     /// The system refuses the handlers or the thread.
-    pub fn start(orders: ShutdownHandle) -> io::Result<Self> {
+    pub(super) fn start(orders: ShutdownHandle) -> io::Result<Self> {
         let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
         let handle = signals.handle();
         std::thread::Builder::new().name("signals".into()).spawn(move || {

@@ -3,7 +3,7 @@
 use sd_notify::NotifyState;
 
 /// What the service manager wants to know.
-pub struct Systemd {
+pub(super) struct Systemd {
     /// Ping at least this often; `None`: nobody asks for pings.
     watchdog_every_ms: Option<u64>,
     pinged_at_ms: u64,
@@ -12,7 +12,7 @@ pub struct Systemd {
 
 impl Systemd {
     /// Reads from the environment what the service manager asks for.
-    pub fn from_environment() -> Self {
+    pub(super) fn from_environment() -> Self {
         // Half the time allowed, so that one late ping kills nobody.
         let watchdog_every_ms = sd_notify::watchdog_enabled()
             .map(|limit| u64::try_from(limit.as_millis() / 2).unwrap_or(u64::MAX).max(1));
@@ -20,17 +20,17 @@ impl Systemd {
     }
 
     /// Says that the first pass is done.
-    pub fn ready(&self) {
+    pub(super) fn ready(&self) {
         tell(&[NotifyState::Ready]);
     }
 
     /// Says that the daemon lets go.
-    pub fn stopping(&self) {
+    pub(super) fn stopping(&self) {
         tell(&[NotifyState::Stopping]);
     }
 
     /// Says in one line how it goes, when that is new.
-    pub fn status(&mut self, status: String) {
+    pub(super) fn status(&mut self, status: String) {
         if self.status != status {
             tell(&[NotifyState::Status(&status)]);
             self.status = status;
@@ -38,7 +38,7 @@ impl Systemd {
     }
 
     /// Pings when it is time. Called by the loop itself, so that a loop that is stuck is noticed.
-    pub fn ping(&mut self, now_ms: u64) {
+    pub(super) fn ping(&mut self, now_ms: u64) {
         if self.next_ping_ms().is_some_and(|due_ms| now_ms >= due_ms) {
             tell(&[NotifyState::Watchdog]);
             self.pinged_at_ms = now_ms;
@@ -46,7 +46,7 @@ impl Systemd {
     }
 
     /// Returns when the next ping is due, on the boot-time clock.
-    pub fn next_ping_ms(&self) -> Option<u64> {
+    pub(super) fn next_ping_ms(&self) -> Option<u64> {
         self.watchdog_every_ms.map(|every_ms| self.pinged_at_ms + every_ms)
     }
 }

@@ -13,7 +13,7 @@ use crate::store::{EntryKind, Store};
 
 /// What one intake wants to hear of: its name and a directory relative to `coordination/`, in
 /// which `*` stands for every subdirectory.
-pub type Interest = (&'static str, &'static str);
+pub(super) type Interest = (&'static str, &'static str);
 
 /// The pattern of which only the folders of awaited workers are watched: finished ones pile up.
 const WORKERS: &str = "workers/*";
@@ -32,7 +32,7 @@ const NOISE: [&str; 9] = [
 ];
 
 /// The directories that are watched, and what was heard.
-pub struct Watch {
+pub(super) struct Watch {
     root: PathBuf,
     interests: Vec<Interest>,
     watcher: Option<RecommendedWatcher>,
@@ -44,15 +44,15 @@ pub struct Watch {
 
 /// What was heard since somebody asked.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Hints {
+pub(super) struct Hints {
     /// Intakes that should look.
-    pub intakes: BTreeSet<&'static str>,
+    pub(super) intakes: BTreeSet<&'static str>,
     /// Something may have been missed: every intake should look.
-    pub everywhere: bool,
+    pub(super) everywhere: bool,
     /// Directories came or went: [`Watch::extend`] should be called.
-    pub directories: bool,
+    pub(super) directories: bool,
     /// What the watcher complained about.
-    pub complaint: Option<String>,
+    pub(super) complaint: Option<String>,
     gone: BTreeSet<PathBuf>,
 }
 
@@ -67,7 +67,7 @@ impl Watch {
     /// [`Watch::extend`].
     ///
     /// Where the system gives no watcher, only the tick looks; a warning says so.
-    pub fn start(root: &Path, interests: Vec<Interest>) -> Self {
+    pub(super) fn start(root: &Path, interests: Vec<Interest>) -> Self {
         let heard = Arc::new(Heard::default());
         let teller = {
             let (heard, root, interests) = (heard.clone(), root.to_owned(), interests.clone());
@@ -80,13 +80,20 @@ impl Watch {
                 None
             }
         };
-        Self { root: root.to_owned(), interests, watcher, watched: BTreeSet::new(), is_refused: false, heard }
+        Self {
+            root: root.to_owned(),
+            interests,
+            watcher,
+            watched: BTreeSet::new(),
+            is_refused: false,
+            heard,
+        }
     }
 
     /// Watches what is there now and was not watched, and forgets what is gone; of `workers/*`
     /// only the folders of `workers`. Returns true when something new is watched: what was created
     /// in it before is heard of by nobody, so every intake should look.
-    pub fn extend(&mut self, store: &Store, workers: &BTreeSet<WorkerId>) -> bool {
+    pub(super) fn extend(&mut self, store: &Store, workers: &BTreeSet<WorkerId>) -> bool {
         let wanted = self.wanted(store, workers);
         let Some(watcher) = &mut self.watcher else { return false };
         for gone in self.watched.difference(&wanted) {
@@ -119,22 +126,22 @@ impl Watch {
     }
 
     /// Tells whether something was heard that nobody took.
-    pub fn has_hints(&self) -> bool {
+    pub(super) fn has_hints(&self) -> bool {
         *self.heard.hints.lock().unwrap_or_else(PoisonError::into_inner) != Hints::default()
     }
 
     /// Tells whether every directory of interest could be watched.
-    pub fn is_whole(&self) -> bool {
+    pub(super) fn is_whole(&self) -> bool {
         self.watcher.is_some() && !self.is_refused
     }
 
     /// Waits until something was heard. Cancelling it loses nothing.
-    pub async fn heard(&self) {
+    pub(super) async fn heard(&self) {
         self.heard.wake.notified().await;
     }
 
     /// Takes what was heard since the last call.
-    pub fn take(&mut self) -> Hints {
+    pub(super) fn take(&mut self) -> Hints {
         let hints =
             std::mem::take(&mut *self.heard.hints.lock().unwrap_or_else(PoisonError::into_inner));
         for gone in &hints.gone {
@@ -210,9 +217,10 @@ fn take_hint(hints: &mut Hints, root: &Path, interests: &[Interest], kind: Event
         .components()
         .filter_map(|part| match part {
             Component::Normal(name) => name.to_str(),
-            Component::Prefix(_) | Component::RootDir | Component::CurDir | Component::ParentDir => {
-                None
-            }
+            Component::Prefix(_)
+            | Component::RootDir
+            | Component::CurDir
+            | Component::ParentDir => None,
         })
         .collect();
     let Some((name, directory)) = parts.split_last() else { return };
@@ -220,12 +228,12 @@ fn take_hint(hints: &mut Hints, root: &Path, interests: &[Interest], kind: Event
         return;
     }
     for (intake, pattern) in interests {
-        let pattern: Vec<&str> = pattern.split('/').filter(|p| !p.is_empty() && *p != ".").collect();
+        let pattern: Vec<&str> =
+            pattern.split('/').filter(|p| !p.is_empty() && *p != ".").collect();
         if matches(&pattern, directory) {
             hints.intakes.insert(intake);
         }
-        let leads_there =
-            parts.len() <= pattern.len() && matches(&pattern[..parts.len()], &parts);
+        let leads_there = parts.len() <= pattern.len() && matches(&pattern[..parts.len()], &parts);
         if leads_there && comes {
             hints.directories = true;
             hints.intakes.insert(intake);

@@ -40,10 +40,8 @@ pub fn markdown_path(id: &OrchestrationId) -> String {
 
 fn touches(state: &State, event: &Event) -> Vec<DocumentKey> {
     let Some(run) = Subject::of(event).run(state) else { return Vec::new() };
-    let goes_on = matches!(
-        event,
-        Event::OrchestrationResumed { .. } | Event::OrchestrationRetried { .. }
-    );
+    let goes_on =
+        matches!(event, Event::OrchestrationResumed { .. } | Event::OrchestrationRetried { .. });
     // While a run is blocked, and even when it is over, its last workers may still come to an end.
     if goes_on || is_reported(run) { vec![key(run)] } else { Vec::new() }
 }
@@ -138,7 +136,8 @@ pub(super) struct RunResult {
 
 /// Sums up what was delivered; where any of it is an order for work, the whole is one.
 pub(super) fn result_of(run: &Orchestration) -> RunResult {
-    let results: Vec<&SubtaskResult> = run.runs.iter().filter_map(|run| result(&run.phase)).collect();
+    let results: Vec<&SubtaskResult> =
+        run.runs.iter().filter_map(|run| result(&run.phase)).collect();
     let orders = results.iter().filter(|result| result.kind == ResultKind::WorkOrder).count();
     let kind = match (results.is_empty(), orders) {
         (true, _) => None,
@@ -289,10 +288,8 @@ fn span<'a>(
 /// first start to the last end, times the widest stage. `None` when nothing was timed.
 fn parallel_efficiency_percent(run: &Orchestration) -> Option<u64> {
     let attempts = || run.runs.iter().flat_map(|run| &run.attempts);
-    let busy_ms: u64 = attempts()
-        .filter_map(|attempt| interval(run, attempt))
-        .map(|(from, to)| to - from)
-        .sum();
+    let busy_ms: u64 =
+        attempts().filter_map(|attempt| interval(run, attempt)).map(|(from, to)| to - from).sum();
     let (from, to) = span(run, attempts())?;
     let width = match run.plan.strategy {
         Strategy::Sequential => 1,
@@ -347,10 +344,13 @@ fn next_steps(run: &Orchestration, subtasks: &[SubtaskEntry<'_>]) -> Vec<String>
         entry.output.as_ref().is_some_and(|output| output.kind == ResultKind::WorkOrder)
     };
     let orders = subtasks.iter().filter(is_order).filter_map(|entry| entry.worker_id);
-    steps.extend(orders.map(|worker| format!("Carry out the work order workers/{worker}/brief.md")));
+    steps
+        .extend(orders.map(|worker| format!("Carry out the work order workers/{worker}/brief.md")));
     let is_skipped = |entry: &&SubtaskEntry| entry.status == SubtaskStatus::Skipped;
     let skipped = subtasks.iter().filter(is_skipped);
-    steps.extend(skipped.map(|entry| format!("Decide what becomes of {}, left out", entry.subtask_id)));
+    steps.extend(
+        skipped.map(|entry| format!("Decide what becomes of {}, left out", entry.subtask_id)),
+    );
     if stopped_at(&run.phase).is_some() && run.is_over() {
         let criteria = run.plan.success_criteria.iter();
         steps.extend(criteria.map(|criterion| format!("Check: {criterion}")));

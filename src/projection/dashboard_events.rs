@@ -38,10 +38,7 @@ pub fn last_seq(tail: &[u8]) -> Tail<'_> {
 pub fn last_seq_up_to(tail: &[u8], seq_max: u64) -> Tail<'_> {
     let end = tail.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
     let (whole, torn) = tail.split_at(end);
-    let seq = whole
-        .rsplit(|byte| *byte == b'\n')
-        .filter_map(own_seq)
-        .find(|seq| *seq <= seq_max);
+    let seq = whole.rsplit(|byte| *byte == b'\n').filter_map(own_seq).find(|seq| *seq <= seq_max);
     Tail { seq, torn }
 }
 

@@ -16,19 +16,15 @@ pub const OVERVIEW: Projection =
 
 fn touches(state: &State, event: &Event) -> Vec<DocumentKey> {
     let of_daemon = matches!(event, Event::DaemonStarted { .. } | Event::DaemonStopped { .. });
-    let of_plan =
-        || Subject::of(event).run(state).is_some_and(|run| run.kind == RunKind::Planned);
+    let of_plan = || Subject::of(event).run(state).is_some_and(|run| run.kind == RunKind::Planned);
     if of_daemon || of_plan() { vec![DocumentKey::Overview] } else { Vec::new() }
 }
 
 fn render(state: &State, _: &Policy, key: &DocumentKey) -> Option<Vec<Document>> {
     let DocumentKey::Overview = key else { return None };
     let counts = state.run_counts();
-    let current: Vec<CurrentRun> = state
-        .open_runs()
-        .filter(|run| run.kind == RunKind::Planned)
-        .map(CurrentRun::of)
-        .collect();
+    let current: Vec<CurrentRun> =
+        state.open_runs().filter(|run| run.kind == RunKind::Planned).map(CurrentRun::of).collect();
     let file = OverviewFile {
         schema: "baton/state@1",
         active_orchestrations: current.len(),
@@ -84,7 +80,11 @@ fn health(run: &Orchestration) -> &'static str {
         | OrchestrationPhase::Completed { .. }
         | OrchestrationPhase::Failed { .. }
         | OrchestrationPhase::Cancelled { .. } => {
-            if run.runs.iter().any(is_retried) { "degraded" } else { "healthy" }
+            if run.runs.iter().any(is_retried) {
+                "degraded"
+            } else {
+                "healthy"
+            }
         }
     }
 }

@@ -85,9 +85,7 @@ fn render(state: &State, _: &Policy, key: &DocumentKey) -> Option<Vec<Document>>
     let DocumentKey::QueueEntry(target) = key else { return None };
     let patch = match target {
         QueueTarget::Task(id) => state.tasks.get(id).and_then(|task| task_patch(state, task)),
-        QueueTarget::Position { index, fingerprint } => {
-            refused_patch(state, *index, fingerprint)
-        }
+        QueueTarget::Position { index, fingerprint } => refused_patch(state, *index, fingerprint),
     };
     Some(patch.map(Document::QueuePatch).into_iter().collect())
 }
@@ -187,11 +185,9 @@ fn queue_result(run: &Orchestration) -> Value {
 fn whole_entry(task: &Task, fields: &Map<String, Value>) -> Value {
     let mut entry = Map::new();
     entry.insert("id".into(), json!(task.id));
-    if let Ok(Value::Object(spec)) = serde_json::to_value(TaskSpec {
-        id: None,
-        subtasks: Vec::new(),
-        ..task.spec.clone()
-    }) {
+    if let Ok(Value::Object(spec)) =
+        serde_json::to_value(TaskSpec { id: None, subtasks: Vec::new(), ..task.spec.clone() })
+    {
         entry.extend(spec);
     }
     if !task.spec.subtasks.is_empty() {

@@ -136,10 +136,7 @@ impl<'a> WorkerSpec<'a> {
             created_by: "orchestrator",
             created_at: attempt.issued_at.wall,
             backend,
-            handoff: format!(
-                "{}.processed",
-                handoff_path(run.kind, attempt, &subtask.subtask_id)
-            ),
+            handoff: format!("{}.processed", handoff_path(run.kind, attempt, &subtask.subtask_id)),
             report_to: report_path(attempt),
             ended_at,
             reason,

@@ -157,7 +157,9 @@ impl Drive {
         self.tell(Input::HandoffPublished { attempt_id: attempt_id.clone() });
         let (_, _, attempt) = self.state.attempt(&attempt_id).unwrap();
         match attempt.execution {
-            Execution::External => self.tell(Input::HandoffTaken { attempt_id: attempt_id.clone() }),
+            Execution::External => {
+                self.tell(Input::HandoffTaken { attempt_id: attempt_id.clone() })
+            }
             Execution::Launched { .. } => self.tell(Input::WorkerStarted {
                 attempt_id: attempt_id.clone(),
                 identity: identity(4711),
@@ -182,10 +184,9 @@ impl Drive {
     pub(super) fn end(&mut self, subtask: &str, attempt_id: &AttemptId, error: Option<&str>) {
         let (_, _, attempt) = self.state.attempt(attempt_id).unwrap();
         let input = match attempt.execution {
-            Execution::External => Input::ReportObserved {
-                claim: None,
-                finding: finding(subtask, attempt_id, error),
-            },
+            Execution::External => {
+                Input::ReportObserved { claim: None, finding: finding(subtask, attempt_id, error) }
+            }
             Execution::Launched { .. } => Input::WorkerExited {
                 attempt_id: attempt_id.clone(),
                 exit: Exit::Code(i32::from(error.is_some())),

@@ -6,7 +6,9 @@ use crate::domain::moment::Moment;
 use crate::domain::plan::{Orchestration, SubtaskPhase};
 use crate::domain::report::{Failure, SubtaskResult};
 use crate::domain::state::State;
-use crate::domain::worker::{Attempt, AttemptEnd, AttemptPhase, Execution, ProcessIdentity, Started};
+use crate::domain::worker::{
+    Attempt, AttemptEnd, AttemptPhase, Execution, ProcessIdentity, Started,
+};
 
 use super::Applied;
 
