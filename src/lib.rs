@@ -23,7 +23,7 @@
 //! | [`config`] | `domain`, `backend` | `baton.toml`, environment | settings, every one of them checked |
 //! | [`telemetry`] | nothing of ours | standard error | logging that never stops anything |
 //! | [`daemon`] | `domain`, `planner`, `journal`, `store`, `intake`, `projection`, `backend`, `clock`, `config`, `telemetry` | processes, signals, the watcher | the one loop that moves all of the above |
-//! | [`client`] | `domain`, `store`, `planner`, `clock` | reads documents, writes `inbox/` | what every surface can do, by files alone |
+//! | [`client`] | `domain`, `journal`, `store`, `planner`, `clock` | reads documents and journal, writes `inbox/` | what every surface can do, by files alone |
 //! | [`cli`] | `domain`, `client`, `clock`, `config`, `telemetry`, `daemon` | standard output | the command line; it needs `daemon` only to start it |
 //!
 //! A room that touches nothing is pure: no file, clock, process, thread, randomness or runtime. What

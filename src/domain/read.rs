@@ -12,5 +12,5 @@ mod report;
 mod task;
 
 pub use json::parse_json;
-pub use report::{command, report};
+pub use report::{command, report, report_of};
 pub use task::{priority, task, text_task};

@@ -34,7 +34,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "intake",
         ],
     ),
-    ("client", &["domain", "clock", "store", "planner", "registry"]),
+    ("client", &["domain", "clock", "journal", "store", "planner", "registry"]),
     ("tui", &["domain", "client"]),
     ("mcp", &["domain", "client"]),
     ("web", &["domain", "client"]),

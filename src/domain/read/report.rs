@@ -8,12 +8,50 @@ use crate::domain::ids::{AttemptId, CommandId, SubtaskId};
 use crate::domain::input::Command;
 use crate::domain::report::{Category, Report, ReportError, ReportStatus};
 
-/// Reads a report. `place` is the subtask and the attempt that the folder belongs to in which it
-/// was found: they stand for what the report itself does not name.
+/// Reads a report.
 ///
 /// # Errors
 /// Names the field that is missing or cannot be what it has to be.
-pub fn report(
+pub fn report(value: &Value, file: &str) -> Result<Report, Problem> {
+    read(value, file, None)
+}
+
+/// Reads a report from the folder of an attempt: that says what the report itself does not name.
+///
+/// # Errors
+/// Names the field that is missing or cannot be what it has to be.
+pub fn report_of(
+    value: &Value,
+    file: &str,
+    subtask_id: &SubtaskId,
+    attempt_id: &AttemptId,
+) -> Result<Report, Problem> {
+    read(value, file, Some((subtask_id, attempt_id)))
+}
+
+/// Reads a command.
+///
+/// # Errors
+/// Names the field that is missing or cannot be what it has to be.
+pub fn command(value: &Value, file: &str) -> Result<Command, Problem> {
+    let fields = Fields::of(value, file, "", "a command")?;
+    let required = |name, what: &str, remedy: &str| {
+        fields.word(&[name])?.ok_or_else(|| fields.problem(name, what.to_owned(), remedy))
+    };
+    let id = required("command_id", "the command has no id", "give it a new, unique one")?;
+    let remedy = "use letters, digits, dots and dashes";
+    Ok(Command {
+        command_id: CommandId::parse(&id)
+            .map_err(|error| fields.problem("command_id", error.to_string(), remedy))?,
+        verb: required("verb", "the command says not what to do", "add a `verb`")?,
+        target: fields.word(&["target"])?.unwrap_or_default(),
+        args: value.get("args").cloned().unwrap_or_default(),
+        created_at: fields.time(&["created_at"])?,
+        expires_at: fields.time(&["expires_at"])?,
+    })
+}
+
+fn read(
     value: &Value,
     file: &str,
     place: Option<(&SubtaskId, &AttemptId)>,
@@ -42,28 +80,6 @@ pub fn report(
         tokens_used: fields.whole(&["tokens_used"])?,
         cost_usd: fields.amount(&["cost_usd"])?,
         error: error(&fields)?,
-    })
-}
-
-/// Reads a command.
-///
-/// # Errors
-/// Names the field that is missing or cannot be what it has to be.
-pub fn command(value: &Value, file: &str) -> Result<Command, Problem> {
-    let fields = Fields::of(value, file, "", "a command")?;
-    let required = |name, what: &str, remedy: &str| {
-        fields.word(&[name])?.ok_or_else(|| fields.problem(name, what.to_owned(), remedy))
-    };
-    let id = required("command_id", "the command has no id", "give it a new, unique one")?;
-    let remedy = "use letters, digits, dots and dashes";
-    Ok(Command {
-        command_id: CommandId::parse(&id)
-            .map_err(|error| fields.problem("command_id", error.to_string(), remedy))?,
-        verb: required("verb", "the command says not what to do", "add a `verb`")?,
-        target: fields.word(&["target"])?.unwrap_or_default(),
-        args: value.get("args").cloned().unwrap_or_default(),
-        created_at: fields.time(&["created_at"])?,
-        expires_at: fields.time(&["expires_at"])?,
     })
 }
 
@@ -114,7 +130,7 @@ mod tests {
     fn reports_are_read_leniently() {
         let subtask = SubtaskId::parse("auth-001-design").unwrap();
         let attempt = AttemptId::of(&subtask, 2);
-        let read = |value| report(&value, "workers/w/report.json", Some((&subtask, &attempt)));
+        let read = |value| report_of(&value, "workers/w/report.json", &subtask, &attempt);
         let found = read(json!({
             "status": "SUCCESS", "summary": "done", "deliverables": {"a": "docs/a.md", "b": "b.md"},
             "tokens_used": "1200", "cost_usd": "0.5", "error": null, "extra": 1,
@@ -148,7 +164,7 @@ mod tests {
                 "error: an error is expected",
             ),
         ] {
-            let problem = report(&value, "inbox/r.json", None).unwrap_err().to_string();
+            let problem = report(&value, "inbox/r.json").unwrap_err().to_string();
             assert!(problem.contains(said), "{problem}");
         }
         for (value, said) in [

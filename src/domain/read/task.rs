@@ -145,13 +145,13 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn read(value: Value) -> TaskSpec {
-        task(&value, "task-queue.json", "tasks[3]").unwrap()
+    fn read(value: &Value) -> TaskSpec {
+        task(value, "task-queue.json", "tasks[3]").unwrap()
     }
 
     #[test]
     fn real_shapes_are_read() {
-        let spec = read(json!({
+        let spec = read(&json!({
             "id": 17, "title": "  Fix\n the login ", "description": ["one", "two"], "type": "bug",
             "priority": "NORMAL", "status": "pending", "created_at": "2025-11-25T12:12:24-0600",
             "created_by": "user", "assigned_to": "\ndevelopment", "orchestration_required": "false",
@@ -164,7 +164,7 @@ mod tests {
         assert_eq!(spec.assigned_to.as_deref(), Some("development"));
         assert_eq!(spec.orchestration_required, Some(false));
         assert_eq!(spec.context, Map::from_iter([("context".to_owned(), json!("see the wiki"))]));
-        let spec = read(json!({
+        let spec = read(&json!({
             "task_id": "api-guide", "description": "\n Create a guide\nwith examples",
             "assigned_master": "development-master", "created_at": "$(date -Iseconds)",
         }));
@@ -174,7 +174,7 @@ mod tests {
         );
         assert_eq!(spec.assigned_to.as_deref(), Some("development-master"));
         assert_eq!(spec.created_at, None);
-        let spec = read(json!({
+        let spec = read(&json!({
             "id": " ", "priority": 5, "payload": {"title": "Build it", "query": "All of it"},
         }));
         assert_eq!((spec.id, spec.priority), (None, Priority::Low));
