@@ -5,7 +5,9 @@
 //! an error object, and stderr stays empty. A reader that closes stdout ends the command quietly.
 
 pub(crate) mod failure;
+pub(crate) mod live;
 pub(crate) mod page;
+pub(crate) mod summary;
 pub(crate) mod table;
 pub(crate) mod text;
 pub(crate) mod tree;

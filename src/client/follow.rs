@@ -35,6 +35,17 @@ pub enum Standing {
     Run(Box<Progress>),
 }
 
+impl Standing {
+    /// Tells whether nothing more will happen by itself.
+    pub fn is_over(&self) -> bool {
+        match self {
+            Standing::Dropped | Standing::Planning => false,
+            Standing::Rejected { .. } | Standing::Cancelled { .. } => true,
+            Standing::Run(progress) => progress.is_over(),
+        }
+    }
+}
+
 /// Looks where one task stands.
 #[derive(Debug)]
 pub struct Follower {
@@ -64,6 +75,11 @@ impl Follower {
             told: Standing::Dropped,
             done: BTreeMap::new(),
         })
+    }
+
+    /// Returns the task that is followed.
+    pub fn task_id(&self) -> &TaskId {
+        &self.task_id
     }
 
     /// Says under which name it was dropped.
