@@ -42,7 +42,9 @@ fn settings(config: Result<Config, crate::config::ConfigError>) -> Finding {
         Ok(config) => {
             let masters = text::count(config.policy.masters.len(), "master");
             match config.source {
-                ConfigSource::File(_) => Finding::good(CHECK, format!("baton.toml names {masters}")),
+                ConfigSource::File(_) => {
+                    Finding::good(CHECK, format!("baton.toml names {masters}"))
+                }
                 ConfigSource::Defaults => {
                     Finding::note(CHECK, "there is no baton.toml: every master is external")
                         .remedy("`baton init` writes one")

@@ -102,9 +102,9 @@ impl EventsArgs {
         print: &mut dyn FnMut(Event) -> Result<(), CliError>,
     ) -> Result<(), CliError> {
         loop {
-            let lines = tail.lines().map_err(|source| {
-                ClientError::Events { path: layout::DASHBOARD_EVENTS, source }
-            })?;
+            let lines = tail
+                .lines()
+                .map_err(|source| ClientError::Events { path: layout::DASHBOARD_EVENTS, source })?;
             if lines.is_empty() {
                 return Ok(());
             }
@@ -248,9 +248,9 @@ fn since(text: &str) -> Result<Since, String> {
     if let (Some(unit_ms), Ok(number)) = (unit_ms, number.parse::<u32>()) {
         return Ok(Since::AgeMs(i64::from(number) * unit_ms));
     }
-    Timestamp::parse(text).map(Since::Time).map_err(|e| {
-        format!("{e}, an age as 10m, or the number of an event")
-    })
+    Timestamp::parse(text)
+        .map(Since::Time)
+        .map_err(|e| format!("{e}, an age as 10m, or the number of an event"))
 }
 
 #[cfg(test)]

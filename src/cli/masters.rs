@@ -147,8 +147,11 @@ mod tests {
         write(&client, "masters/security/handoffs/to-security-subtask-a-1-x.json", "{}");
         write(&client, "masters/stranger/handoffs/to-stranger-subtask-a-2-x.json", "{}");
         write(&client, "orchestrator/subtasks/a-3-x.json", r#"{"assigned_to": "development"}"#);
-        write(&client, "orchestrator/state/current.json",
-            r#"{"current_orchestrations": [{"active_subtasks": ["a-3-x", "gone"]}]}"#);
+        write(
+            &client,
+            "orchestrator/state/current.json",
+            r#"{"current_orchestrations": [{"active_subtasks": ["a-3-x", "gone"]}]}"#,
+        );
         let masters = Masters::of(&client, &Policy::default()).unwrap();
         insta::assert_snapshot!(seen(&masters), @"");
     }

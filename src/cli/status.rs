@@ -132,26 +132,37 @@ mod tests {
     #[test]
     fn a_directory_that_was_never_served_has_a_status_too() {
         let (_dir, client) = directory();
-        let status = Status { coordination: "/work/coordination".into(), ..Status::of(&client).unwrap() };
+        let status =
+            Status { coordination: "/work/coordination".into(), ..Status::of(&client).unwrap() };
         insta::assert_snapshot!(seen(&status), @"");
     }
 
     #[test]
     fn runs_fit_the_terminal_however_long_their_names_are() {
         let (_dir, client) = directory();
-        write(&client, "task-queue.json", r#"{"tasks": [{"id": "a", "status": "pending"},
-            {"id": "b", "status": "completed"}, {"id": "c", "status": "pending"}, 7]}"#);
+        write(
+            &client,
+            "task-queue.json",
+            r#"{"tasks": [{"id": "a", "status": "pending"},
+            {"id": "b", "status": "completed"}, {"id": "c", "status": "pending"}, 7]}"#,
+        );
         write(&client, "inbox/note.txt", "x");
         write(&client, "masters/x/handoffs/to-x-subtask-y.json", "{}");
         let long = format!("orch-{}", "very-long-".repeat(9));
-        write(&client, "orchestrator/state/current.json", &format!(
-            r#"{{"active_orchestrations": 2, "total_orchestrations": 5,
+        write(
+            &client,
+            "orchestrator/state/current.json",
+            &format!(
+                r#"{{"active_orchestrations": 2, "total_orchestrations": 5,
             "completed_orchestrations": 2, "failed_orchestrations": 1, "current_orchestrations": [
             {{"orchestration_id": "orch-task-1", "status": "in_progress", "current_stage": 2,
               "progress_percent": 25, "health": "healthy", "active_subtasks": ["a"]}},
             {{"orchestration_id": "{long}", "status": "blocked", "current_stage": "stage_3",
-              "progress_percent": 66, "health": "blocked"}}]}}"#));
-        let status = Status { coordination: "/work/coordination".into(), ..Status::of(&client).unwrap() };
+              "progress_percent": 66, "health": "blocked"}}]}}"#
+            ),
+        );
+        let status =
+            Status { coordination: "/work/coordination".into(), ..Status::of(&client).unwrap() };
         insta::assert_snapshot!(seen(&status), @"");
     }
 }
