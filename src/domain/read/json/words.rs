@@ -39,8 +39,10 @@ pub(super) fn scalar_value(word: &str) -> Value {
         _ => {}
     }
     if !word.contains(['.', 'e', 'E']) {
-        let number =
-            word.parse::<i64>().map(Number::from).or_else(|_| word.parse::<u64>().map(Number::from));
+        let number = word
+            .parse::<i64>()
+            .map(Number::from)
+            .or_else(|_| word.parse::<u64>().map(Number::from));
         return number.map_or_else(|_| Value::String(word.to_owned()), Value::Number);
     }
     let number = word.parse::<f64>().ok().and_then(Number::from_f64);

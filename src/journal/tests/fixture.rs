@@ -1,0 +1,1 @@
+//! Every released format stays readable.

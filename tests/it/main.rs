@@ -1,0 +1,5 @@
+//! The integration tests: one binary.
+
+mod daemon;
+mod env;
+mod scenarios;
