@@ -308,7 +308,12 @@ mod tests {
     #[test]
     fn the_most_urgent_is_listed_first_and_the_broken_last() {
         let (_dir, client) = with_handoffs();
-        insta::assert_snapshot!(seen(&Listing::of(&client, None, false).unwrap()), @"");
+        insta::assert_snapshot!(seen(&Listing::of(&client, None, false).unwrap()), @r"
+        HANDOFF                             PRIORITY  STATE    TITLE
+        to-security-task-9                  critical  waiting  Rotate the keys that lea…
+        to-security-subtask-auth-005-audit  high      waiting  Audit what was built
+        to-security-x                                 waiting  cannot understand master…
+        ");
         let none = Listing::of(&client, AgentName::parse("cicd").ok().as_ref(), false).unwrap();
         assert_eq!(seen(&none), "no handoff waits\n");
     }

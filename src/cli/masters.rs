@@ -153,6 +153,13 @@ mod tests {
             r#"{"current_orchestrations": [{"active_subtasks": ["a-3-x", "gone"]}]}"#,
         );
         let masters = Masters::of(&client, &Policy::default()).unwrap();
-        insta::assert_snapshot!(seen(&masters), @"");
+        insta::assert_snapshot!(seen(&masters), @r"
+        MASTER       RUN BY                      ACTIVE    WAITING  DOMAINS
+        cicd         external                    0 of 256  0        cicd
+        development  external                    1 of 256  0        development, docs,…
+        inventory    external                    0 of 256  0        inventory
+        security     external                    0 of 256  1        security
+        stranger     nobody (not in baton.toml)  0 of 0    1
+        ");
     }
 }
