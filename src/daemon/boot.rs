@@ -11,7 +11,7 @@ use super::carry_out::Holder;
 use super::documents::{Chain, Documents};
 use super::effects::{Effects, Means};
 use super::intakes::Intakes;
-use super::monitor::{self, Folder, Monitor};
+use super::monitor::{self, Folder, Monitor, Worker};
 use super::signals::{Orders, Shutdown};
 use super::systemd::Systemd;
 use super::watch::Watch;
@@ -19,7 +19,7 @@ use super::{Daemon, DaemonError, Options, Wake};
 use crate::clock;
 use crate::config::Config;
 use crate::domain::document::DocumentKey;
-use crate::domain::worker::{Attempt, Execution};
+use crate::domain::worker::Execution;
 use crate::domain::{Input, Record, State};
 use crate::journal::{Journal, Opened};
 use crate::projection;
@@ -157,24 +157,24 @@ impl Daemon {
     /// is launched again. One that lives is heard of from its holder.
     async fn adopt(&mut self) -> Result<(), DaemonError> {
         let state = self.ledger.state();
-        let launched: Vec<Attempt> = state
+        let launched: Vec<Worker> = state
             .live_attempts()
-            .filter_map(|id| state.attempt(id))
-            .map(|(_, _, attempt)| attempt.clone())
-            .filter(|attempt| attempt.execution != Execution::External)
+            .filter_map(|id| Worker::of(state, id))
+            .filter(|worker| worker.attempt.execution != Execution::External)
             .collect();
         let mut alive = Vec::new();
-        for attempt in launched {
-            match monitor::look(&self.means.store, &attempt) {
+        for worker in launched {
+            let worker_id = &worker.attempt.worker_id;
+            match monitor::look(&self.means.store, &worker.attempt) {
                 Ok(folder) => {
                     if matches!(folder, Folder::Alive(_)) {
-                        alive.push(attempt.worker_id.clone());
+                        alive.push(worker_id.clone());
                     }
-                    let told = monitor::told(&self.means, &attempt, folder);
+                    let told = monitor::told(&self.means, &worker, folder);
                     self.decide_all(&told, clock::now())?;
                 }
                 Err(problem) => {
-                    tracing::error!(worker = %attempt.worker_id, problem,
+                    tracing::error!(worker = %worker_id, problem,
                         "cannot find out what became of a worker");
                 }
             }

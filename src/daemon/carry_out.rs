@@ -9,7 +9,7 @@ use super::documents::Chain;
 use super::effects::{Answer, Means};
 use super::holder::HolderError;
 use super::holder_client::{HolderClient, HolderEvent, Launched};
-use super::monitor::{self, Folder};
+use super::monitor::{self, Folder, Worker};
 use super::process_tree::Stopped;
 use crate::backend::{self, LaunchRequest};
 use crate::clock;
@@ -60,8 +60,9 @@ pub(super) fn work(effect: &Effect, state: &State, means: &Means) -> Result<Work
             Box::pin(async move { launch_worker(&means, order).await })
         }
         Effect::StopWorker(id) => {
-            let attempt = Order::of(state, id, &means.config)?.attempt;
-            Box::pin(async move { stop_worker(&means, &attempt).await })
+            let worker =
+                Worker::of(state, id).ok_or_else(|| format!("there is no attempt {id}"))?;
+            Box::pin(async move { stop_worker(&means, &worker).await })
         }
     })
 }
@@ -107,7 +108,7 @@ async fn draft_plan(means: Means, task_id: TaskId, spec: TaskSpec) -> Answer {
 }
 
 fn settle_claim(store: &Store, id: ClaimId, claim: &Claim) -> Answer {
-    match intake::inbox::settle(store, &id, claim) {
+    match intake::inbox::settle(store, &id, claim, clock::now().wall) {
         Ok(()) => Answer::Inputs(vec![Input::ClaimSettled { claim: id }]),
         Err(error) => again(&error),
     }
@@ -222,29 +223,29 @@ fn describe_launch(means: &Means, order: &Order) -> Result<backend::Launch, Stri
 }
 
 /// Stops a worker that nobody needs any more and tells what became of it.
-async fn stop_worker(means: &Means, attempt: &Attempt) -> Answer {
-    match stop(means, attempt).await {
+async fn stop_worker(means: &Means, worker: &Worker) -> Answer {
+    match stop(means, &worker.attempt).await {
         Ok(Folder::Empty) => Answer::Inputs(vec![Input::WorkerNotStarted {
-            attempt_id: attempt.id.clone(),
+            attempt_id: worker.attempt.id.clone(),
             error: "it was called back before it was started".into(),
             transient: true,
         }]),
-        Ok(folder) => Answer::Inputs(monitor::told(means, attempt, folder)),
+        Ok(folder) => Answer::Inputs(monitor::told(means, worker, folder)),
         Err(problem) => Answer::Again(problem),
     }
 }
 
 /// Stops a worker because no process of ours is to remain. What it has not delivered counts as
 /// interrupted, not as failed.
-pub(super) async fn stop_for_shutdown(means: &Means, attempt: &Attempt) -> Answer {
-    match stop(means, attempt).await {
+pub(super) async fn stop_for_shutdown(means: &Means, worker: &Worker) -> Answer {
+    match stop(means, &worker.attempt).await {
         Ok(Folder::Done { .. } | Folder::Interrupted(_)) => {
-            let attempt_id = attempt.id.clone();
+            let attempt_id = worker.attempt.id.clone();
             let reason = "it was stopped with the daemon".to_owned();
             let interrupted = Input::WorkerInterrupted { attempt_id, reason };
-            Answer::Inputs(monitor::delivered(means, attempt).unwrap_or(vec![interrupted]))
+            Answer::Inputs(monitor::delivered(means, worker).unwrap_or(vec![interrupted]))
         }
-        Ok(folder) => Answer::Inputs(monitor::told(means, attempt, folder)),
+        Ok(folder) => Answer::Inputs(monitor::told(means, worker, folder)),
         Err(problem) => Answer::Again(problem),
     }
 }

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use tokio::task::{Id, JoinError, JoinSet};
 
 use super::carry_out::{self, Holder, Work, blocking};
+use super::monitor::Worker;
 use crate::config::Config;
 use crate::domain::document::QueuePatch;
 use crate::domain::ids::AttemptId;
-use crate::domain::worker::Attempt;
 use crate::domain::{Effect, Input, State, outbox};
 use crate::store::Store;
 use crate::store::queue::Kept;
@@ -150,13 +150,13 @@ impl Effects {
     }
 
     /// Starts to stop a worker for good, because the daemon was asked to leave none.
-    pub(super) fn start_stop(&mut self, attempt: Attempt, means: &Means) {
-        let job = Job::StopForShutdown(attempt.id.clone());
+    pub(super) fn start_stop(&mut self, worker: Worker, means: &Means) {
+        let job = Job::StopForShutdown(worker.attempt.id.clone());
         if !self.is_running(&job) {
             let means = means.clone();
             self.spawn(
                 job,
-                Box::pin(async move { carry_out::stop_for_shutdown(&means, &attempt).await }),
+                Box::pin(async move { carry_out::stop_for_shutdown(&means, &worker).await }),
             );
         }
     }

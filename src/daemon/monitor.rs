@@ -9,7 +9,8 @@ use super::folder;
 pub(super) use super::folder::Folder;
 use crate::backend::{self, Finished};
 use crate::config::Config;
-use crate::domain::ids::{AgentName, WorkerId};
+use crate::domain::ids::{AgentName, AttemptId, WorkerId};
+use crate::domain::plan::Subtask;
 use crate::domain::report::{Category, Failure, Outcome, ReportFinding, ResultKind};
 use crate::domain::worker::{Attempt, AttemptPhase, Execution, Exit};
 use crate::domain::{Input, State};
@@ -50,8 +51,8 @@ impl Monitor {
             return inputs;
         }
         let noted = std::mem::take(&mut self.over);
-        for attempt in state.live_attempts().filter_map(|id| state.attempt(id)).map(|found| found.2)
-        {
+        for (run, position, attempt) in state.live_attempts().filter_map(|id| state.attempt(id)) {
+            let subtask = &run.plan.subtasks[position];
             if !noted.contains(&attempt.worker_id) {
                 continue;
             }
@@ -60,13 +61,33 @@ impl Monitor {
                 continue;
             }
             match look(&means.store, attempt) {
-                Ok(folder) => inputs.extend(told(means, attempt, folder)),
+                Ok(folder) => {
+                    let worker = Worker { attempt: attempt.clone(), subtask: subtask.clone() };
+                    inputs.extend(told(means, &worker, folder));
+                }
                 Err(problem) => {
                     tracing::warn!(worker = %attempt.worker_id, problem, "cannot look at a worker");
                 }
             }
         }
         inputs
+    }
+}
+
+/// A worker that was launched, with all that its end is judged by.
+#[derive(Debug, Clone)]
+pub(super) struct Worker {
+    /// What it carries out.
+    pub(super) attempt: Attempt,
+    /// What it is to deliver.
+    pub(super) subtask: Subtask,
+}
+
+impl Worker {
+    /// Finds the worker of an attempt.
+    pub(super) fn of(state: &State, id: &AttemptId) -> Option<Self> {
+        let (run, position, attempt) = state.attempt(id)?;
+        Some(Self { attempt: attempt.clone(), subtask: run.plan.subtasks[position].clone() })
     }
 }
 
@@ -81,19 +102,20 @@ pub(super) fn look(store: &Store, attempt: &Attempt) -> Result<Folder, String> {
 
 /// Says what a worker's folder means for the attempt. Facts that the domain has already may be
 /// among it.
-pub(super) fn told(means: &Means, attempt: &Attempt, folder: Folder) -> Vec<Input> {
+pub(super) fn told(means: &Means, worker: &Worker, folder: Folder) -> Vec<Input> {
+    let attempt = &worker.attempt;
     let attempt_id = attempt.id.clone();
     match folder {
         Folder::Empty => Vec::new(),
         Folder::Alive(identity) => vec![Input::WorkerStarted { attempt_id, identity }],
         Folder::Done { identity, exit } => {
-            let outcome = judge(means, attempt, exit, &Reported::read(means, attempt));
+            let outcome = judge(means, attempt, exit, &Reported::read(means, worker));
             vec![
                 Input::WorkerStarted { attempt_id: attempt_id.clone(), identity },
                 Input::WorkerExited { attempt_id, exit, outcome },
             ]
         }
-        Folder::Interrupted(_) => delivered(means, attempt).unwrap_or_else(|| {
+        Folder::Interrupted(_) => delivered(means, worker).unwrap_or_else(|| {
             let reason = "it ended unseen and left no report".to_owned();
             vec![Input::WorkerInterrupted { attempt_id, reason }]
         }),
@@ -109,8 +131,9 @@ pub(super) fn told(means: &Means, attempt: &Attempt, folder: Folder) -> Vec<Inpu
 }
 
 /// Says what a worker delivered whose end nobody saw; `None` when it left no report.
-pub(super) fn delivered(means: &Means, attempt: &Attempt) -> Option<Vec<Input>> {
-    let reported = Reported::read(means, attempt);
+pub(super) fn delivered(means: &Means, worker: &Worker) -> Option<Vec<Input>> {
+    let attempt = &worker.attempt;
+    let reported = Reported::read(means, worker);
     reported.finding.as_ref()?;
     let outcome = judge(means, attempt, Exit::Unknown, &reported);
     let attempt_id = attempt.id.clone();
@@ -140,8 +163,9 @@ struct Reported {
 }
 
 impl Reported {
-    fn read(means: &Means, attempt: &Attempt) -> Self {
-        match intake::reports::read_report(&means.store, &means.config.workspace, attempt) {
+    fn read(means: &Means, worker: &Worker) -> Self {
+        let (store, workspace) = (&means.store, &means.config.workspace);
+        match intake::reports::read_report(store, workspace, &worker.attempt, &worker.subtask) {
             Ok(finding) => Self { finding, problem: None },
             Err(problem) => Self { finding: None, problem: Some(problem.to_string()) },
         }

@@ -2,6 +2,7 @@
 
 use super::documents::Chain;
 use super::effects::Job;
+use super::monitor::Worker;
 use super::signals::Urgency;
 use super::{Daemon, DaemonError, Ended};
 use crate::clock;
@@ -131,12 +132,10 @@ impl Daemon {
 
     fn stop_workers(&mut self) {
         let state = self.ledger.state();
-        let running = state
-            .live_attempts()
-            .filter_map(|id| state.attempt(id))
-            .filter(|(_, _, attempt)| matches!(attempt.phase, AttemptPhase::Running { .. }));
-        for (_, _, attempt) in running {
-            self.effects.start_stop(attempt.clone(), &self.means);
+        for worker in state.live_attempts().filter_map(|id| Worker::of(state, id)) {
+            if matches!(worker.attempt.phase, AttemptPhase::Running { .. }) {
+                self.effects.start_stop(worker, &self.means);
+            }
         }
     }
 }

@@ -69,14 +69,15 @@ impl SyncHandle {
 }
 
 impl Shared {
-    /// Opens the file; what it says was read before.
-    pub(super) fn open(dir: &Dir) -> Result<Shared, JournalError> {
-        Ok(Shared {
-            dir: dir.path(""),
-            file: dir.open_in_place(NAME)?,
-            broken: AtomicBool::new(false),
-            seq: Mutex::new(0),
-        })
+    /// Notes that everything up to `seq` is on disk; what the file said was read before.
+    pub(super) fn begin(dir: &Dir, seq: u64) -> Result<Shared, JournalError> {
+        let file = dir.open_in_place(NAME)?;
+        let text = text(seq);
+        file.write_all_at(text.as_bytes(), 0)
+            .and_then(|()| file.set_len(text.len() as u64))
+            .map_err(|cause| files::error("write", dir.path(NAME), cause))?;
+        let broken = AtomicBool::new(false);
+        Ok(Shared { dir: dir.path(""), file, broken, seq: Mutex::new(seq) })
     }
 
     pub(super) fn is_broken(&self) -> bool {

@@ -215,8 +215,7 @@ fn finish(
             Newest { file, first_seq, len: 0, tail: Tail::Clean }
         }
     };
-    let shared = Shared::open(&dir)?;
-    shared.acknowledge(state.seq);
+    let shared = Shared::begin(&dir, state.seq)?;
     let journal = Journal {
         dir,
         segment: Arc::new(newest.file),

@@ -275,6 +275,7 @@ impl Store {
         let file = self
             .open_below(path, OFlags::RDONLY | OFlags::NONBLOCK, 0)
             .map_err(|errno| beneath::open_error("sync", path, errno))?;
+        beneath::check_writable(&file, path, "sync")?;
         file.sync_data().map_err(|cause| StoreError::Sync { path: path.to_owned(), cause })
     }
 }

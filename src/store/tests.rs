@@ -171,6 +171,32 @@ fn a_link_in_the_way_is_never_written_through() {
 }
 
 #[test]
+fn a_directory_that_turns_into_a_link_and_back_never_lets_a_write_out() {
+    use rustix::fs::{RenameFlags, renameat_with};
+    let (dir, store) = fresh();
+    let outside = tempfile::tempdir().unwrap();
+    store.create_dirs("d").unwrap();
+    symlink(outside.path(), dir.path().join("link")).unwrap();
+    let (from, to) = (dir.path().join("d"), dir.path().join("link"));
+    let is_done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_done.load(std::sync::atomic::Ordering::Relaxed) {
+                renameat_with(CWD, &from, CWD, &to, RenameFlags::EXCHANGE).unwrap();
+            }
+        });
+        for n in 0..2000 {
+            let _ = store.replace("d/f", b"x");
+            let _ = store.publish(&format!("d/p{n}"), b"x", false);
+            let _ = store.append("d/a", b"x");
+            let _ = store.create_dirs("d/sub/sub");
+        }
+        is_done.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+    assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0);
+}
+
+#[test]
 fn what_is_private_is_open_to_its_owner_only() {
     let (dir, store) = fresh();
     store.replace("orchestrator/answers/c.json", b"{}").unwrap();

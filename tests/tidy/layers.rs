@@ -39,7 +39,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("mcp", &["domain", "client"]),
     ("web", &["domain", "client"]),
     ("cli", &["domain", "clock", "client", "config", "telemetry", "daemon", "tui", "mcp", "web"]),
-    ("main", &["cli"]),
+    ("main", &["cli", "daemon"]),
 ];
 
 /// Rooms that return data and touch nothing.

@@ -167,6 +167,17 @@ fn a_cut_of_what_was_acknowledged_is_refused() {
 }
 
 #[test]
+fn a_damaged_note_of_what_was_acknowledged_is_said_once_and_mended() {
+    let (image, states) = image();
+    let dir = fresh();
+    image.restore(dir.path());
+    fs::write(dir.path().join(acknowledged::NAME), "x".repeat(100)).unwrap();
+    let opened = open(dir.path()).unwrap();
+    assert_eq!((&opened.state, opened.notes.len()), (states.values().last().unwrap(), 1));
+    assert!(open(dir.path()).unwrap().notes.is_empty());
+}
+
+#[test]
 fn a_segment_that_is_gone_or_cut_is_missed() {
     let (image, _) = image();
     let dir = fresh();
