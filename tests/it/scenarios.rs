@@ -169,7 +169,7 @@ impl World {
             return Input::ReportObserved {
                 claim: None,
                 finding: ReportFinding {
-                    report: read::report(report, "report.json", None).unwrap(),
+                    report: read::report(report, "report.json").unwrap(),
                     path: "workers/w/report.json".into(),
                     digest: format!("{:08x}", self.dropped),
                     missing: serde_json::from_value(missing).unwrap(),
