@@ -13,13 +13,14 @@ use std::sync::mpsc::Sender;
 
 use clap::Args;
 use rustix::process::{Pid, PidfdFlags, Signal};
+use serde::Serialize;
 
 use super::Context;
-use super::output::{CliError, Exit, failure};
+use super::output::{CliError, Exit, Page, View, failure};
 use crate::client::Client;
 use crate::client::wait::Wake;
-use crate::config::{Config, Overrides};
-use crate::daemon::{self, DaemonError, Options};
+use crate::config::{Config, LogForm, Overrides};
+use crate::daemon::{self, DaemonError, Ended, Options};
 use crate::store::layout;
 use crate::telemetry;
 
@@ -37,6 +38,17 @@ pub(crate) struct DaemonArgs {
     until_parent_ends: Option<u32>,
 }
 
+/// How the daemon ended; people have read it in the log.
+#[derive(Debug, Serialize)]
+struct Farewell {
+    schema: &'static str,
+    ended: &'static str,
+}
+
+impl View for Farewell {
+    fn human(&self, _: &mut Page) {}
+}
+
 impl DaemonArgs {
     pub(crate) fn run(self, context: &Context) -> Result<Exit, CliError> {
         let client = context.client()?;
@@ -46,9 +58,10 @@ impl DaemonArgs {
         let overrides = Overrides { workspace: self.workspace, set: self.settings };
         let env = |name: &str| std::env::var(name).ok();
         let config = Config::load(client.root(), &env, &overrides)?;
-        telemetry::init(&config.log).map_err(|e| {
-            CliError::new(Exit::System, format!("cannot log: {}", failure::chain(&e)))
-        })?;
+        let is_json = context.out.is_json() || config.log.form == LogForm::Json;
+        let form = telemetry::Form::detect(is_json, &env);
+        telemetry::start(&telemetry::Settings { filter: config.log.filter, form })
+            .map_err(|e| CliError::new(Exit::Config, failure::chain(&e)))?;
         let options = Options {
             coordination: client.root().to_path_buf(),
             overrides,
@@ -57,7 +70,14 @@ impl DaemonArgs {
         };
         let (_handle, shutdown) = daemon::shutdown();
         match daemon::run_blocking(options, shutdown) {
-            Ok(_) => Ok(Exit::Done),
+            Ok(ended) => {
+                let ended = match ended {
+                    Ended::Drained => "drained",
+                    Ended::AtOnce => "at_once",
+                };
+                context.out.show(&Farewell { schema: "baton/daemon-ended@1", ended })?;
+                Ok(Exit::Done)
+            }
             Err(error) => Err(refused(&error)),
         }
     }

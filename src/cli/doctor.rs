@@ -42,7 +42,9 @@ fn settings(config: Result<Config, crate::config::ConfigError>) -> Finding {
         Ok(config) => {
             let masters = text::count(config.policy.masters.len(), "master");
             match config.source {
-                ConfigSource::File(_) => Finding::good(CHECK, format!("baton.toml names {masters}")),
+                ConfigSource::File(_) => {
+                    Finding::good(CHECK, format!("baton.toml names {masters}"))
+                }
                 ConfigSource::Defaults => {
                     Finding::note(CHECK, "there is no baton.toml: every master is external")
                         .remedy("`baton init` writes one")
@@ -111,6 +113,17 @@ mod tests {
                 Finding::good("journal", "12 decisions up to event 40 are readable"),
             ],
         );
-        insta::assert_snapshot!(seen(&checkup), @"");
+        insta::assert_snapshot!(seen(&checkup), @r"
+        coordination  /work/coordination
+
+        ✗ specs: 11 of 20 active worker specs cannot be used: a.json (line 3 column 20:
+          expected a value), b.json and 9 more
+            → correct or remove them in worker-specs/active/; everything else goes on
+        – daemon: no daemon is running here
+            → `baton daemon`
+        ✓ journal: 12 decisions up to event 40 are readable
+
+        1 thing is wrong
+        ");
     }
 }

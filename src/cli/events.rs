@@ -102,9 +102,9 @@ impl EventsArgs {
         print: &mut dyn FnMut(Event) -> Result<(), CliError>,
     ) -> Result<(), CliError> {
         loop {
-            let lines = tail.lines().map_err(|source| {
-                ClientError::Events { path: layout::DASHBOARD_EVENTS, source }
-            })?;
+            let lines = tail
+                .lines()
+                .map_err(|source| ClientError::Events { path: layout::DASHBOARD_EVENTS, source })?;
             if lines.is_empty() {
                 return Ok(());
             }
@@ -202,7 +202,7 @@ impl View for Event {
         }
         let time = self.value.get("timestamp").cloned();
         let time = time.and_then(|time| Timestamp::try_from(time).ok());
-        let time = time.map_or_else(|| " ".repeat(20), |time| seconds(time));
+        let time = time.map_or_else(|| " ".repeat(20), seconds);
         let seq = self.value.get("seq").map(ToString::to_string).unwrap_or_default();
         let kind = self.text("type").unwrap_or("?");
         page.line(&[
@@ -248,9 +248,9 @@ fn since(text: &str) -> Result<Since, String> {
     if let (Some(unit_ms), Ok(number)) = (unit_ms, number.parse::<u32>()) {
         return Ok(Since::AgeMs(i64::from(number) * unit_ms));
     }
-    Timestamp::parse(text).map(Since::Time).map_err(|e| {
-        format!("{e}, an age as 10m, or the number of an event")
-    })
+    Timestamp::parse(text)
+        .map(Since::Time)
+        .map_err(|e| format!("{e}, an age as 10m, or the number of an event"))
 }
 
 #[cfg(test)]
@@ -291,6 +291,11 @@ mod tests {
             "no json at all",
         ];
         let text: String = lines.iter().map(|line| seen(&Event::of(line))).collect();
-        insta::assert_snapshot!(text, @"");
+        insta::assert_snapshot!(text, @r"
+        2025-11-05T18:00:00Z     12 subtask_handed_off  auth-001-design  development
+        2025-11-05T18:00:01Z    130 subtask_failed  auth-001-design  exit code 2\u{1b}[…
+        2025-11-05T18:00:01Z        theirs
+        no json at all
+        ");
     }
 }

@@ -169,7 +169,6 @@ impl Listing {
     }
 }
 
-
 impl Entry {
     /// Reads one entry; `None` when it is gone, or was marked as taken from within.
     fn of(client: &Client, mut file: HandoffFile, all: bool) -> Option<Self> {
@@ -294,7 +293,11 @@ mod tests {
             let document = json!({"handoff_id": name, "to": "security", "priority": priority,
                 "subtask_id": "auth-005-audit", "attempt": 1, "report_to": "workers/w/report.json",
                 "subtask": {"title": title, "success_criteria": "no finding is open"}});
-            write(&client, &format!("masters/security/handoffs/{name}.json"), &document.to_string());
+            write(
+                &client,
+                &format!("masters/security/handoffs/{name}.json"),
+                &document.to_string(),
+            );
         };
         file("to-security-subtask-auth-005-audit", "high", "Audit what was built");
         file("to-security-task-9", "critical", "Rotate the keys that leaked, everywhere, today");
@@ -305,7 +308,12 @@ mod tests {
     #[test]
     fn the_most_urgent_is_listed_first_and_the_broken_last() {
         let (_dir, client) = with_handoffs();
-        insta::assert_snapshot!(seen(&Listing::of(&client, None, false).unwrap()), @"");
+        insta::assert_snapshot!(seen(&Listing::of(&client, None, false).unwrap()), @r"
+        HANDOFF                             PRIORITY  STATE    TITLE
+        to-security-task-9                  critical  waiting  Rotate the keys that lea…
+        to-security-subtask-auth-005-audit  high      waiting  Audit what was built
+        to-security-x                                 waiting  cannot understand master…
+        ");
         let none = Listing::of(&client, AgentName::parse("cicd").ok().as_ref(), false).unwrap();
         assert_eq!(seen(&none), "no handoff waits\n");
     }

@@ -147,9 +147,19 @@ mod tests {
         write(&client, "masters/security/handoffs/to-security-subtask-a-1-x.json", "{}");
         write(&client, "masters/stranger/handoffs/to-stranger-subtask-a-2-x.json", "{}");
         write(&client, "orchestrator/subtasks/a-3-x.json", r#"{"assigned_to": "development"}"#);
-        write(&client, "orchestrator/state/current.json",
-            r#"{"current_orchestrations": [{"active_subtasks": ["a-3-x", "gone"]}]}"#);
+        write(
+            &client,
+            "orchestrator/state/current.json",
+            r#"{"current_orchestrations": [{"active_subtasks": ["a-3-x", "gone"]}]}"#,
+        );
         let masters = Masters::of(&client, &Policy::default()).unwrap();
-        insta::assert_snapshot!(seen(&masters), @"");
+        insta::assert_snapshot!(seen(&masters), @r"
+        MASTER       RUN BY                      ACTIVE    WAITING  DOMAINS
+        cicd         external                    0 of 256  0        cicd
+        development  external                    1 of 256  0        development, docs,…
+        inventory    external                    0 of 256  0        inventory
+        security     external                    0 of 256  1        security
+        stranger     nobody (not in baton.toml)  0 of 0    1
+        ");
     }
 }

@@ -143,11 +143,17 @@ mod tests {
             message: "task-1 is cancelled; 2 attempts are called back".into(),
             expires_at: Timestamp::from_ms(0),
         };
-        insta::assert_snapshot!(seen(&outcome), @"");
+        insta::assert_snapshot!(seen(&outcome), @r"
+        ✓ cancel orch-task-1: task-1 is cancelled; 2 attempts are called back
+        ");
         outcome.state = "queued";
         outcome.message = "no daemon is running: it takes effect when one starts, until \
             2025-11-05T19:00:00Z"
             .into();
-        insta::assert_snapshot!(seen(&outcome), @"");
+        insta::assert_snapshot!(seen(&outcome), @r"
+        … cancel orch-task-1: no daemon is running: it takes effect when one starts,
+          until 2025-11-05T19:00:00Z
+          command     cancel-0123456789ab
+        ");
     }
 }

@@ -101,11 +101,8 @@ fn explanation(page: &mut Page, explanation: &Explanation) {
         page.point(Tone::Warn, "!", warning);
     }
     if !explanation.thresholds.is_empty() {
-        let limits: Vec<String> = explanation
-            .thresholds
-            .iter()
-            .map(|(name, limit)| format!("{name} {limit}"))
-            .collect();
+        let limits: Vec<String> =
+            explanation.thresholds.iter().map(|(name, limit)| format!("{name} {limit}")).collect();
         page.field("limits", &limits.join(", "));
     }
     if !explanation.planner.is_empty() {

@@ -50,8 +50,11 @@ fn named(client: &Client, id: &str) -> Result<OrchestrationId, CliError> {
         return Ok(run);
     }
     if client.find(id)?.is_some() {
-        return Err(CliError::new(Exit::NotFound, format!("{id} is not over: it has no report yet"))
-            .hint(format!("`baton show {id}` says how far it is")));
+        return Err(CliError::new(
+            Exit::NotFound,
+            format!("{id} is not over: it has no report yet"),
+        )
+        .hint(format!("`baton show {id}` says how far it is")));
     }
     Err(super::show::not_found(client, id)?)
 }

@@ -246,7 +246,25 @@ mod tests {
         plan.options = vec!["baton retry auth-002-backend".into(), "baton cancel task-1".into()];
         plan.goal = "People can log in".into();
         write(&client, "orchestrator/tasks/orch-task-1.json", &json!(plan).to_string());
-        insta::assert_snapshot!(shown(&client, "task-1"), @"");
+        insta::assert_snapshot!(shown(&client, "task-1"), @r"
+        orchestrator/tasks/orch-task-1.json
+
+        Add authentication system with security audit and documentation
+        orch-task-1  blocked  staged  [██░░░░░░░░] 25%
+        stage 1 of 3
+          ✓ auth-001-design    [██████████] 100% (3s)  development
+        stage 2 of 3
+          ✗ auth-002-backend   blocked  development
+          ● auth-003-frontend  waiting (for development to take it)
+        stage 3 of 3
+          ○ auth-004-tests     waiting (depends on auth-002-backend, auth-003-frontend)
+
+        reason        implementation worker failed 3 times: exit code 2
+        answer        baton retry auth-002-backend
+        answer        baton cancel task-1
+
+        goal          People can log in
+        ");
     }
 
     #[test]
@@ -262,7 +280,25 @@ mod tests {
             "result": {"kind": "work_order", "summary": "Wrote the work order",
                 "deliverables": ["workers/auth-001-design-attempt-2/brief.md"]}});
         write(&client, "orchestrator/subtasks/auth-001-design.json", &document.to_string());
-        insta::assert_snapshot!(shown(&client, "auth-001-design"), @"");
+        insta::assert_snapshot!(shown(&client, "auth-001-design"), @r"
+        orchestrator/subtasks/auth-001-design.json
+
+        Design the login
+        status        completed
+        subtask       auth-001-design
+        part of       task-1
+        given to      development
+
+        Decide how people prove who they are.\u{1b}[2J
+
+        Attempts
+        • 1 failed by auth-001-design-attempt-1, since 2025-11-05T18:00:00Z: exit code 2
+        • 2 completed by auth-001-design-attempt-2
+
+        Work order
+        Wrote the work order
+        ✓ workers/auth-001-design-attempt-2/brief.md
+        ");
     }
 
     #[test]
@@ -272,7 +308,19 @@ mod tests {
             "pid": 7, "resources": {"token_allocation": 20000}});
         write(&client, "worker-specs/failed/w-1.json", &spec.to_string());
         write(&client, "workers/w-1/output.log", "one\ntwo\u{1b}[31m\n");
-        insta::assert_snapshot!(shown(&client, "w-1"), @"");
+        insta::assert_snapshot!(shown(&client, "w-1"), @r#"
+        worker-specs/failed/w-1.json
+
+        w-1
+        worker_id     w-1
+        status        failed
+        pid           7
+        resources     {"token_allocation":20000}
+
+        Output
+        one
+        two\u{1b}[31m
+        "#);
     }
 
     #[test]

@@ -9,9 +9,9 @@ use serde_json::Value;
 
 use super::Context;
 use super::output::{CliError, Exit, Page, Table, Tone, View, plain, span, text, tree};
-use crate::client::Client;
 use crate::client::documents::OverviewDocument;
 use crate::client::handoffs::HandoffState;
+use crate::client::{Client, ClientError};
 use crate::store::layout;
 
 /// Arguments of `baton status`.
@@ -25,8 +25,10 @@ struct Status {
     coordination: PathBuf,
     /// The process id of the daemon; null when there is none.
     daemon_pid: Option<u32>,
-    /// Tasks of the queue by status; null when there is none or it cannot be read.
+    /// Tasks of the queue by status; null when there is none.
     queue: Option<BTreeMap<String, usize>>,
+    /// Why the queue cannot be read.
+    queue_problem: Option<String>,
     /// Files in the inbox that nobody has taken yet.
     inbox: usize,
     /// Handoffs that wait for a master elsewhere.
@@ -45,11 +47,16 @@ impl Status {
     fn of(client: &Client) -> Result<Self, CliError> {
         let waiting =
             client.handoff_files()?.iter().filter(|f| f.state == HandoffState::Waiting).count();
+        let (queue, queue_problem) = match queue(client) {
+            Ok(queue) => (queue, None),
+            Err(problem) => (None, Some(problem.to_string())),
+        };
         Ok(Self {
             schema: "baton/status@1",
             coordination: client.root().to_path_buf(),
             daemon_pid: client.daemon(),
-            queue: queue(client),
+            queue,
+            queue_problem,
             inbox: client.files(layout::INBOX, "")?.len(),
             handoffs_waiting: waiting,
             overview: client.document(layout::OVERVIEW)?.unwrap_or_default(),
@@ -57,7 +64,11 @@ impl Status {
     }
 
     fn queue_text(&self) -> String {
-        let Some(queue) = &self.queue else { return "none that can be read".into() };
+        let queue = match (&self.queue, &self.queue_problem) {
+            (_, Some(problem)) => return format!("{problem}; see `baton doctor`"),
+            (None, None) => return "there is no task-queue.json".into(),
+            (Some(queue), None) => queue,
+        };
         let parts: Vec<String> =
             queue.iter().map(|(status, count)| format!("{count} {status}")).collect();
         let all = text::count(queue.values().sum(), "task");
@@ -65,16 +76,16 @@ impl Status {
     }
 }
 
-fn queue(client: &Client) -> Option<BTreeMap<String, usize>> {
+fn queue(client: &Client) -> Result<Option<BTreeMap<String, usize>>, ClientError> {
     if !client.store().exists(layout::TASK_QUEUE) {
-        return None;
+        return Ok(None);
     }
     let mut by_status = BTreeMap::new();
-    for task in client.queue().ok()? {
+    for task in client.queue()? {
         let status = task.get("status").and_then(Value::as_str).unwrap_or("without status");
         *by_status.entry(status.to_owned()).or_insert(0) += 1;
     }
-    Some(by_status)
+    Ok(Some(by_status))
 }
 
 impl View for Status {
@@ -132,26 +143,54 @@ mod tests {
     #[test]
     fn a_directory_that_was_never_served_has_a_status_too() {
         let (_dir, client) = directory();
-        let status = Status { coordination: "/work/coordination".into(), ..Status::of(&client).unwrap() };
-        insta::assert_snapshot!(seen(&status), @"");
+        let status =
+            Status { coordination: "/work/coordination".into(), ..Status::of(&client).unwrap() };
+        insta::assert_snapshot!(seen(&status), @r"
+        coordination  /work/coordination
+        daemon        not running; `baton daemon` starts one
+        queue         there is no task-queue.json
+        inbox         0 files waiting
+        runs          0: 0 active, 0 completed, 0 failed
+        ");
     }
 
     #[test]
     fn runs_fit_the_terminal_however_long_their_names_are() {
         let (_dir, client) = directory();
-        write(&client, "task-queue.json", r#"{"tasks": [{"id": "a", "status": "pending"},
-            {"id": "b", "status": "completed"}, {"id": "c", "status": "pending"}, 7]}"#);
+        write(
+            &client,
+            "task-queue.json",
+            r#"{"tasks": [{"id": "a", "status": "pending"},
+            {"id": "b", "status": "completed"}, {"id": "c", "status": "pending"}, 7]}"#,
+        );
         write(&client, "inbox/note.txt", "x");
         write(&client, "masters/x/handoffs/to-x-subtask-y.json", "{}");
         let long = format!("orch-{}", "very-long-".repeat(9));
-        write(&client, "orchestrator/state/current.json", &format!(
-            r#"{{"active_orchestrations": 2, "total_orchestrations": 5,
+        write(
+            &client,
+            "orchestrator/state/current.json",
+            &format!(
+                r#"{{"active_orchestrations": 2, "total_orchestrations": 5,
             "completed_orchestrations": 2, "failed_orchestrations": 1, "current_orchestrations": [
             {{"orchestration_id": "orch-task-1", "status": "in_progress", "current_stage": 2,
               "progress_percent": 25, "health": "healthy", "active_subtasks": ["a"]}},
             {{"orchestration_id": "{long}", "status": "blocked", "current_stage": "stage_3",
-              "progress_percent": 66, "health": "blocked"}}]}}"#));
-        let status = Status { coordination: "/work/coordination".into(), ..Status::of(&client).unwrap() };
-        insta::assert_snapshot!(seen(&status), @"");
+              "progress_percent": 66, "health": "blocked"}}]}}"#
+            ),
+        );
+        let status =
+            Status { coordination: "/work/coordination".into(), ..Status::of(&client).unwrap() };
+        insta::assert_snapshot!(seen(&status), @r"
+        coordination  /work/coordination
+        daemon        not running; `baton daemon` starts one
+        queue         4 tasks: 1 completed, 2 pending, 1 without status
+        inbox         1 file waiting
+        masters       1 handoff waiting; `baton handoff list`
+        runs          5: 2 active, 2 completed, 1 failed
+
+        RUN                                STATUS       STAGE  PROGRESS          HEALTH
+        orch-task-1                        in_progress  2      [██░░░░░░░░] 25%  healthy
+        orch-very-long-very-long-very-lo…  blocked      3      [██████░░░░] 66%  blocked
+        ");
     }
 }

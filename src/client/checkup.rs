@@ -149,7 +149,6 @@ fn some(names: &[String]) -> String {
 }
 
 #[cfg(test)]
-#[expect(clippy::disallowed_methods, reason = "tests write what is examined")]
 mod tests {
     use super::super::tests::{directory, write};
     use super::*;

@@ -61,19 +61,19 @@ impl Client {
             return Ok(Some(found));
         }
         for dir in SPECS {
-            if WorkerId::parse(id).is_ok() {
-                if let Some(found) = self.at(Kind::Worker, id, format!("{dir}/{id}.json"))? {
-                    return Ok(Some(found));
-                }
+            if WorkerId::parse(id).is_ok()
+                && let Some(found) = self.at(Kind::Worker, id, format!("{dir}/{id}.json"))?
+            {
+                return Ok(Some(found));
             }
         }
         if let Some(file) = self.handoff_files()?.into_iter().rfind(|file| file.is_meant_by(id)) {
             return self.at(Kind::Handoff, &file.name, file.path);
         }
-        if let Ok(command) = CommandId::parse(id) {
-            if let Some(found) = self.at(Kind::Answer, id, layout::answer(&command))? {
-                return Ok(Some(found));
-            }
+        if let Ok(command) = CommandId::parse(id)
+            && let Some(found) = self.at(Kind::Answer, id, layout::answer(&command))?
+        {
+            return Ok(Some(found));
         }
         self.task(id)
     }

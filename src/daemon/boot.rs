@@ -20,8 +20,8 @@ use crate::clock;
 use crate::config::Config;
 use crate::domain::document::DocumentKey;
 use crate::domain::worker::Execution;
-use crate::domain::{Input, Record, State};
-use crate::journal::{Journal, Opened};
+use crate::domain::{Input, State};
+use crate::journal::{self, Journal, Opened};
 use crate::projection;
 use crate::store::{Store, layout, queue};
 
@@ -101,17 +101,16 @@ fn take(options: Options, shutdown: Shutdown) -> Result<Daemon, DaemonError> {
 
 /// Reads the journal, and marks every document that may not show all of it.
 fn read_journal(store: &Store) -> Result<(Ledger, Documents), DaemonError> {
-    let mut documents = Documents::default();
-    let mut touched = |state: &State, record: &Record| {
-        if record.last_seq() > state.documents_synced {
-            documents.touch(state, record);
-        }
-    };
     let directory = store.root().join(layout::JOURNAL);
     let Opened { journal, state, notes } =
-        Journal::open(&directory, &mut touched).map_err(DaemonError::Journal)?;
+        Journal::open(&directory, &mut |_, _| {}).map_err(DaemonError::Journal)?;
     for note in notes {
         tracing::warn!(note, "the journal was mended");
+    }
+    let mut documents = Documents::default();
+    let not_synced = journal::read(&directory, state.documents_synced + 1);
+    for record in not_synced.map_err(DaemonError::Journal)? {
+        documents.touch(&state, &record.map_err(DaemonError::Journal)?);
     }
     documents.touch_keys(missing(store, &state), 0);
     documents.keep(0, queue::leftovers(store));

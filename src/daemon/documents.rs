@@ -45,8 +45,8 @@ pub(super) struct Documents {
     dashboard_behind: bool,
     /// So that a lasting failure is said once.
     complained: bool,
-    /// Whether documents changed since they were last made durable; the overview, which every
-    /// start and stop changes, does not count.
+    /// Whether documents changed since they were last made durable. The overview, which every
+    /// start and stop changes, does not count; the queue is always written durably.
     has_news: bool,
 }
 
@@ -64,16 +64,22 @@ impl Documents {
     /// Marks documents by their keys.
     pub(super) fn touch_keys(&mut self, keys: impl IntoIterator<Item = DocumentKey>, now_ms: u64) {
         for key in keys {
-            self.has_news |= key != DocumentKey::Overview;
             match key {
-                DocumentKey::QueueEntry(target) => self.queue.insert(target),
+                DocumentKey::QueueEntry(target) => {
+                    self.queue.insert(target);
+                }
+                DocumentKey::Overview => {
+                    self.touched.insert(key);
+                }
                 DocumentKey::Plan(_)
                 | DocumentKey::Subtask(_)
                 | DocumentKey::WorkerSpec(_)
                 | DocumentKey::Completion(_)
-                | DocumentKey::Answer(_)
-                | DocumentKey::Overview => self.touched.insert(key),
-            };
+                | DocumentKey::Answer(_) => {
+                    self.has_news = true;
+                    self.touched.insert(key);
+                }
+            }
             self.touched_at_ms.get_or_insert(now_ms);
         }
     }

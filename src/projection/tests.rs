@@ -3,7 +3,10 @@
 mod drive;
 mod lines;
 mod queue;
+mod random;
 mod schemas;
+
+use std::sync::LazyLock;
 
 use serde_json::{Value, json};
 
@@ -11,10 +14,15 @@ use super::*;
 use crate::domain::input::{Input, Problem};
 use crate::domain::plan::{DraftOutcome, Strategy};
 use crate::domain::task::TaskSource;
-use drive::{Drive, auth, chain};
+use drive::{Drive, auth, chain, draft};
 
 /// A directory in which everything that can happen has.
 fn busy() -> Drive {
+    static BUSY: LazyLock<Drive> = LazyLock::new(make_busy);
+    BUSY.clone()
+}
+
+fn make_busy() -> Drive {
     let mut drive = Drive::new();
     // One that is under way, with a retry.
     let task = drive.queue_task(0, Some("task-auth"), "Add authentication with an audit");
@@ -214,6 +222,34 @@ fn a_subtask_has_its_thirteen_fields_and_every_attempt() {
         })
     );
     assert_eq!(subtask["attempts"][1]["outcome"], Value::Null);
+}
+
+#[test]
+fn a_subtask_that_could_start_says_so() {
+    let steps: [(&str, &str, &[&str]); 3] = [
+        ("t-001-build", "development", &[]),
+        ("t-002-test", "development", &[]),
+        ("t-003-document", "development", &["t-001-build"]),
+    ];
+    for (strategy, first_done) in [
+        (Strategy::Staged, ["ready", "pending"]),
+        (Strategy::Adaptive, ["ready", "ready"]),
+        (Strategy::Sequential, ["ready", "pending"]),
+    ] {
+        let mut drive = Drive::new();
+        drive.policy.attempts_active_max = 1;
+        let task = drive.queue_task(0, Some("t"), "T");
+        drive.plan(&task, draft(strategy, "t", &steps));
+        drive.command("cmd-pause", "pause", "t");
+        drive.finish("t-001-build", None);
+        let status = |drive: &Drive, id: &str| {
+            json_of(drive, &format!("orchestrator/subtasks/{id}.json"))["status"].clone()
+        };
+        let statuses = ["t-002-test", "t-003-document"].map(|id| status(&drive, id));
+        assert_eq!(statuses, first_done, "{strategy:?}");
+        drive.command("cmd-skip", "skip", "t-002-test");
+        assert_eq!(status(&drive, "t-003-document"), "ready", "{strategy:?}");
+    }
 }
 
 #[test]

@@ -23,7 +23,8 @@ fn a_dropped_text_goes_all_the_way() {
         assert_eq!(subtask["status"], "completed", "{subtask}");
         let id = subtask["subtask_id"].as_str().unwrap();
         assert_eq!(env.json(&format!("orchestrator/subtasks/{id}.json"))["status"], "completed");
-        assert!(env.text(&format!("workers/{id}-attempt-1/brief.md")).contains("work order"));
+        let order = env.text(&format!("workers/{id}-attempt-1/brief.md"));
+        assert!(order.to_lowercase().contains("work order"), "{order}");
     }
     assert!(env.exists(&format!("orchestrator/completions/{id}.json")));
     assert!(env.exists(&format!("orchestrator/completions/{id}.md")));

@@ -128,7 +128,10 @@ impl TestEnv {
             let left = give_up_at.saturating_duration_since(Instant::now());
             // Directories that come while we watch may be missed: look now and then all the same.
             if left.is_zero() {
-                panic!("waited in vain for {what}; events:\n{}", self.text("dashboard-events.jsonl"));
+                panic!(
+                    "waited in vain for {what}; events:\n{}",
+                    self.text("dashboard-events.jsonl")
+                );
             }
             let _ = changes.recv_timeout(left.min(Duration::from_millis(200)));
         }

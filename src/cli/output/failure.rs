@@ -137,9 +137,7 @@ impl From<ClientError> for CliError {
                 Self::new(Exit::CannotCreate, message).hint("try again")
             }
             ClientError::Store(error) => error.into(),
-            ClientError::Read(error) => {
-                Self::new(Exit::Io, message).hint(error.problem().remedy)
-            }
+            ClientError::Read(error) => Self::new(Exit::Io, message).hint(error.problem().remedy),
             ClientError::NotADocument { .. } | ClientError::Events { .. } => {
                 Self::new(Exit::Io, message).hint(ASK_THE_DOCTOR)
             }

@@ -38,8 +38,13 @@ pub(crate) struct Span {
 #[derive(Debug)]
 pub(crate) struct Page {
     width: usize,
+    /// Columns of the names of fields.
+    name_columns: usize,
     text: String,
 }
+
+/// Columns of the names of fields, unless a page says otherwise.
+const NAME_COLUMNS: usize = 14;
 
 /// Makes a span; control characters are escaped here, once for all.
 pub(crate) fn span(tone: Tone, text: impl AsRef<str>) -> Span {
@@ -54,7 +59,7 @@ pub(crate) fn plain(text: impl AsRef<str>) -> Span {
 impl Page {
     /// Begins a page of `width` columns.
     pub(crate) fn new(width: usize) -> Self {
-        Self { width, text: String::new() }
+        Self { width, name_columns: NAME_COLUMNS, text: String::new() }
     }
 
     /// Returns how many columns there are.
@@ -95,6 +100,11 @@ impl Page {
         self.line(&[span(Tone::Strong, text)]);
     }
 
+    /// Gives the names of the fields that follow so many columns.
+    pub(crate) fn name_columns(&mut self, name_columns: usize) {
+        self.name_columns = name_columns;
+    }
+
     /// Adds `name   value`, the value wrapped beneath itself.
     pub(crate) fn field(&mut self, name: &str, value: &str) {
         self.field_toned(name, value, Tone::Plain);
@@ -102,8 +112,7 @@ impl Page {
 
     /// Adds a [`Page::field`] whose value has a tone.
     pub(crate) fn field_toned(&mut self, name: &str, value: &str, tone: Tone) {
-        const NAME_COLUMNS: usize = 14;
-        let indent = NAME_COLUMNS.max(text::columns(name) + 1);
+        let indent = self.name_columns.max(text::columns(name) + 1);
         let lines = text::wrap(value, self.width.saturating_sub(indent).max(20));
         for (position, line) in lines.iter().enumerate() {
             let name = if position == 0 { name } else { "" };
@@ -148,6 +157,17 @@ impl Tone {
             Tone::Busy => AnsiColor::Cyan.on_default(),
             Tone::Warn => AnsiColor::Yellow.on_default(),
             Tone::Bad => AnsiColor::Red.on_default().bold(),
+        }
+    }
+
+    /// Returns the mark of a step of this tone.
+    pub(crate) fn mark(self) -> &'static str {
+        match self {
+            Tone::Good => "✓",
+            Tone::Busy => "●",
+            Tone::Bad => "✗",
+            Tone::Warn => "–",
+            Tone::Plain | Tone::Strong | Tone::Dim => "○",
         }
     }
 

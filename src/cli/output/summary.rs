@@ -45,6 +45,9 @@ struct Delivered {
     summary: Option<String>,
 }
 
+/// Columns of `Agents coordinated` and a gap.
+const LABEL_COLUMNS: usize = 20;
+
 /// Results that are listed at most.
 const RESULTS_MAX: usize = 30;
 
@@ -145,6 +148,7 @@ impl View for Summary {
             span(tone, format!("{mark} {}", self.status)),
             span(Tone::Strong, format!("  {}", self.title)),
         ]);
+        page.name_columns(LABEL_COLUMNS);
         if let Some(reason) = &self.reason {
             page.field_toned("Reason", reason, Tone::Bad);
         }
@@ -162,12 +166,17 @@ impl View for Summary {
             page.field("Agents coordinated", &agents);
             page.field("Results", &self.results_text());
         }
-        for result in self.results.iter().take(RESULTS_MAX) {
-            let mark = if result.status == "completed" { "✓" } else { "✗" };
+        let shown = self.results.iter().take(RESULTS_MAX);
+        let ids = shown.clone().map(|result| text::columns(&result.subtask_id));
+        let id_columns = ids.max().unwrap_or(0).min(page.width() / 2);
+        for result in shown {
+            let tone = Tone::of_status(&result.status);
             let said = result.summary.as_deref().unwrap_or(&result.status);
+            let id = text::cut(&result.subtask_id, id_columns);
+            let blank = id_columns - text::columns(&id).min(id_columns) + 2;
             page.line(&[
-                span(Tone::of_status(&result.status), format!("  {mark} ")),
-                span(Tone::Plain, format!("{}  ", result.subtask_id)),
+                span(tone, format!("  {} ", tone.mark())),
+                span(Tone::Plain, format!("{id}{}", " ".repeat(blank))),
                 span(Tone::Dim, said),
             ]);
         }
@@ -177,7 +186,7 @@ impl View for Summary {
         }
         if let Some(report) = &self.report {
             // A path has to be whole to be of use.
-            page.verbatim(&format!("Report         {report}"));
+            page.verbatim(&format!("{:<LABEL_COLUMNS$}{report}", "Report"));
         }
     }
 }
@@ -218,7 +227,18 @@ mod tests {
             }
         });
         assert_eq!((done.exit(), done.work_orders), (Exit::Done, 4));
-        insta::assert_snapshot!(seen(&done), @"");
+        insta::assert_snapshot!(seen(&done), @r"
+        ✓ completed  Add authentication system with security audit and documentation
+        Duration            1m 05s
+        Agents coordinated  4 workers for development, security
+        Results             4 work orders: orders for work, not the work itself (the
+                            built-in `brief` worker writes no code)
+          ✓ auth-001-design    Wrote the work order of this subtask to its brief.md
+          ✓ auth-002-backend   Wrote the work order of this subtask to its brief.md
+          ✓ auth-003-frontend  Wrote the work order of this subtask to its brief.md
+          ✓ auth-004-tests     Wrote the work order of this subtask to its brief.md
+        Report              /work/coordination/orchestrator/completions/orch-task-1.md
+        ");
     }
 
     #[test]
@@ -233,6 +253,20 @@ mod tests {
                 vec!["baton retry auth-002-backend".into(), "baton cancel task-1".into()];
         });
         assert_eq!(blocked.exit(), Exit::Failed);
-        insta::assert_snapshot!(seen(&blocked), @"");
+        insta::assert_snapshot!(seen(&blocked), @r"
+        ✗ blocked  Add authentication system with security audit and documentation
+        Reason              auth-002-backend: implementation worker failed 3 times: exit
+                            code 2
+        To go on            baton retry auth-002-backend
+                            baton cancel task-1
+        Duration            1m 05s
+        Agents coordinated  4 workers for development
+        Results             1 of 4 subtasks done
+          ✓ auth-001-design    completed
+          ✗ auth-002-backend   blocked
+          ● auth-003-frontend  handed_off
+          ○ auth-004-tests     pending
+        Report              /work/coordination/orchestrator/completions/orch-task-1.md
+        ");
     }
 }

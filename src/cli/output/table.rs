@@ -65,11 +65,13 @@ impl Table {
 
 fn laid_out(cells: &[Span], widths: &[usize]) -> Vec<Span> {
     let mut spans = Vec::with_capacity(cells.len() * 2);
-    for (cell, width) in cells.iter().zip(widths) {
+    for (position, (cell, width)) in cells.iter().zip(widths).enumerate() {
         let shown = text::cut(&cell.text, *width);
         let blank = width - text::columns(&shown).min(*width) + GAP;
         spans.push(span(cell.tone, shown));
-        spans.push(span(Tone::Plain, " ".repeat(blank)));
+        if position + 1 < cells.len() {
+            spans.push(span(Tone::Plain, " ".repeat(blank)));
+        }
     }
     spans
 }

@@ -99,13 +99,7 @@ fn header(page: &mut Page, progress: &Progress) {
 }
 
 fn step_line(page: &mut Page, step: &Step, id_columns: usize) {
-    let mark = match tone(step) {
-        Tone::Good => "✓",
-        Tone::Busy => "●",
-        Tone::Bad => "✗",
-        Tone::Warn => "–",
-        Tone::Plain | Tone::Strong | Tone::Dim => "○",
-    };
+    let mark = tone(step).mark();
     let id = text::cut(&step.subtask_id, id_columns);
     let blank = " ".repeat(id_columns - text::columns(&id).min(id_columns) + 2);
     let quiet = matches!(step.status.as_str(), "pending" | "ready" | "handed_off");

@@ -1,5 +1,5 @@
 //! A machine without a world: inputs go through `decide` and `apply`, and what the projections say
-//! is kept as files in memory. After each record everything is rendered afresh and compared, so
+//! is kept as files in memory. After each input everything is rendered afresh and compared, so
 //! that no event can change a document without touching it.
 
 use std::collections::BTreeMap;
@@ -20,6 +20,7 @@ use crate::domain::worker::{Execution, Exit, ProcessIdentity};
 use crate::domain::{Input, Moment, Policy, Record, State, Timestamp};
 use crate::projection::{dashboard_events, keys, render, touches};
 
+#[derive(Clone)]
 pub(super) struct Drive {
     pub(super) state: State,
     pub(super) policy: Policy,
@@ -63,6 +64,7 @@ impl Drive {
         self.now = self.now.plus_ms(1_000);
         let is_news = self.step(&input);
         while self.step(&Input::Tick) {}
+        self.check_nothing_is_stale();
         is_news
     }
 
@@ -87,7 +89,6 @@ impl Drive {
         }
         self.lines += &dashboard_events::lines(&record);
         self.records.push(record);
-        self.check_nothing_is_stale();
         true
     }
 
@@ -205,6 +206,21 @@ impl Drive {
             },
         };
         assert!(self.tell(input));
+    }
+
+    /// The same, where it may be that nobody wants to hear of it any more.
+    pub(super) fn finish_if_possible(
+        &mut self,
+        subtask: &str,
+        attempt_id: &AttemptId,
+        error: Option<&str>,
+    ) {
+        let (_, _, attempt) = self.state.attempt(attempt_id).unwrap();
+        let has_begun = attempt.has_begun();
+        self.now = self.now.plus_ms(60_000);
+        if has_begun {
+            self.end(subtask, attempt_id, error);
+        }
     }
 
     /// Lets every back-off end.
