@@ -107,10 +107,14 @@ fn wait(
     }
 }
 
-/// Directories whose change may be what a wait for work waits for.
-pub(crate) fn watched(client: &Client) -> Vec<PathBuf> {
+/// Returns the directories whose change may be what a wait for work waits for; those that no daemon
+/// has made yet are made, since only what is there can be watched.
+pub(crate) fn watched(client: &Client) -> Result<Vec<PathBuf>, CliError> {
     let dirs = ["", layout::TASKS, layout::SUBTASKS, layout::COMPLETIONS, layout::REJECTED];
-    dirs.iter().map(|dir| client.root().join(dir)).collect()
+    for dir in dirs.iter().filter(|dir| !dir.is_empty()) {
+        client.store().create_dirs(dir)?;
+    }
+    Ok(dirs.iter().map(|dir| client.root().join(dir)).collect())
 }
 
 impl View for Outcome {
