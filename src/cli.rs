@@ -223,13 +223,12 @@ fn say_usage(args: &[OsString], error: &clap::Error) -> Exit {
     }
     if out.is_json() {
         let text = text.to_string();
-        let mut lines = text.lines();
-        let message = lines.next().unwrap_or_default().trim_start_matches("error: ");
-        let hint = lines.find(|line| line.contains("tip:")).map(|line| line.trim().to_owned());
-        out.fail(
-            &CliError::new(Exit::Usage, message)
-                .hint(hint.unwrap_or_else(|| "`baton help` shows the usage".into())),
-        );
+        let said = text.split("\n\n").next().unwrap_or_default();
+        let message = said.trim_start_matches("error: ").split_whitespace();
+        let message = message.collect::<Vec<_>>().join(" ");
+        let tip = text.lines().find_map(|line| line.trim().strip_prefix("tip: "));
+        let hint = tip.unwrap_or("`baton help` shows the usage");
+        out.fail(&CliError::new(Exit::Usage, message).hint(hint));
     } else {
         out.usage(&text.ansi().to_string());
     }

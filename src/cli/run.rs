@@ -7,11 +7,10 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::daemon::{OwnDaemon, last_words};
-use super::operate::watched;
 use super::output::live::Live;
 use super::output::summary::Summary;
 use super::output::{CliError, Exit};
-use super::submit::{RequestArgs, report_is_due};
+use super::submit::{RequestArgs, is_settling};
 use super::{Context, init};
 use crate::client::follow::{Follower, Standing};
 use crate::client::request::Request;
@@ -49,20 +48,17 @@ impl RunArgs {
         let file = request.submit(&client)?;
         run.follower.dropped_as(&file);
         let ended = run.follow();
-        if ended.is_ok() && !run.interrupted {
-            run.live.notice("done; the daemon drains");
-        }
         run.end_daemon();
         let interrupted = run.interrupted;
         drop(run);
         let standing = ended?;
-        let seconds = clock::now().since_ms(&began).unwrap_or(0) / 1000;
+        let duration_ms = clock::now().since_ms(&began).unwrap_or(0);
         if interrupted {
             let id = &request.task_id;
             return Err(CliError::new(Exit::Interrupted, format!("interrupted; {id} is not over"))
                 .hint("nothing is lost: `baton daemon` goes on with it where it was"));
         }
-        let summary = Summary::of(&client, &request, &standing, seconds)?;
+        let summary = Summary::of(&client, &request, &standing, duration_ms)?;
         context.out.show(&summary)?;
         Ok(summary.exit())
     }
@@ -86,7 +82,7 @@ fn open_or_make(context: &Context) -> Result<Client, CliError> {
 
 impl<'a> Run<'a> {
     fn begin(context: &Context, client: &'a Client, request: &Request) -> Result<Self, CliError> {
-        let waiter = Waiter::new(&watched(client));
+        let waiter = Waiter::new(&client.watched()?);
         hear_signals(&waiter)?;
         let follower = Follower::new(client, &request.task_id)?;
         let own = match client.daemon() {
@@ -99,19 +95,19 @@ impl<'a> Run<'a> {
 
     /// Stays with the task until it is over, or until a person has had enough.
     fn follow(&mut self) -> Result<Standing, CliError> {
-        let mut report_ticks = 0;
+        let mut settling_ticks = 0;
         loop {
             let standing = self.follower.look()?;
             self.live.show(self.client, &standing);
             if standing.is_over()
-                && !report_is_due(self.client, self.follower.task_id(), &standing, report_ticks)
+                && !is_settling(self.client, self.follower.task_id(), &standing, settling_ticks)
             {
                 return Ok(standing);
             }
             match self.waiter.wait(TICK) {
                 Wake::Files => {}
                 Wake::Tick => {
-                    report_ticks += u32::from(standing.is_over());
+                    settling_ticks += u32::from(standing.is_over());
                     self.check_other_daemon()?;
                 }
                 Wake::Signal(_) => {

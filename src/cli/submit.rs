@@ -6,7 +6,6 @@ use clap::Args;
 use serde::Serialize;
 
 use super::Context;
-use super::operate::watched;
 use super::output::live::Live;
 use super::output::summary::Summary;
 use super::output::{CliError, Exit, Page, Tone, View};
@@ -15,9 +14,8 @@ use crate::client::follow::{Follower, Standing};
 use crate::client::request::{Request, Wishes};
 use crate::client::wait::{Waiter, Wake};
 use crate::clock;
-use crate::domain::ids::{AgentName, OrchestrationId, TaskId};
+use crate::domain::ids::{AgentName, TaskId};
 use crate::domain::task::Priority;
-use crate::store::layout;
 
 /// What is asked for, and how.
 #[derive(Debug, Args)]
@@ -85,7 +83,7 @@ impl SubmitArgs {
             return Err(CliError::new(Exit::NoDaemon, message)
                 .hint("start one with `baton daemon`, or use `baton run`, which does"));
         }
-        let waiter = Waiter::new(&watched(&client));
+        let waiter = Waiter::new(&client.watched()?);
         let mut follower = Follower::new(&client, &request.task_id)?;
         let began = clock::now();
         let file = request.submit(&client)?;
@@ -102,8 +100,8 @@ impl SubmitArgs {
         let mut live = Live::new(&context.out, &request.spec.title);
         let standing = self.wait_for_end(&client, &mut follower, &waiter, &mut live)?;
         drop(live);
-        let seconds = clock::now().since_ms(&began).unwrap_or(0) / 1000;
-        let summary = Summary::of(&client, &request, &standing, seconds)?;
+        let duration_ms = clock::now().since_ms(&began).unwrap_or(0);
+        let summary = Summary::of(&client, &request, &standing, duration_ms)?;
         context.out.show(&summary)?;
         Ok(summary.exit())
     }
@@ -117,12 +115,12 @@ impl SubmitArgs {
     ) -> Result<Standing, CliError> {
         const TICK: Duration = Duration::from_secs(1);
         let began = clock::now();
-        let mut report_ticks = 0;
+        let mut settling_ticks = 0;
         loop {
             let standing = follower.look()?;
             live.show(client, &standing);
             if standing.is_over()
-                && !report_is_due(client, follower.task_id(), &standing, report_ticks)
+                && !is_settling(client, follower.task_id(), &standing, settling_ticks)
             {
                 return Ok(standing);
             }
@@ -139,15 +137,15 @@ impl SubmitArgs {
                     .hint("`baton daemon` starts one, and the work goes on where it was"));
             }
             if waiter.wait(TICK) == Wake::Tick {
-                report_ticks += u32::from(standing.is_over());
+                settling_ticks += u32::from(standing.is_over());
             }
         }
     }
 }
 
-/// Tells whether the report of a completed task is worth waiting for: it is written a moment later
-/// than the rest, and not looked for for ever.
-pub(crate) fn report_is_due(
+/// Tells whether more of a completed task is worth waiting for: its report and its last results are
+/// written a moment after its status, and are not looked for for ever.
+pub(crate) fn is_settling(
     client: &Client,
     task_id: &TaskId,
     standing: &Standing,
@@ -155,8 +153,10 @@ pub(crate) fn report_is_due(
 ) -> bool {
     const TICKS_MAX: u32 = 5;
     let Standing::Run(progress) = standing else { return false };
-    let path = layout::completion_markdown(&OrchestrationId::of(task_id));
-    progress.status == "completed" && ticks < TICKS_MAX && !client.store().exists(&path)
+    let has_all_results =
+        progress.steps().all(|step| step.status != "completed" || step.result_kind.is_some());
+    let has_all = has_all_results && client.report_path(task_id).is_some();
+    progress.status == "completed" && ticks < TICKS_MAX && !has_all
 }
 
 fn priority(word: &str) -> Result<Priority, String> {

@@ -102,6 +102,7 @@ impl Preview {
                 worker_id: None,
                 result_kind: None,
                 summary: None,
+                deliverables: Vec::new(),
                 reason: None,
             })
         };

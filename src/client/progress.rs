@@ -56,6 +56,8 @@ pub struct Step {
     pub result_kind: Option<String>,
     /// What its worker reported.
     pub summary: Option<String>,
+    /// Files it left behind.
+    pub deliverables: Vec<String>,
     /// Why it failed or is tried again.
     pub reason: Option<String>,
 }
@@ -190,6 +192,7 @@ impl Step {
             worker_id,
             result_kind: result.map(|r| r.kind.clone()),
             summary: result.map(|r| r.summary.clone()),
+            deliverables: result.map(|r| r.deliverables.clone()).unwrap_or_default(),
             reason: last
                 .and_then(|attempt| attempt.reason.clone())
                 .or_else(|| subtask.retry_reason.clone())

@@ -104,7 +104,7 @@ pub enum RequestError {
 pub const REQUEST_BYTES_MAX: u64 = 16 << 20;
 
 /// Letters of the title that an id shows at most.
-const SLUG_LENGTH_MAX: usize = 32;
+const SLUG_LENGTH_MAX: usize = 26;
 
 impl Request {
     /// Reads a request: `words` are `-` for `stdin`, one name of a file, or the text itself.
@@ -392,7 +392,7 @@ mod tests {
             ("日本語", ""),
             (
                 "A very long title that says more than anybody wants to read twice",
-                "a-very-long-title-that-says-",
+                "a-very-long-title-that-",
             ),
         ] {
             let id = new_id(title);

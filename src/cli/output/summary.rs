@@ -1,6 +1,7 @@
 //! The closing summary of a task: duration, agents, results, report.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use serde::Serialize;
 
@@ -10,8 +11,6 @@ use crate::client::Client;
 use crate::client::follow::Standing;
 use crate::client::progress::{Progress, Trouble};
 use crate::client::request::Request;
-use crate::domain::ids::OrchestrationId;
-use crate::store::layout;
 
 /// How a task ended.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -21,7 +20,7 @@ pub(crate) struct Summary {
     title: String,
     /// completed, failed, blocked, cancelled, rejected
     status: String,
-    duration_seconds: u64,
+    duration_ms: u64,
     /// The masters that worked.
     agents: Vec<String>,
     /// How many workers there were, retries included.
@@ -43,6 +42,7 @@ struct Delivered {
     /// work, work_order
     kind: Option<String>,
     summary: Option<String>,
+    deliverables: Vec<String>,
 }
 
 /// Columns of `Agents coordinated` and a gap.
@@ -52,12 +52,12 @@ const LABEL_COLUMNS: usize = 20;
 const RESULTS_MAX: usize = 30;
 
 impl Summary {
-    /// Sums up how `request` ended after `duration_seconds`.
+    /// Sums up how `request` ended after `duration_ms`.
     pub(crate) fn of(
         client: &Client,
         request: &Request,
         standing: &Standing,
-        duration_seconds: u64,
+        duration_ms: u64,
     ) -> Result<Self, CliError> {
         let (status, reason, progress) = match standing {
             Standing::Run(progress) => (progress.status.as_str(), None, Some(progress.as_ref())),
@@ -66,16 +66,16 @@ impl Summary {
             Standing::Dropped => ("in the inbox", None, None),
             Standing::Planning => ("planning", None, None),
         };
-        let report = layout::completion_markdown(&OrchestrationId::of(&request.task_id));
-        let has_report = client.store().exists(&report);
         Ok(Self {
             schema: "baton/summary@1",
             task_id: request.task_id.to_string(),
             title: request.spec.title.clone(),
             status: status.to_owned(),
-            duration_seconds,
+            duration_ms,
             reason,
-            report: has_report.then(|| client.root().join(&report).to_string_lossy().into_owned()),
+            report: client
+                .report_path(&request.task_id)
+                .map(|path| near_path(&client.root().join(path))),
             ..Self::of_progress(progress)
         })
     }
@@ -99,7 +99,7 @@ impl Summary {
             task_id: String::new(),
             title: String::new(),
             status: String::new(),
-            duration_seconds: 0,
+            duration_ms: 0,
             agents: agents.into_iter().map(str::to_owned).collect(),
             workers: worked().map(|step| step.attempt).sum(),
             work_orders: steps().filter(|step| orders(&step.result_kind)).count(),
@@ -109,6 +109,7 @@ impl Summary {
                     status: step.status.clone(),
                     kind: step.result_kind.clone(),
                     summary: step.summary.clone(),
+                    deliverables: step.deliverables.clone(),
                 })
                 .collect(),
             report: None,
@@ -137,6 +138,13 @@ impl Summary {
     }
 }
 
+/// Returns a path as one would type it here.
+fn near_path(path: &Path) -> String {
+    let here = std::env::current_dir().ok();
+    let near = here.and_then(|here| path.strip_prefix(here).ok().map(Path::to_path_buf));
+    near.as_deref().unwrap_or(path).to_string_lossy().into_owned()
+}
+
 impl View for Summary {
     fn human(&self, page: &mut Page) {
         let (tone, mark) = match self.status.as_str() {
@@ -159,7 +167,7 @@ impl View for Summary {
                 page.field(if position == 0 { "To go on" } else { "" }, option);
             }
         }
-        page.field("Duration", &text::duration(self.duration_seconds));
+        page.field("Duration", &text::duration_ms(self.duration_ms));
         if !self.results.is_empty() {
             let workers = text::count(usize::try_from(self.workers).unwrap_or(0), "worker");
             let agents = format!("{workers} for {}", self.agents.join(", "));
@@ -171,7 +179,10 @@ impl View for Summary {
         let id_columns = ids.max().unwrap_or(0).min(page.width() / 2);
         for result in shown {
             let tone = Tone::of_status(&result.status);
-            let said = result.summary.as_deref().unwrap_or(&result.status);
+            let said = match (result.kind.as_deref(), result.deliverables.first()) {
+                (Some("work_order"), Some(order)) => order,
+                (Some(_) | None, _) => result.summary.as_ref().unwrap_or(&result.status),
+            };
             let id = text::cut(&result.subtask_id, id_columns);
             let blank = id_columns - text::columns(&id).min(id_columns) + 2;
             page.line(&[
@@ -185,8 +196,14 @@ impl View for Summary {
             page.line(&[span(Tone::Dim, format!("    and {more} more"))]);
         }
         if let Some(report) = &self.report {
-            // A path has to be whole to be of use.
-            page.verbatim(&format!("{:<LABEL_COLUMNS$}{report}", "Report"));
+            // A path has to be whole to be of use, however long it is.
+            let fits = LABEL_COLUMNS + text::columns(report) <= page.width();
+            if fits {
+                page.field("Report", report);
+            } else {
+                page.line(&[span(Tone::Dim, "Report")]);
+                page.verbatim(report);
+            }
         }
     }
 }
@@ -206,7 +223,7 @@ mod tests {
             task_id: progress.task_id.clone(),
             title: progress.title.clone(),
             status: progress.status.clone(),
-            duration_seconds: 65,
+            duration_ms: 65_000,
             report: Some("/work/coordination/orchestrator/completions/orch-task-1.md".into()),
             ..Summary::of_progress(Some(&progress))
         }

@@ -57,8 +57,8 @@ pub(crate) fn cut(text: &str, columns_max: usize) -> String {
     short
 }
 
-/// Returns the lines of `text` broken at blanks to at most `columns_max` columns; a longer word
-/// stands on a line of its own.
+/// Returns the lines of `text` broken at blanks to at most `columns_max` columns; a longer word, such
+/// as a path, is broken where the line ends.
 pub(crate) fn wrap(text: &str, columns_max: usize) -> Vec<String> {
     let mut lines = Vec::new();
     for paragraph in text.lines() {
@@ -70,7 +70,12 @@ pub(crate) fn wrap(text: &str, columns_max: usize) -> Vec<String> {
             if !line.is_empty() {
                 line.push(' ');
             }
-            line.push_str(word);
+            for c in word.chars() {
+                if columns(&line) + c.width().unwrap_or(0) > columns_max && !line.is_empty() {
+                    lines.push(std::mem::take(&mut line));
+                }
+                line.push(c);
+            }
         }
         lines.push(line);
     }
@@ -84,6 +89,11 @@ pub(crate) fn duration(seconds: u64) -> String {
         60..3600 => format!("{}m {:02}s", seconds / 60, seconds % 60),
         3600.. => format!("{}h {:02}m", seconds / 3600, seconds / 60 % 60),
     }
+}
+
+/// Returns a duration for people that shows tenths while they matter: `0.6s`.
+pub(crate) fn duration_ms(ms: u64) -> String {
+    if ms < 10_000 { format!("{}.{}s", ms / 1000, ms % 1000 / 100) } else { duration(ms / 1000) }
 }
 
 /// Returns `1 subtask`, `2 subtasks`.
@@ -128,12 +138,13 @@ mod tests {
     #[test]
     fn paragraphs_are_wrapped_at_blanks() {
         assert_eq!(wrap("one two three\n\nfour", 8), ["one two", "three", "", "four"]);
-        assert_eq!(wrap("incomprehensibilities are long", 5)[0], "incomprehensibilities");
+        assert_eq!(wrap("see a/long/path now", 6), ["see", "a/long", "/path", "now"]);
     }
 
     #[test]
     fn durations_read_like_speech() {
         let read: Vec<String> = [0, 59, 65, 7449].into_iter().map(duration).collect();
         assert_eq!(read, ["0s", "59s", "1m 05s", "2h 04m"]);
+        assert_eq!([duration_ms(640), duration_ms(65_000)], ["0.6s", "1m 05s"]);
     }
 }

@@ -74,7 +74,7 @@ pub(crate) fn standing(step: &Step) -> String {
             format!("waiting (depends on {})", step.waits_for.join(", "))
         }
         ("pending", _) => "pending".to_owned(),
-        ("handed_off", _) => format!("waiting (for {} to take it{again})", step.master),
+        ("handed_off", _) => format!("handed off to {}{again}", step.master),
         ("ready", _) => match &step.reason {
             Some(reason) => format!("waiting (to try again: {reason})"),
             None => "waiting (for a free worker)".to_owned(),
