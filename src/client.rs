@@ -7,8 +7,10 @@ pub mod documents;
 pub mod find;
 pub mod follow;
 pub mod handoffs;
+pub mod make;
 pub mod preview;
 pub mod progress;
+pub mod reports;
 pub mod request;
 pub mod tail;
 pub mod wait;
@@ -60,13 +62,68 @@ pub enum ClientError {
         path: String,
     },
     /// The events could not be followed.
-    #[error("cannot read {path}: {source}")]
+    #[error("cannot read {}: {source}", layout::DASHBOARD_EVENTS)]
     Events {
-        /// Which, relative to the directory.
-        path: &'static str,
         /// What the system said.
         source: std::io::Error,
     },
+    /// The directory could not be made.
+    #[error("cannot make {}: {problem}", path.display())]
+    CannotMake {
+        /// Where it was to be.
+        path: PathBuf,
+        /// What is in the way.
+        problem: String,
+    },
+}
+
+/// What sort of failure it is, for an exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The directory is not there.
+    NoDirectory,
+    /// Something cannot be made: there is no room, or something is in the way.
+    CannotCreate,
+    /// Reading or writing failed.
+    Io,
+}
+
+impl ClientError {
+    /// Returns what sort of failure it is.
+    pub fn fault(&self) -> Fault {
+        match self {
+            ClientError::NoDirectory { .. }
+            | ClientError::Store(StoreError::Open { .. } | StoreError::Gone { .. }) => {
+                Fault::NoDirectory
+            }
+            ClientError::NameTaken { .. }
+            | ClientError::CannotMake { .. }
+            | ClientError::Store(StoreError::Full { .. }) => Fault::CannotCreate,
+            ClientError::Store(_)
+            | ClientError::Read(_)
+            | ClientError::NotADocument { .. }
+            | ClientError::Events { .. } => Fault::Io,
+        }
+    }
+
+    /// Returns what can be done about it.
+    pub fn remedy(&self) -> String {
+        match self {
+            ClientError::NoDirectory { .. } => {
+                "`baton init` makes one; --coordination DIR names another".into()
+            }
+            ClientError::NameTaken { .. } => "try again".into(),
+            ClientError::CannotMake { .. } => {
+                "choose a place that you may write to: `baton init DIR`".into()
+            }
+            ClientError::Read(error) => error.problem().remedy,
+            ClientError::Store(_)
+            | ClientError::NotADocument { .. }
+            | ClientError::Events { .. } => {
+                "`baton doctor` says what is wrong with the directory".into()
+            }
+        }
+    }
 }
 
 /// No document is longer; a plan of 10,000 subtasks has about 20 MiB.
@@ -164,6 +221,45 @@ impl Client {
     /// Returns the process id of whoever has the lock file at `path`, `None` when nobody has.
     pub fn lock_holder(&self, path: &str) -> Option<u32> {
         flock_holder(&self.root().join(path))
+    }
+
+    /// Returns where a daemon that was started beside a command logs to; the directory of the log is
+    /// made.
+    ///
+    /// # Errors
+    /// The directory cannot be made.
+    pub fn daemon_log(&self) -> Result<PathBuf, ClientError> {
+        self.store.create_dirs("orchestrator")?;
+        Ok(self.root().join(layout::DAEMON_LOG))
+    }
+
+    /// Checks that the directory is still the one that was opened.
+    ///
+    /// # Errors
+    /// It was removed, or another one is in its place.
+    pub fn still_there(&self) -> Result<(), ClientError> {
+        Ok(self.store.still_there()?)
+    }
+
+    /// Returns the directories whose change may be what a wait for work waits for; those that no
+    /// daemon has made yet are made, since only what is there can be watched.
+    ///
+    /// # Errors
+    /// One of them cannot be made.
+    pub fn watched(&self) -> Result<Vec<PathBuf>, ClientError> {
+        let dirs = [
+            layout::TASKS,
+            layout::SUBTASKS,
+            layout::COMPLETIONS,
+            layout::REJECTED,
+            layout::ANSWERS,
+        ];
+        let mut paths = vec![self.root().to_path_buf()];
+        for dir in dirs {
+            self.store.create_dirs(dir)?;
+            paths.push(self.root().join(dir));
+        }
+        Ok(paths)
     }
 
     /// Puts a file into the drop box under a name that is not taken.

@@ -8,6 +8,7 @@
 use std::fs::File;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::Sender;
 
@@ -17,11 +18,10 @@ use serde::Serialize;
 
 use super::Context;
 use super::output::{CliError, Exit, Page, View, failure};
-use crate::client::Client;
 use crate::client::wait::Wake;
+use crate::client::{Client, tail};
 use crate::config::{Config, LogForm, Overrides};
 use crate::daemon::{self, DaemonError, Ended, Options};
-use crate::store::layout;
 use crate::telemetry;
 
 /// Arguments of `baton daemon`.
@@ -104,9 +104,9 @@ impl OwnDaemon {
             CliError::new(Exit::System, format!("cannot start a daemon: {what}: {e}"))
                 .hint("start one yourself with `baton daemon`, and say it again")
         };
-        client.store().create_dirs("orchestrator")?;
-        let log = open_log(client).map_err(|e| cannot(layout::DAEMON_LOG, e))?;
-        let errors = log.try_clone().map_err(|e| cannot(layout::DAEMON_LOG, e))?;
+        let path = client.daemon_log()?;
+        let log = open_log(&path).map_err(|e| cannot("its log", e))?;
+        let errors = log.try_clone().map_err(|e| cannot("its log", e))?;
         let program = std::env::current_exe().map_err(|e| cannot("the program", e))?;
         let mut child = Command::new(program)
             .arg("daemon")
@@ -157,18 +157,14 @@ impl Drop for OwnDaemon {
 
 /// Returns the last words of a daemon that ended: the last lines of its log.
 pub(crate) fn last_words(client: &Client) -> String {
-    let path = client.root().join(layout::DAEMON_LOG);
-    crate::client::tail::last_lines(&path, 3).unwrap_or_default().join(" / ")
+    let lines = client.daemon_log().ok().and_then(|path| tail::last_lines(&path, 3).ok());
+    lines.unwrap_or_default().join(" / ")
 }
 
-fn open_log(client: &Client) -> std::io::Result<File> {
+fn open_log(path: &Path) -> std::io::Result<File> {
     let nofollow = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
-    let log = File::options()
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .custom_flags(nofollow)
-        .open(client.root().join(layout::DAEMON_LOG))?;
+    let log =
+        File::options().append(true).create(true).mode(0o600).custom_flags(nofollow).open(path)?;
     if log.metadata()?.len() > LOG_BYTES_MAX {
         log.set_len(0)?;
     }

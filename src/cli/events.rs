@@ -14,7 +14,6 @@ use crate::client::wait::Waiter;
 use crate::client::{Client, ClientError};
 use crate::clock;
 use crate::domain::moment::Timestamp;
-use crate::store::layout;
 
 /// Arguments of `baton events`.
 #[derive(Debug, Args)]
@@ -90,7 +89,7 @@ impl EventsArgs {
         while !out.is_closed() {
             waiter.wait(TICK);
             self.each_new(tail, since, &mut |event| out.stream(&event))?;
-            client.store().still_there().map_err(|e| CliError::from(e).in_stream())?;
+            client.still_there().map_err(|e| CliError::from(e).in_stream())?;
         }
         Ok(Exit::Done)
     }
@@ -102,9 +101,7 @@ impl EventsArgs {
         print: &mut dyn FnMut(Event) -> Result<(), CliError>,
     ) -> Result<(), CliError> {
         loop {
-            let lines = tail
-                .lines()
-                .map_err(|source| ClientError::Events { path: layout::DASHBOARD_EVENTS, source })?;
+            let lines = tail.lines().map_err(|source| ClientError::Events { source })?;
             if lines.is_empty() {
                 return Ok(());
             }

@@ -7,8 +7,7 @@ use serde::Serialize;
 
 use super::Context;
 use super::output::{CliError, Exit, Page, Tone, View};
-use crate::config;
-use crate::store::{Published, Store, layout};
+use crate::{client, config};
 
 /// Arguments of `baton init`.
 #[derive(Debug, Args)]
@@ -40,29 +39,16 @@ impl InitArgs {
 /// Makes a coordination directory with external masters; agents that are installed become
 /// commented entries of its `baton.toml`.
 pub(crate) fn make(dir: &Path) -> Result<Made, CliError> {
-    std::fs::create_dir_all(dir).map_err(|e| {
-        CliError::new(Exit::CannotCreate, format!("cannot make {}: {e}", dir.display()))
-            .hint("choose a place that you may write to: `baton init DIR`")
-    })?;
-    let cannot = |e: crate::store::StoreError| CliError {
-        exit: Exit::CannotCreate,
-        ..CliError::from(e).hint("check who owns the directory, and what lies in the way")
-    };
-    let store = Store::open(dir)?;
     let agents = config::find_agents(&std::env::var_os("PATH").unwrap_or_default());
-    let (mut written, mut kept) = (Vec::new(), Vec::new());
-    for file in config::init_files(&agents) {
-        match store.publish(file.path, file.body.as_bytes(), true).map_err(cannot)? {
-            Published::New => written.push(file.path),
-            Published::AlreadyThere => kept.push(file.path),
-        }
-    }
-    store.create_dirs(layout::INBOX).map_err(cannot)?;
+    let files = config::init_files(&agents);
+    let files: Vec<(&'static str, &str)> =
+        files.iter().map(|file| (file.path, file.body.as_str())).collect();
+    let made = client::make::make(dir, &files)?;
     Ok(Made {
         schema: "baton/init@1",
-        coordination: store.root().to_path_buf(),
-        written,
-        kept,
+        coordination: made.root,
+        written: made.written,
+        kept: made.kept,
         agents_found: agents.iter().map(|agent| agent.name).collect(),
     })
 }

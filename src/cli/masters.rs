@@ -9,12 +9,10 @@ use serde_json::Value;
 use super::Context;
 use super::output::{CliError, Exit, Page, Table, Tone, View, plain, span};
 use crate::client::Client;
-use crate::client::documents::OverviewDocument;
 use crate::client::handoffs::HandoffState;
 use crate::config::{Config, Overrides};
 use crate::domain::Policy;
 use crate::domain::worker::Execution;
-use crate::store::layout;
 
 /// Arguments of `baton masters`.
 #[derive(Debug, Args)]
@@ -97,7 +95,7 @@ fn known<'a>(masters: &'a mut BTreeMap<String, Master>, name: &str) -> &'a mut M
 
 /// Names the master of every subtask that is under way, once for each.
 fn active(client: &Client) -> Result<Vec<String>, CliError> {
-    let overview: OverviewDocument = client.document(layout::OVERVIEW)?.unwrap_or_default();
+    let overview = client.overview()?;
     let mut names = Vec::new();
     for run in &overview.current_orchestrations {
         let ids = run.active_subtasks.as_array().into_iter().flatten();

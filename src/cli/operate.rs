@@ -1,6 +1,5 @@
 //! `baton cancel`, `retry`, `skip`, `pause`, `resume`: commands of a person, dropped as files.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -13,7 +12,6 @@ use crate::client::wait::Waiter;
 use crate::client::{Client, Commanded};
 use crate::clock;
 use crate::domain::moment::Timestamp;
-use crate::store::layout;
 
 /// Arguments of every command of a person.
 #[derive(Debug, Args)]
@@ -53,7 +51,7 @@ pub(crate) fn operate(
     target: &str,
     timeout_s: u64,
 ) -> Result<Exit, CliError> {
-    let waiter = Waiter::new(&[client.root().join(layout::ANSWERS)]);
+    let waiter = Waiter::new(&client.watched()?);
     let dropped = client.drop_command(verb, target)?;
     let is_served = client.daemon().is_some();
     let answer = if is_served { wait(client, &waiter, &dropped, timeout_s)? } else { None };
@@ -94,10 +92,9 @@ fn wait(
     timeout_s: u64,
 ) -> Result<Option<AnswerDocument>, CliError> {
     const TICK: Duration = Duration::from_millis(500);
-    let path = layout::answer(&dropped.command_id);
     let began = clock::now();
     loop {
-        if let Some(answer) = client.document::<AnswerDocument>(&path)? {
+        if let Some(answer) = client.answer(&dropped.command_id)? {
             return Ok(Some(answer));
         }
         if clock::now().is_past(&began, timeout_s.saturating_mul(1000)) {
@@ -105,16 +102,6 @@ fn wait(
         }
         waiter.wait(TICK);
     }
-}
-
-/// Returns the directories whose change may be what a wait for work waits for; those that no daemon
-/// has made yet are made, since only what is there can be watched.
-pub(crate) fn watched(client: &Client) -> Result<Vec<PathBuf>, CliError> {
-    let dirs = ["", layout::TASKS, layout::SUBTASKS, layout::COMPLETIONS, layout::REJECTED];
-    for dir in dirs.iter().filter(|dir| !dir.is_empty()) {
-        client.store().create_dirs(dir)?;
-    }
-    Ok(dirs.iter().map(|dir| client.root().join(dir)).collect())
 }
 
 impl View for Outcome {

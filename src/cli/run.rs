@@ -7,7 +7,6 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::daemon::{OwnDaemon, last_words};
-use super::operate::watched;
 use super::output::live::Live;
 use super::output::summary::Summary;
 use super::output::{CliError, Exit};
@@ -83,7 +82,7 @@ fn open_or_make(context: &Context) -> Result<Client, CliError> {
 
 impl<'a> Run<'a> {
     fn begin(context: &Context, client: &'a Client, request: &Request) -> Result<Self, CliError> {
-        let waiter = Waiter::new(&watched(client)?);
+        let waiter = Waiter::new(&client.watched()?);
         hear_signals(&waiter)?;
         let follower = Follower::new(client, &request.task_id)?;
         let own = match client.daemon() {

@@ -13,7 +13,6 @@ use crate::client::find::{Found, Kind};
 use crate::client::follow::Follower;
 use crate::client::progress::Progress;
 use crate::domain::ids::TaskId;
-use crate::store::layout;
 
 /// Arguments of `baton show`.
 #[derive(Debug, Args)]
@@ -67,10 +66,7 @@ impl Shown {
             Kind::Task | Kind::Worker | Kind::Handoff | Kind::Answer | Kind::Refusal => None,
         };
         let output_tail = match found.kind {
-            Kind::Worker => {
-                let path = client.root().join(layout::WORKERS).join(&found.id).join("output.log");
-                crate::client::tail::last_lines(&path, OUTPUT_LINES).ok()
-            }
+            Kind::Worker => Some(client.output_tail(&found.id, OUTPUT_LINES)),
             Kind::Orchestration
             | Kind::Subtask
             | Kind::Task

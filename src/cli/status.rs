@@ -12,7 +12,6 @@ use super::output::{CliError, Exit, Page, Table, Tone, View, plain, span, text, 
 use crate::client::documents::OverviewDocument;
 use crate::client::handoffs::HandoffState;
 use crate::client::{Client, ClientError};
-use crate::store::layout;
 
 /// Arguments of `baton status`.
 #[derive(Debug, Args)]
@@ -57,9 +56,9 @@ impl Status {
             daemon_pid: client.daemon(),
             queue,
             queue_problem,
-            inbox: client.files(layout::INBOX, "")?.len(),
+            inbox: client.inbox()?.len(),
             handoffs_waiting: waiting,
-            overview: client.document(layout::OVERVIEW)?.unwrap_or_default(),
+            overview: client.overview()?,
         })
     }
 
@@ -77,7 +76,7 @@ impl Status {
 }
 
 fn queue(client: &Client) -> Result<Option<BTreeMap<String, usize>>, ClientError> {
-    if !client.store().exists(layout::TASK_QUEUE) {
+    if !client.has_queue() {
         return Ok(None);
     }
     let mut by_status = BTreeMap::new();

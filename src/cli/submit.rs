@@ -6,7 +6,6 @@ use clap::Args;
 use serde::Serialize;
 
 use super::Context;
-use super::operate::watched;
 use super::output::live::Live;
 use super::output::summary::Summary;
 use super::output::{CliError, Exit, Page, Tone, View};
@@ -15,9 +14,8 @@ use crate::client::follow::{Follower, Standing};
 use crate::client::request::{Request, Wishes};
 use crate::client::wait::{Waiter, Wake};
 use crate::clock;
-use crate::domain::ids::{AgentName, OrchestrationId, TaskId};
+use crate::domain::ids::{AgentName, TaskId};
 use crate::domain::task::Priority;
-use crate::store::layout;
 
 /// What is asked for, and how.
 #[derive(Debug, Args)]
@@ -85,7 +83,7 @@ impl SubmitArgs {
             return Err(CliError::new(Exit::NoDaemon, message)
                 .hint("start one with `baton daemon`, or use `baton run`, which does"));
         }
-        let waiter = Waiter::new(&watched(&client)?);
+        let waiter = Waiter::new(&client.watched()?);
         let mut follower = Follower::new(&client, &request.task_id)?;
         let began = clock::now();
         let file = request.submit(&client)?;
@@ -155,10 +153,9 @@ pub(crate) fn is_settling(
 ) -> bool {
     const TICKS_MAX: u32 = 5;
     let Standing::Run(progress) = standing else { return false };
-    let path = layout::completion_markdown(&OrchestrationId::of(task_id));
     let has_all_results =
         progress.steps().all(|step| step.status != "completed" || step.result_kind.is_some());
-    let has_all = has_all_results && client.store().exists(&path);
+    let has_all = has_all_results && client.report_path(task_id).is_some();
     progress.status == "completed" && ticks < TICKS_MAX && !has_all
 }
 

@@ -242,7 +242,7 @@ fn refusal_text(reason: &str) -> String {
 }
 
 fn events_error(source: std::io::Error) -> ClientError {
-    ClientError::Events { path: layout::DASHBOARD_EVENTS, source }
+    ClientError::Events { source }
 }
 
 #[cfg(test)]

@@ -2,10 +2,9 @@
 
 use thiserror::Error;
 
-use crate::client::ClientError;
 use crate::client::request::RequestError;
+use crate::client::{ClientError, Fault};
 use crate::config::ConfigError;
-use crate::store::StoreError;
 
 /// How a command ends; the numbers are fixed and documented in [`crate::cli`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,41 +123,14 @@ impl CliError {
     }
 }
 
-/// What helps when a file of the directory is not as it should be.
-const ASK_THE_DOCTOR: &str = "`baton doctor` says what is wrong with the directory";
-
 impl From<ClientError> for CliError {
     fn from(error: ClientError) -> Self {
-        let message = error.to_string();
-        match error {
-            ClientError::NoDirectory { .. } => Self::new(Exit::NoInput, message)
-                .hint("`baton init` makes one; --coordination DIR names another"),
-            ClientError::NameTaken { .. } => {
-                Self::new(Exit::CannotCreate, message).hint("try again")
-            }
-            ClientError::Store(error) => error.into(),
-            ClientError::Read(error) => Self::new(Exit::Io, message).hint(error.problem().remedy),
-            ClientError::NotADocument { .. } | ClientError::Events { .. } => {
-                Self::new(Exit::Io, message).hint(ASK_THE_DOCTOR)
-            }
-        }
-    }
-}
-
-impl From<StoreError> for CliError {
-    fn from(error: StoreError) -> Self {
-        let exit = match &error {
-            StoreError::Open { .. } | StoreError::Gone { .. } => Exit::NoInput,
-            StoreError::Full { .. } => Exit::CannotCreate,
-            StoreError::BadPath { .. }
-            | StoreError::Link { .. }
-            | StoreError::NotAFile { .. }
-            | StoreError::HardLinked { .. }
-            | StoreError::Sync { .. }
-            | StoreError::NoOpenat2 { .. }
-            | StoreError::Io { .. } => Exit::Io,
+        let exit = match error.fault() {
+            Fault::NoDirectory => Exit::NoInput,
+            Fault::CannotCreate => Exit::CannotCreate,
+            Fault::Io => Exit::Io,
         };
-        Self::new(exit, error.to_string()).hint(ASK_THE_DOCTOR)
+        Self::new(exit, error.to_string()).hint(error.remedy())
     }
 }
 

@@ -11,8 +11,6 @@ use crate::client::Client;
 use crate::client::follow::Standing;
 use crate::client::progress::{Progress, Trouble};
 use crate::client::request::Request;
-use crate::domain::ids::OrchestrationId;
-use crate::store::layout;
 
 /// How a task ended.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -68,8 +66,6 @@ impl Summary {
             Standing::Dropped => ("in the inbox", None, None),
             Standing::Planning => ("planning", None, None),
         };
-        let report = layout::completion_markdown(&OrchestrationId::of(&request.task_id));
-        let has_report = client.store().exists(&report);
         Ok(Self {
             schema: "baton/summary@1",
             task_id: request.task_id.to_string(),
@@ -77,7 +73,9 @@ impl Summary {
             status: status.to_owned(),
             duration_ms,
             reason,
-            report: has_report.then(|| near_path(&client.root().join(&report))),
+            report: client
+                .report_path(&request.task_id)
+                .map(|path| near_path(&client.root().join(path))),
             ..Self::of_progress(progress)
         })
     }

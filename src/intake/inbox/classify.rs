@@ -96,13 +96,13 @@ fn json_input(look: &Look<'_>, dropped: Dropped<'_>, value: Value) -> Input {
         let remedy = "drop one file for each task, or put them into task-queue.json";
         return refused(problem("", "it is no JSON object".into(), remedy));
     };
-    let schema = match fields.get("schema") {
-        None | Some(Value::Null) => None,
-        Some(Value::String(schema)) => Some(schema.trim()),
-        Some(other) => Some(other.as_str().unwrap_or("?")),
-    };
+    let schema = fields.get("schema").filter(|schema| !schema.is_null());
+    let schema = schema.map(|schema| match schema.as_str() {
+        Some(schema) => schema.trim().to_owned(),
+        None => schema.to_string(),
+    });
     let has = |name: &str| fields.get(name).is_some_and(|value| !value.is_null());
-    match schema {
+    match schema.as_deref() {
         Some("baton/task@1") => task_input(&dropped, &value, false),
         Some("baton/plan@1") => task_input(&dropped, &value, true),
         None if has("title") || has("description") || has("payload") => {

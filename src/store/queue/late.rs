@@ -4,7 +4,7 @@ use std::os::unix::fs::FileExt;
 
 use super::merge::{Baseline, Carry, carry};
 use super::put::{Change, Place, put};
-use super::{LENGTH_MAX, LOCK_WAIT, QueueError, QueueText, busy, decode, like, parse};
+use super::{LENGTH_MAX, LOCK_WAIT, QueueError, busy, decode, like, parse};
 use crate::domain::Moment;
 use crate::store::{Store, digest, layout};
 
