@@ -3,6 +3,7 @@
 //! Each intake looks at one place and compares what is there with the [`State`]: what the state
 //! knows already is not told again, so looking is harmless at any time, also after a restart.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::domain::document::DocumentKey;
@@ -14,8 +15,6 @@ pub mod inbox;
 pub mod reports;
 pub mod task_queue;
 pub mod worker_specs;
-
-mod patience;
 
 /// What a look may use.
 #[derive(Clone, Copy)]
@@ -90,3 +89,82 @@ pub fn roster() -> Vec<Box<dyn Intake>> {
         Box::new(worker_specs::WorkerSpecs::default()),
     ]
 }
+
+/// So long the bytes of a file that cannot be read must stay the same before that is said.
+const STABLE_MS: u64 = 2_000;
+const FIRST_DELAY_MS: u64 = 50;
+const DELAY_MS_MAX: u64 = 1_000;
+
+/// What is known of files that could not be read, by path.
+#[derive(Debug, Default)]
+struct Patience {
+    waiting: BTreeMap<String, Waiting>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    /// Which bytes.
+    mark: String,
+    since: Moment,
+    delay_ms: u64,
+}
+
+/// What to do about a file that cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    /// Its writer may be busy: look again after so many milliseconds.
+    Wait(u64),
+    /// It has been so for long enough.
+    Damaged,
+}
+
+impl Patience {
+    /// Notes that the file cannot be read as it is now; `mark` tells one content from another.
+    fn judge(&mut self, path: &str, mark: &str, modified_ms: i64, now: Moment) -> Verdict {
+        self.judge_after(STABLE_MS, path, mark, modified_ms, now)
+    }
+
+    /// As [`Patience::judge`], with another time for which the bytes must stay the same.
+    fn judge_after(
+        &mut self,
+        stable_ms: u64,
+        path: &str,
+        mark: &str,
+        modified_ms: i64,
+        now: Moment,
+    ) -> Verdict {
+        // One that was left alone for long needs no further watching.
+        let age_ms = now.wall.as_ms().saturating_sub(modified_ms);
+        let is_old = u64::try_from(age_ms).is_ok_and(|age_ms| age_ms >= stable_ms);
+        match self.waiting.get_mut(path) {
+            Some(waiting) if waiting.mark == mark => {
+                if is_old || now.is_past(&waiting.since, stable_ms) {
+                    return Verdict::Damaged;
+                }
+                let delay_ms = waiting.delay_ms;
+                waiting.delay_ms = (delay_ms * 2).min(DELAY_MS_MAX);
+                Verdict::Wait(delay_ms)
+            }
+            Some(_) | None if is_old => Verdict::Damaged,
+            Some(_) | None => {
+                let delay_ms = FIRST_DELAY_MS * 2;
+                let waiting = Waiting { mark: mark.to_owned(), since: now, delay_ms };
+                self.waiting.insert(path.to_owned(), waiting);
+                Verdict::Wait(FIRST_DELAY_MS)
+            }
+        }
+    }
+
+    /// Notes that the file is fine, or gone.
+    fn forget(&mut self, path: &str) {
+        self.waiting.remove(path);
+    }
+
+    /// Keeps only what is waited for among these files.
+    fn retain(&mut self, is_there: impl Fn(&str) -> bool) {
+        self.waiting.retain(|path, _| is_there(path));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use super::batch::Ledger;
 use super::carry_out::Holder;
-use super::documents::{Chain, Documents};
+use super::documents::{Chain, Documents, complete_dashboard};
 use super::effects::{Effects, Means};
 use super::intakes::Intakes;
 use super::monitor::{self, Folder, Monitor, Worker};
@@ -20,8 +20,8 @@ use crate::clock;
 use crate::config::Config;
 use crate::domain::document::DocumentKey;
 use crate::domain::worker::Execution;
-use crate::domain::{Input, State};
-use crate::journal::{self, Journal, Opened};
+use crate::domain::{Event, Input, Record, State};
+use crate::journal::{Journal, Opened};
 use crate::projection;
 use crate::store::{Store, layout, queue};
 
@@ -101,21 +101,38 @@ fn take(options: Options, shutdown: Shutdown) -> Result<Daemon, DaemonError> {
 
 /// Reads the journal, and marks every document that may not show all of it.
 fn read_journal(store: &Store) -> Result<(Ledger, Documents), DaemonError> {
+    let mut recent = Vec::new();
+    let mut keep = |_: &State, record: &Record| {
+        recent.push(record.clone());
+        forget_synced(&mut recent, record);
+    };
     let directory = store.root().join(layout::JOURNAL);
     let Opened { journal, state, notes } =
-        Journal::open(&directory, &mut |_, _| {}).map_err(DaemonError::Journal)?;
+        Journal::open(&directory, &mut keep).map_err(DaemonError::Journal)?;
     for note in notes {
         tracing::warn!(note, "the journal was mended");
     }
     let mut documents = Documents::default();
-    let not_synced = journal::read(&directory, state.documents_synced + 1);
-    for record in not_synced.map_err(DaemonError::Journal)? {
-        documents.touch(&state, &record.map_err(DaemonError::Journal)?);
+    for record in &recent {
+        documents.touch(&state, record);
+    }
+    if let Err(error) = complete_dashboard(store, state.seq, &recent) {
+        tracing::warn!(error = %Chain(&error), "cannot complete the event lines; trying again");
+        documents.dashboard_is_behind();
     }
     documents.touch_keys(missing(store, &state), 0);
     documents.keep(0, queue::leftovers(store));
-    documents.dashboard_may_be_behind();
     Ok((Ledger::new(state, journal).map_err(DaemonError::Start)?, documents))
+}
+
+/// Drops records whose documents are durable once `record` says which.
+fn forget_synced(recent: &mut Vec<Record>, record: &Record) {
+    let synced = record.events.iter().filter_map(|event| {
+        if let Event::DocumentsSynced { seq } = event { Some(*seq) } else { None }
+    });
+    if let Some(seq) = synced.max() {
+        recent.retain(|record| record.last_seq() > seq);
+    }
 }
 
 /// Returns the documents whose file is not there. Each directory is listed once.

@@ -57,7 +57,7 @@ impl Documents {
     }
 
     /// Marks `dashboard-events.jsonl`: it is compared with the journal and completed.
-    pub(super) fn dashboard_may_be_behind(&mut self) {
+    pub(super) fn dashboard_is_behind(&mut self) {
         self.dashboard_behind = true;
     }
 
@@ -152,7 +152,7 @@ impl Documents {
             return;
         }
         if self.dashboard_behind {
-            match complete_dashboard(world.store, world.state.seq) {
+            match complete_dashboard(world.store, world.state.seq, &[]) {
                 Ok(()) => self.dashboard_behind = false,
                 Err(error) => return self.failed(&error, now_ms),
             }
@@ -277,35 +277,65 @@ pub(super) struct World<'a> {
     pub(super) policy: &'a Policy,
 }
 
-/// Appends to `dashboard-events.jsonl` what the journal has and it does not; a line that was torn
-/// by a crash is completed or ended first.
+/// Appends to `dashboard-events.jsonl` what the journal has up to `seq_max` and it does not; a line
+/// that was torn by a crash is completed or ended first. `recent` are the last records of the
+/// journal, as far as they are at hand.
 ///
 /// # Errors
 /// Either cannot be read, or there is no room.
-pub(super) fn complete_dashboard(store: &Store, seq_max: u64) -> Result<(), DashboardError> {
+pub(super) fn complete_dashboard(
+    store: &Store,
+    seq_max: u64,
+    recent: &[Record],
+) -> Result<(), DashboardError> {
     let bytes = read_tail(store, seq_max)?;
     let tail = dashboard_events::last_seq_up_to(&bytes, seq_max);
     let next_seq = tail.seq.unwrap_or(0) + 1;
-    let mut is_first = true;
-    let mut append = |piece: &mut String| {
-        let bytes = if is_first { tail.append(piece) } else { piece.as_bytes().to_vec() };
-        is_first = false;
-        piece.clear();
-        if bytes.is_empty() { Ok(()) } else { store.append(layout::DASHBOARD_EVENTS, &bytes) }
-    };
-    let mut piece = String::new();
-    for record in journal::read(&store.root().join(layout::JOURNAL), next_seq)? {
-        let record = record?;
-        let known = usize::try_from(next_seq.saturating_sub(record.seq)).unwrap_or(usize::MAX);
-        piece.extend(dashboard_events::lines(&record).split_inclusive('\n').skip(known));
-        if piece.len() >= PIECE_BYTES {
-            append(&mut piece)?;
+    let mut lines = Lines { store, tail: Some(tail), next_seq, piece: String::new() };
+    if next_seq > seq_max {
+        return lines.finish();
+    }
+    if recent.first().is_some_and(|record| record.seq <= next_seq) {
+        recent.iter().try_for_each(|record| lines.add(record))?;
+    } else {
+        for record in journal::read(&store.root().join(layout::JOURNAL), next_seq)? {
+            lines.add(&record?)?;
         }
     }
-    if !piece.is_empty() || !tail.torn.is_empty() {
-        append(&mut piece)?;
+    lines.finish()
+}
+
+/// Lines on their way into the file.
+struct Lines<'a> {
+    store: &'a Store,
+    /// How the file ends; `None` once something was appended.
+    tail: Option<dashboard_events::Tail<'a>>,
+    /// The first event that the file lacks.
+    next_seq: u64,
+    piece: String,
+}
+
+impl Lines<'_> {
+    fn add(&mut self, record: &Record) -> Result<(), DashboardError> {
+        let known = usize::try_from(self.next_seq.saturating_sub(record.seq)).unwrap_or(usize::MAX);
+        let lines = dashboard_events::lines(record);
+        self.piece.extend(lines.split_inclusive('\n').skip(known));
+        if self.piece.len() >= PIECE_BYTES { self.append() } else { Ok(()) }
     }
-    Ok(())
+
+    fn finish(mut self) -> Result<(), DashboardError> {
+        let is_torn = self.tail.is_some_and(|tail| !tail.torn.is_empty());
+        if is_torn || !self.piece.is_empty() { self.append() } else { Ok(()) }
+    }
+
+    fn append(&mut self) -> Result<(), DashboardError> {
+        let bytes = match self.tail.take() {
+            Some(tail) => tail.append(&self.piece),
+            None => self.piece.as_bytes().to_vec(),
+        };
+        self.piece.clear();
+        Ok(self.store.append(layout::DASHBOARD_EVENTS, &bytes)?)
+    }
 }
 
 /// Says why `dashboard-events.jsonl` cannot be completed.
@@ -403,11 +433,11 @@ mod tests {
         let path = directory.path().join(layout::DASHBOARD_EVENTS);
         for cut in 0..=whole.len() {
             std::fs::write(&path, &whole.as_bytes()[..cut]).unwrap();
-            complete_dashboard(&store, 5).unwrap();
+            complete_dashboard(&store, 5, &[]).unwrap();
             assert_eq!(std::fs::read_to_string(&path).unwrap(), whole, "cut at {cut}");
         }
         std::fs::remove_file(&path).unwrap();
-        complete_dashboard(&store, 5).unwrap();
+        complete_dashboard(&store, 5, &[]).unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), whole);
     }
 
@@ -424,7 +454,7 @@ mod tests {
         let others = "{\"id\":\"x\",\"type\":\"mine\"}\n{\"torn\":";
         let path = directory.path().join(layout::DASHBOARD_EVENTS);
         std::fs::write(&path, format!("{}{others}", lines[0])).unwrap();
-        complete_dashboard(&store, 5).unwrap();
+        complete_dashboard(&store, 5, &[]).unwrap();
         let expected = format!("{}{others}\n{}{}", lines[0], lines[1], lines[2]);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), expected);
     }

@@ -114,10 +114,11 @@ fn hands_out_to_others(record: &Record) -> bool {
 fn tell(record: &Record) {
     for (seq, event) in (record.seq..).zip(&record.events) {
         let kind = event.kind();
+        let shown = || serde_json::to_string(event).unwrap_or_default();
         if STORY.contains(&kind) {
-            tracing::info!(seq, ?event, "{kind}");
+            tracing::info!(seq, event = shown(), "{kind}");
         } else {
-            tracing::debug!(seq, ?event, "{kind}");
+            tracing::debug!(seq, event = shown(), "{kind}");
         }
     }
 }

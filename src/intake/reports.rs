@@ -4,8 +4,7 @@ use std::path::Path;
 
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 
-use super::patience::{Patience, Verdict};
-use super::{Intake, Look, Seen};
+use super::{Intake, Look, Patience, Seen, Verdict};
 use crate::domain::plan::Subtask;
 use crate::domain::read;
 use crate::domain::report::{Report, ReportFinding};

@@ -4,8 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
-use super::patience::{Patience, Verdict};
-use super::{Intake, Look, Seen};
+use super::{Intake, Look, Patience, Seen, Verdict};
 use crate::domain::document::{DocumentKey, QueueTarget};
 use crate::domain::ids::TaskId;
 use crate::domain::plan::OrchestrationPhase;

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::patience::{Patience, Verdict};
-use super::{Intake, Look, Seen};
+use super::{Intake, Look, Patience, Seen, Verdict};
 use crate::domain::Problem;
 use crate::domain::read::json;
 use crate::store::{Entry, EntryKind, ReadError, digest, layout};

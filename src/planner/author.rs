@@ -6,6 +6,7 @@ use super::lexicon::lexicon;
 use super::select::{self, Share};
 use super::{Planner, Request, text};
 use crate::domain::Policy;
+use crate::domain::ids::AgentName;
 use crate::domain::plan::{
     Complexity, Draft, DraftIds, DraftOutcome, DraftSubtask, Explanation, Range, Why, Workflow,
 };
@@ -25,10 +26,16 @@ fn draft(request: &Request<'_>, policy: &Policy) -> DraftOutcome {
             remedy: "submit it without subtasks, or switch orchestration on".to_owned(),
         };
     }
+    let wanted = task.assigned_to.as_deref().map(str::trim).filter(|name| !name.is_empty());
+    let wanted = match wanted.map(|name| select::named(name, policy)) {
+        Some(Ok(master)) => Some(master),
+        Some(Err((reason, remedy))) => return DraftOutcome::Refuse { reason, remedy },
+        None => None,
+    };
     let mut domains: Vec<String> = Vec::new();
     let mut subtasks = task.subtasks.clone();
     for subtask in &mut subtasks {
-        complete(subtask, task, policy, &mut domains);
+        complete(subtask, task, wanted, policy, &mut domains);
     }
     let mut warnings = Vec::new();
     if task.orchestration_required == Some(false) {
@@ -68,6 +75,7 @@ fn draft(request: &Request<'_>, policy: &Policy) -> DraftOutcome {
 fn complete(
     subtask: &mut DraftSubtask,
     task: &TaskSpec,
+    wanted: Option<&AgentName>,
     policy: &Policy,
     domains: &mut Vec<String>,
 ) {
@@ -82,12 +90,11 @@ fn complete(
         domains.push(domain.to_owned());
     }
     let kind = frame.kind;
-    if subtask.assigned_to.iter().all(|name| name.trim().is_empty()) {
-        let wanted = task.assigned_to.as_deref().and_then(|name| select::named(name, policy).ok());
-        if let Some(choice) = select::master(domain, wanted, Share::Part, policy) {
-            subtask.assigned_to = vec![choice.master.to_string()];
-            subtask.why.push(choice.why);
-        }
+    if subtask.assigned_to.iter().all(|name| name.trim().is_empty())
+        && let Some(choice) = select::master(domain, wanted, Share::Part, policy)
+    {
+        subtask.assigned_to = vec![choice.master.to_string()];
+        subtask.why.push(choice.why);
     }
     let mut fill = |field: &str, value: String| {
         subtask

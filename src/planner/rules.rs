@@ -336,20 +336,26 @@ fn workflow(steps: &[Step]) -> Workflow {
     }
 }
 
-/// Returns the stage, from 0, of each step. The edges of steps never form a cycle.
+/// Returns the stage, from 0, of each step: the longest path to it. What a cycle holds up stays in
+/// the first stage, for the validator to refuse.
 fn levels(steps: &[Step]) -> Vec<usize> {
-    let mut levels: Vec<Option<usize>> = vec![None; steps.len()];
-    let mut open: Vec<usize> = (0..steps.len()).rev().collect();
-    while let Some(&at) = open.last() {
-        let missing = steps[at].after.iter().find(|(before, _)| levels[*before].is_none());
-        match missing {
-            Some((before, _)) if levels[at].is_none() => open.push(*before),
-            Some(_) | None => {
-                let before = steps[at].after.iter().filter_map(|(before, _)| levels[*before]);
-                levels[at] = Some(before.max().map_or(0, |level| level + 1));
-                open.pop();
+    let mut waiting: Vec<usize> = steps.iter().map(|step| step.after.len()).collect();
+    let mut followers = vec![Vec::new(); steps.len()];
+    for (at, step) in steps.iter().enumerate() {
+        for (before, _) in &step.after {
+            followers[*before].push(at);
+        }
+    }
+    let mut levels = vec![0; steps.len()];
+    let mut ready: Vec<usize> = (0..steps.len()).filter(|&at| waiting[at] == 0).collect();
+    while let Some(at) = ready.pop() {
+        for &next in &followers[at] {
+            levels[next] = levels[next].max(levels[at] + 1);
+            waiting[next] -= 1;
+            if waiting[next] == 0 {
+                ready.push(next);
             }
         }
     }
-    levels.into_iter().flatten().collect()
+    levels
 }

@@ -74,7 +74,11 @@ pub(super) fn trimmed(text: &str) -> &str {
 
 /// Returns how many words the first phrase of a list takes that `words` begin with; 0 for none.
 pub(super) fn starts_with_any(words: &[&str], phrases: &[String]) -> usize {
+    let Some(first) = words.first() else { return 0 };
     let length = |phrase: &String| {
+        if !phrase.starts_with(first) {
+            return 0;
+        }
         let mut rest = words.iter();
         let mut length = 0;
         for part in phrase.split(' ') {

@@ -25,7 +25,7 @@ pub const COMPLETIONS: Projection = Projection {
     name: "completions",
     touches,
     render,
-    keys: |state| state.orchestrations.values().map(key).collect(),
+    keys: |state| state.orchestrations.values().filter(|run| is_reported(run)).map(key).collect(),
 };
 
 /// Returns where the report of a run is, relative to `coordination/`.

@@ -24,7 +24,7 @@ fn bad_files() -> Vec<Bad> {
         ("no-task.json", br#"{"colour":"blue"}"#.to_vec(), "title"),
         ("schema.json", br#"{"schema":"baton/nonsense@1","title":"x"}"#.to_vec(), "schema"),
         ("newer.json", br#"{"schema":"baton/task@99","title":"x"}"#.to_vec(), "schema"),
-        ("wrong-type.json", br#"{"title":["a","b"]}"#.to_vec(), "title"),
+        ("wrong-type.json", br#"{"title":{"a":"b"}}"#.to_vec(), "title"),
         ("bad-id.json", br#"{"id":"../../x","title":"Fix the bug in src/a.rs"}"#.to_vec(), "id"),
         ("long-id.json", format!(r#"{{"id":"{}","title":"Fix it"}}"#, "x".repeat(97)).into_bytes(), "96"),
         ("huge.json", vec![b' '; 100 << 20], "bytes"),

@@ -26,13 +26,16 @@ pub(super) struct Baseline {
     entries: Vec<(u64, u32)>,
 }
 
-/// Who is right about an entry that both changed.
+/// How a version is carried over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum BothChanged {
-    /// The version that is there.
-    Theirs,
-    /// The version that is carried over, but for our own fields.
-    CarriedButOurFields,
+pub(super) enum Carry {
+    /// It is the older one: where both changed an entry, the version that is there is right.
+    Older,
+    /// It is the newer one: where both changed an entry its fields are right, but for ours.
+    Newer,
+    /// It was carried over before, and what is there may come from a version that lacked it.
+    /// Entries without an id are left out: they may be there under an id by now.
+    Again,
 }
 
 impl Baseline {
@@ -61,7 +64,7 @@ pub(super) fn carry(
     base: &Baseline,
     from: &QueueText<'_>,
     onto: &QueueText<'_>,
-    both_changed: BothChanged,
+    how: Carry,
 ) -> Result<String, JsonError> {
     let there: std::collections::HashMap<_, _> = onto.keyed().into_iter().collect();
     let (mut new, mut instead, mut fields) = (Vec::new(), Vec::new(), Vec::new());
@@ -72,6 +75,7 @@ pub(super) fn carry(
             continue;
         }
         match there.get(&key) {
+            None if how == Carry::Again && entry.id.is_none() => {}
             None if before.is_none() => new.push(text),
             // It was there, and whoever wrote `onto` removed it.
             None => {}
@@ -79,7 +83,7 @@ pub(super) fn carry(
                 let now = crc32c::crc32c(onto.bytes(theirs).as_bytes());
                 if before == Some(now) {
                     instead.push((theirs.span.clone(), text));
-                } else if both_changed == BothChanged::CarriedButOurFields {
+                } else if how == Carry::Newer {
                     fields.push((theirs.span.start, foreign_fields(text)?));
                 }
             }

@@ -1,13 +1,13 @@
 //! Putting a new version in place without losing what others do at the same moment.
 
 use super::late::Kept;
-use super::merge::{Baseline, BothChanged, carry};
+use super::merge::{Baseline, Carry, carry};
 use super::{LENGTH_MAX, QueueError, busy, decode, like, parse, patched};
 use crate::domain::document::QueuePatch;
 use crate::store::{Exchanged, Store, layout};
 
 /// After so many writers were faster, the rest is left to [`super::collect_late`].
-const ROUNDS_MAX: u32 = 32;
+const ROUNDS_MAX: u32 = 8;
 
 /// What a new version has that the version before had not.
 pub(super) enum Change<'a> {
@@ -74,7 +74,7 @@ fn merged(
             let (base, from) = (parse(decode(expected)?)?, parse(decode(want)?)?);
             let text = decode(out)?;
             let onto = parse(text)?;
-            let carried = carry(&Baseline::of(&base), &from, &onto, BothChanged::Theirs)
+            let carried = carry(&Baseline::of(&base), &from, &onto, Carry::Older)
                 .map_err(|error| busy(error, text))?;
             like(out, &carried)
         }
