@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests play the part of everybody else")]
 
 mod bad_input;
+mod cli;
 mod crash;
 mod daemon;
 mod env;
