@@ -41,10 +41,38 @@ const AGENTS: &[(&str, &[&str], &[&str])] = &[
     ("opencode", &["run", "PROMPT"], &["OPENCODE_*"]),
 ];
 
+/// Pairs each path with what the file holds.
+macro_rules! committed {
+    [$($path:literal,)*] => {
+        &[$(($path, include_str!(concat!("../../coordination/", $path)))),*]
+    };
+}
+
 /// The committed directory, but for its `baton.toml`.
-const COMMITTED: &[(&str, &str)] = &[
-    (".gitignore", include_str!("../../coordination/.gitignore")),
-    ("README.md", include_str!("../../coordination/README.md")),
+const COMMITTED: &[(&str, &str)] = committed![
+    ".gitignore",
+    "README.md",
+    "examples/command.json",
+    "examples/note.md",
+    "examples/plan.json",
+    "examples/report.json",
+    "examples/task.json",
+    "schemas/answer.schema.json",
+    "schemas/command.schema.json",
+    "schemas/completion.schema.json",
+    "schemas/dashboard-event.schema.json",
+    "schemas/handoff.schema.json",
+    "schemas/heartbeat.schema.json",
+    "schemas/message.schema.json",
+    "schemas/orchestration.schema.json",
+    "schemas/plan.schema.json",
+    "schemas/reason.schema.json",
+    "schemas/report.schema.json",
+    "schemas/state.schema.json",
+    "schemas/subtask.schema.json",
+    "schemas/task-queue.schema.json",
+    "schemas/task.schema.json",
+    "schemas/worker-spec.schema.json",
 ];
 
 const EXTERNAL_HEAD: &str = "\

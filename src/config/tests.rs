@@ -105,108 +105,107 @@ fn every_kind_of_master_is_read() {
     );
 }
 
+/// Texts of the file, and how the refusal of each begins.
+const MISTAKES: &[(&str, &str)] = &[
+    (
+        "\n[masters.security]\nbakend = \"brief\"",
+        "baton.toml:3: masters.security.bakend: there is no such setting; \
+             did you mean \"backend\"?",
+    ),
+    (
+        "[masters.security]\nbackend = \"breif\"",
+        "baton.toml:2: masters.security.backend: there is no backend \"breif\"; \
+             did you mean \"brief\"?",
+    ),
+    (
+        "[masters.security]\nbackend = 3",
+        "baton.toml:2: masters.security.backend: 3 is not a text; it takes a text",
+    ),
+    (
+        "[masters.coder]\nbackend = \"command\"",
+        "baton.toml:1: masters.coder.argv: backend \"command\" has no program; \
+             set it to [\"/path/to/program\", \"argument\", ...]",
+    ),
+    (
+        "[masters.coder]\nbackend = \"command\"\nargv = \"agent -x\"",
+        "baton.toml:3: masters.coder.argv: \"agent -x\" is not a list of texts; \
+             it takes a list of texts",
+    ),
+    (
+        "[masters.coder]\nargv = [\"agent\"]",
+        "baton.toml:2: masters.coder.argv: backend \"external\" does not use it; \
+             remove it, or set backend = \"command\"",
+    ),
+    (
+        "[masters.coder]\nmax_active = 0",
+        "baton.toml:2: masters.coder.max_active: 0 is out of range; it takes 1 to 4096",
+    ),
+    ("[masters.\"a b\"]\n", "baton.toml:1: masters.a b: master id \"a b\" is refused: "),
+    (
+        "[masters.coder]\nbackend=\"command\"\nargv=[\"a\"]\nenv = { \"A=B\" = \"x\" }",
+        "baton.toml:4: masters.coder.env.A=B: \"A=B\" names no variable; \
+             a name is letters, digits and underscores",
+    ),
+    (
+        "[masters.coder]\nbackend=\"command\"\nargv=[\"a\"]\nenv_allow = [\"*\"]",
+        "baton.toml:4: masters.coder.env_allow: \"\" names no variable; \
+             a name is letters, digits and underscores",
+    ),
+    ("masters = 1", "baton.toml:1: masters: 1 is not a table; write it as [masters] with"),
+    (
+        "stratgy = \"staged\"",
+        "baton.toml:1: stratgy: there is no such setting; did you mean \"strategy\"?",
+    ),
+    (
+        "strategy = \"stagd\"",
+        "baton.toml:1: strategy: \"stagd\" is unknown; did you mean \"staged\"?",
+    ),
+    (
+        "[limit]\nmax_active = 2",
+        "baton.toml:1: limit: there is no such setting; did you mean \"limits\"?",
+    ),
+    (
+        "[plan]\nstages = 3",
+        "baton.toml:2: plan.stages: there is no such setting; known here: stages_max,",
+    ),
+    (
+        "[plan]\nstages_max = 0",
+        "baton.toml:2: plan.stages_max: 0 is out of range; it takes 1 to 100",
+    ),
+    (
+        "[plan]\nstages_max = -5",
+        "baton.toml:2: plan.stages_max: -5 is out of range; it takes 1 to 100",
+    ),
+    (
+        "[plan]\nstages_max = \"ten\"",
+        "baton.toml:2: plan.stages_max: \"ten\" is not a whole number; it takes 1 to 100",
+    ),
+    (
+        "[plan]\nstages_max = 18446744073709551616",
+        "baton.toml:2: plan.stages_max: 18446744073709551616 is out of range",
+    ),
+    (
+        "[plan]\nsubtasks_min = 11",
+        "baton.toml:2: plan.subtasks_min: 11 is more than plan.subtasks_max, which is 10; \
+             raise plan.subtasks_max or lower plan.subtasks_min",
+    ),
+    (
+        "orchestration = \"no\"",
+        "baton.toml:1: orchestration: \"no\" is not true or false; it takes true, false",
+    ),
+    (
+        "workspace = \"nowhere\"",
+        "baton.toml:1: workspace: cannot use nowhere: No such file or directory",
+    ),
+    ("workspace = \"baton.toml\"", "baton.toml:1: workspace: baton.toml is not a directory; "),
+    ("log = \"loud=very\"", "baton.toml:1: log: \"loud=very\" is no log filter; it takes error,"),
+    ("a = 1\nb = [", "baton.toml:2: not TOML: "),
+    ("[plan]\nstages_max = 1\nstages_max = 2", "baton.toml:3: not TOML: duplicate key"),
+];
+
 #[test]
 fn each_mistake_is_named_with_its_line_its_key_and_a_remedy() {
-    let cases = [
-        (
-            "\n[masters.security]\nbakend = \"brief\"",
-            "baton.toml:3: masters.security.bakend: there is no such setting; \
-             did you mean \"backend\"?",
-        ),
-        (
-            "[masters.security]\nbackend = \"breif\"",
-            "baton.toml:2: masters.security.backend: there is no backend \"breif\"; \
-             did you mean \"brief\"?",
-        ),
-        (
-            "[masters.security]\nbackend = 3",
-            "baton.toml:2: masters.security.backend: 3 is not a text; it takes a text",
-        ),
-        (
-            "[masters.coder]\nbackend = \"command\"",
-            "baton.toml:1: masters.coder.argv: backend \"command\" has no program; \
-             set it to [\"/path/to/program\", \"argument\", ...]",
-        ),
-        (
-            "[masters.coder]\nbackend = \"command\"\nargv = \"agent -x\"",
-            "baton.toml:3: masters.coder.argv: \"agent -x\" is not a list of texts; \
-             it takes a list of texts",
-        ),
-        (
-            "[masters.coder]\nargv = [\"agent\"]",
-            "baton.toml:2: masters.coder.argv: backend \"external\" does not use it; \
-             remove it, or set backend = \"command\"",
-        ),
-        (
-            "[masters.coder]\nmax_active = 0",
-            "baton.toml:2: masters.coder.max_active: 0 is out of range; it takes 1 to 4096",
-        ),
-        ("[masters.\"a b\"]\n", "baton.toml:1: masters.a b: master id \"a b\" is refused: "),
-        (
-            "[masters.coder]\nbackend=\"command\"\nargv=[\"a\"]\nenv = { \"A=B\" = \"x\" }",
-            "baton.toml:4: masters.coder.env.A=B: \"A=B\" names no variable; \
-             a name is letters, digits and underscores",
-        ),
-        (
-            "[masters.coder]\nbackend=\"command\"\nargv=[\"a\"]\nenv_allow = [\"*\"]",
-            "baton.toml:4: masters.coder.env_allow: \"\" names no variable; \
-             a name is letters, digits and underscores",
-        ),
-        ("masters = 1", "baton.toml:1: masters: 1 is not a table; write it as [masters] with"),
-        (
-            "stratgy = \"staged\"",
-            "baton.toml:1: stratgy: there is no such setting; did you mean \"strategy\"?",
-        ),
-        (
-            "strategy = \"stagd\"",
-            "baton.toml:1: strategy: \"stagd\" is unknown; did you mean \"staged\"?",
-        ),
-        (
-            "[limit]\nmax_active = 2",
-            "baton.toml:1: limit: there is no such setting; did you mean \"limits\"?",
-        ),
-        (
-            "[plan]\nstages = 3",
-            "baton.toml:2: plan.stages: there is no such setting; known here: stages_max,",
-        ),
-        (
-            "[plan]\nstages_max = 0",
-            "baton.toml:2: plan.stages_max: 0 is out of range; it takes 1 to 100",
-        ),
-        (
-            "[plan]\nstages_max = -5",
-            "baton.toml:2: plan.stages_max: -5 is out of range; it takes 1 to 100",
-        ),
-        (
-            "[plan]\nstages_max = \"ten\"",
-            "baton.toml:2: plan.stages_max: \"ten\" is not a whole number; it takes 1 to 100",
-        ),
-        (
-            "[plan]\nstages_max = 18446744073709551616",
-            "baton.toml:2: plan.stages_max: 18446744073709551616 is out of range",
-        ),
-        (
-            "[plan]\nsubtasks_min = 11",
-            "baton.toml:2: plan.subtasks_min: 11 is more than plan.subtasks_max, which is 10; \
-             raise plan.subtasks_max or lower plan.subtasks_min",
-        ),
-        (
-            "orchestration = \"no\"",
-            "baton.toml:1: orchestration: \"no\" is not true or false; it takes true, false",
-        ),
-        (
-            "workspace = \"nowhere\"",
-            "baton.toml:1: workspace: cannot use nowhere: No such file or directory",
-        ),
-        ("workspace = \"baton.toml\"", "baton.toml:1: workspace: baton.toml is not a directory; "),
-        (
-            "log = \"loud=very\"",
-            "baton.toml:1: log: \"loud=very\" is no log filter; it takes error,",
-        ),
-        ("a = 1\nb = [", "baton.toml:2: not TOML: "),
-        ("[plan]\nstages_max = 1\nstages_max = 2", "baton.toml:3: not TOML: duplicate key"),
-    ];
-    for (text, want) in cases {
+    for (text, want) in MISTAKES {
         let got = refusal(text);
         assert!(got.starts_with(want), "for {text:?}\nwant {want}\ngot  {got}");
         assert_eq!(got.lines().count(), 1, "one mistake is told once: {got}");
