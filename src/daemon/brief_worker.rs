@@ -27,7 +27,9 @@ const CANNOT_WRITE_CODE: u8 = 75;
 #[derive(Debug, Error)]
 pub enum BriefError {
     /// It was not started as a worker.
-    #[error("cannot tell what to write: {variable} is not set; `baton worker brief` is started by the daemon")]
+    #[error(
+        "cannot tell what to write: {variable} is not set; `baton worker brief` is started by the daemon"
+    )]
     Variable {
         /// What is missing.
         variable: &'static str,

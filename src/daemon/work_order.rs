@@ -11,7 +11,9 @@ pub(super) fn text(handoff: &Handoff) -> String {
     let subtask = &handoff.subtask;
     order.line(format_args!("# Work order: {}", plain(&subtask.title)));
     order.blank();
-    order.line("> This is an order for the work, not the work. Baton's built-in `brief` worker wrote");
+    order.line(
+        "> This is an order for the work, not the work. Baton's built-in `brief` worker wrote",
+    );
     order.line("> it from the plan; nothing of what it asks for has been done yet.");
     order.blank();
     order.facts(handoff);
