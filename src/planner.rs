@@ -4,7 +4,19 @@
 //! whatever it drafts passes [`crate::domain::validate`] before anything follows from it.
 
 mod author;
+mod complexity;
+mod expand;
+mod files;
+mod frame;
+mod lexicon;
+mod request;
 mod rules;
+mod segment;
+mod select;
+mod text;
+
+#[cfg(test)]
+mod tests;
 
 use crate::domain::Policy;
 use crate::domain::plan::DraftOutcome;

@@ -21,6 +21,7 @@ mod atomic;
 mod beneath;
 pub mod layout;
 mod lock;
+pub mod queue;
 mod read;
 mod temp;
 
@@ -85,22 +86,22 @@ pub enum StoreError {
         path: String,
     },
     /// The disk or the owner's share of it is full: it may work later.
-    #[error("cannot {action} {path}: {source}; make room on the disk")]
+    #[error("cannot {action} {path}: {cause}; make room on the disk")]
     Full {
         /// What was tried.
         action: &'static str,
         /// Relative to the coordination directory.
         path: String,
         /// What the system said.
-        source: io::Error,
+        cause: io::Error,
     },
     /// Bytes that were written may not be on the disk; it must not be tried again on this file.
-    #[error("cannot sync {path}: {source}; look at the disk before the next start")]
+    #[error("cannot sync {path}: {cause}; look at the disk before the next start")]
     Sync {
         /// Relative to the coordination directory.
         path: String,
         /// What the system said.
-        source: io::Error,
+        cause: io::Error,
     },
     /// The directory that was opened is no longer at its place.
     #[error("cannot go on in {}: {problem}; start again where it belongs", path.display())]
@@ -111,16 +112,16 @@ pub enum StoreError {
         problem: &'static str,
     },
     /// There is no such directory, or it cannot be opened.
-    #[error("cannot open the coordination directory {}: {source}", path.display())]
+    #[error("cannot open the coordination directory {}: {cause}", path.display())]
     Open {
         /// The coordination directory.
         path: PathBuf,
         /// What the system said.
-        source: io::Error,
+        cause: io::Error,
     },
     /// The kernel cannot open files beneath a directory.
     #[error(
-        "cannot open files safely in {}: openat2 failed ({source}); \
+        "cannot open files safely in {}: openat2 failed ({cause}); \
          Linux 5.6 or later is needed, and a container must permit openat2",
         path.display()
     )]
@@ -128,17 +129,17 @@ pub enum StoreError {
         /// The coordination directory.
         path: PathBuf,
         /// What the system said.
-        source: io::Error,
+        cause: io::Error,
     },
     /// Anything else the system refused.
-    #[error("cannot {action} {path}: {source}")]
+    #[error("cannot {action} {path}: {cause}")]
     Io {
         /// What was tried.
         action: &'static str,
         /// Relative to the coordination directory.
         path: String,
         /// What the system said.
-        source: io::Error,
+        cause: io::Error,
     },
 }
 
@@ -150,7 +151,7 @@ impl Store {
     /// It is not there or no directory, or the kernel lacks `openat2`.
     pub fn open(root: &Path) -> Result<Store, StoreError> {
         let path = std::path::absolute(root)
-            .map_err(|source| StoreError::Open { path: root.to_owned(), source })?;
+            .map_err(|cause| StoreError::Open { path: root.to_owned(), cause })?;
         let (root, identity) = beneath::open_root(&path)?;
         let inner = Inner { path, root, identity, turns: Mutex::default() };
         Ok(Store { inner: Arc::new(inner) })
@@ -182,7 +183,7 @@ impl Store {
     pub fn sync_all(&self) -> Result<(), StoreError> {
         rustix::fs::syncfs(&self.inner.root).map_err(|errno| StoreError::Sync {
             path: "the file system of the coordination directory".into(),
-            source: errno.into(),
+            cause: errno.into(),
         })
     }
 }
@@ -193,4 +194,5 @@ pub fn digest(bytes: &[u8]) -> String {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests lay out files by hand")]
 mod tests;

@@ -5,6 +5,12 @@
 //!
 //! [`Problem`]: super::Problem
 
+mod fields;
 pub mod json;
+mod plan;
+mod report;
+mod task;
 
 pub use json::parse_json;
+pub use report::{command, report, report_of};
+pub use task::{priority, task, text_task};

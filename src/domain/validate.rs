@@ -10,6 +10,13 @@ mod naming;
 mod subtask;
 pub mod suggest;
 
+pub(crate) use subtask::inside_workspace;
+
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;
+
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 

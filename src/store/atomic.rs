@@ -196,7 +196,7 @@ impl Store {
         })?;
         beneath::check_writable(&file, path, ACTION)?;
         // One write(2); the rest of a short one follows at once.
-        file.write_all(bytes).map_err(|source| beneath::io_error(ACTION, path, source))
+        file.write_all(bytes).map_err(|cause| beneath::io_error(ACTION, path, cause))
     }
 
     /// Removes a file; one that is not there is removed already.
@@ -275,7 +275,8 @@ impl Store {
         let file = self
             .open_below(path, OFlags::RDONLY | OFlags::NONBLOCK, 0)
             .map_err(|errno| beneath::open_error("sync", path, errno))?;
-        file.sync_data().map_err(|source| StoreError::Sync { path: path.to_owned(), source })
+        beneath::check_writable(&file, path, "sync")?;
+        file.sync_data().map_err(|cause| StoreError::Sync { path: path.to_owned(), cause })
     }
 }
 
@@ -314,7 +315,7 @@ fn is_unsupported(errno: Errno) -> bool {
 }
 
 fn is_missing(error: &StoreError) -> bool {
-    matches!(error, StoreError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound)
+    matches!(error, StoreError::Io { cause, .. } if cause.kind() == std::io::ErrorKind::NotFound)
 }
 
 /// Returns a path as one file name, its end kept where it is too long.

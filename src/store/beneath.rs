@@ -49,9 +49,9 @@ pub(super) fn open_root(path: &Path) -> Result<(OwnedFd, (u64, u64)), StoreError
         Ok((root, (stat.st_dev, stat.st_ino)))
     };
     let (root, identity) = open()
-        .map_err(|errno: Errno| StoreError::Open { path: path.to_owned(), source: errno.into() })?;
+        .map_err(|errno: Errno| StoreError::Open { path: path.to_owned(), cause: errno.into() })?;
     open_at(root.as_fd(), ".", OFlags::PATH | OFlags::DIRECTORY, 0)
-        .map_err(|errno| StoreError::NoOpenat2 { path: path.to_owned(), source: errno.into() })?;
+        .map_err(|errno| StoreError::NoOpenat2 { path: path.to_owned(), cause: errno.into() })?;
     Ok((root, identity))
 }
 
@@ -206,13 +206,13 @@ pub(super) fn system_error(action: &'static str, path: &str, errno: Errno) -> St
 }
 
 /// As [`system_error`], from the standard library's error.
-pub(super) fn io_error(action: &'static str, path: &str, source: std::io::Error) -> StoreError {
+pub(super) fn io_error(action: &'static str, path: &str, cause: std::io::Error) -> StoreError {
     let path = path.to_owned();
-    let kind = source.kind();
+    let kind = cause.kind();
     if matches!(kind, std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded) {
-        StoreError::Full { action, path, source }
+        StoreError::Full { action, path, cause }
     } else {
-        StoreError::Io { action, path, source }
+        StoreError::Io { action, path, cause }
     }
 }
 

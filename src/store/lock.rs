@@ -20,7 +20,14 @@ use super::{Store, StoreError};
 /// The coordination directory is ours for as long as this lives.
 #[derive(Debug)]
 pub struct DirectoryLock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for DirectoryLock {
+    fn drop(&mut self) {
+        // A child between fork and exec has a copy: closing ours alone would not unlock.
+        let _ = fs2::FileExt::unlock(&self.file);
+    }
 }
 
 /// A lock file is ours for as long as this lives.
@@ -56,12 +63,12 @@ pub enum LockError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The system refused.
-    #[error("cannot lock {path}: {source}")]
+    #[error("cannot lock {path}: {cause}")]
     Io {
         /// What was to be locked.
         path: String,
         /// What the system said.
-        source: io::Error,
+        cause: io::Error,
     },
 }
 
@@ -89,7 +96,7 @@ impl Store {
         if swept > 0 {
             tracing::info!(swept, "removed files that a crash left half-written");
         }
-        Ok(DirectoryLock { _file: file })
+        Ok(DirectoryLock { file })
     }
 
     /// Locks a file that exists for nothing else, making it if need be. Waits up to `wait` for
@@ -129,7 +136,7 @@ impl Store {
 
     /// Tells whether the open file still is the one that bears the name.
     fn is_at(&self, file: &File, path: &str) -> Result<bool, LockError> {
-        let fail = |errno: Errno| LockError::Io { path: path.to_owned(), source: errno.into() };
+        let fail = |errno: Errno| LockError::Io { path: path.to_owned(), cause: errno.into() };
         let ours = rustix::fs::fstat(file).map_err(fail)?;
         let (dir, name) = self.parent(path, DirUse::Act, false, "lock")?;
         let there = beneath::stat_in(&dir, name).map_err(fail)?;
@@ -210,7 +217,7 @@ impl Place {
             std::thread::Builder::new()
                 .name("lock".into())
                 .spawn(move || turn.wait_in_kernel(file))
-                .map_err(|source| LockError::Io { path: self.path.clone(), source })?;
+                .map_err(|cause| LockError::Io { path: self.path.clone(), cause })?;
             state.waiter = true;
         }
         state.wanted = true;
@@ -221,7 +228,7 @@ impl Place {
             .unwrap_or_else(PoisonError::into_inner);
         state.wanted = false;
         match state.got.take() {
-            Some(got) => got.map_err(|source| LockError::Io { path: self.path.clone(), source }),
+            Some(got) => got.map_err(|cause| LockError::Io { path: self.path.clone(), cause }),
             None => {
                 drop(state);
                 let file = self.store.open_lock_file(&self.path)?;
@@ -298,7 +305,7 @@ fn try_lock(file: &File, path: &str) -> Result<bool, LockError> {
         Err(error) if error.raw_os_error() == fs2::lock_contended_error().raw_os_error() => {
             Ok(false)
         }
-        Err(source) => Err(LockError::Io { path: path.to_owned(), source }),
+        Err(cause) => Err(LockError::Io { path: path.to_owned(), cause }),
     }
 }
 

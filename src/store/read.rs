@@ -104,12 +104,12 @@ pub enum ReadError {
         limit: u64,
     },
     /// We may not.
-    #[error("cannot read {path}: {source}")]
+    #[error("cannot read {path}: {cause}")]
     Denied {
         /// Which file.
         path: String,
         /// What the system said.
-        source: io::Error,
+        cause: io::Error,
     },
     /// The path cannot be one below the coordination directory.
     #[error("cannot read {path:?}: {problem}")]
@@ -120,12 +120,12 @@ pub enum ReadError {
         problem: &'static str,
     },
     /// Anything else the system refused.
-    #[error("cannot read {path}: {source}")]
+    #[error("cannot read {path}: {cause}")]
     Io {
         /// Which file.
         path: String,
         /// What the system said.
-        source: io::Error,
+        cause: io::Error,
     },
 }
 
@@ -151,16 +151,16 @@ impl ReadError {
                 format!("it holds {len} bytes, and {limit} is the limit"),
                 "make it smaller or split it".to_owned(),
             ),
-            ReadError::Denied { path, source } => (
+            ReadError::Denied { path, cause } => (
                 path,
-                format!("it must not be read: {source}"),
+                format!("it must not be read: {cause}"),
                 "let the daemon's user read it".to_owned(),
             ),
             ReadError::BadPath { path, problem } => {
                 (path, format!("its path is refused: {problem}"), "rename it".to_owned())
             }
-            ReadError::Io { path, source } => {
-                (path, format!("it cannot be read: {source}"), "look at the disk".to_owned())
+            ReadError::Io { path, cause } => {
+                (path, format!("it cannot be read: {cause}"), "look at the disk".to_owned())
             }
         };
         Problem { file: path.clone(), field: String::new(), message, remedy }
@@ -194,7 +194,7 @@ impl Store {
     /// refuses. It never waits: not for the other end of a pipe either.
     pub fn read(&self, path: &str, limit: u64) -> Result<Option<FileContent>, ReadError> {
         let Some((file, stat)) = self.open_to_read(path)? else { return Ok(None) };
-        let io = |source| ReadError::Io { path: path.to_owned(), source };
+        let io = |cause| ReadError::Io { path: path.to_owned(), cause };
         let too_large = |len| ReadError::TooLarge { path: path.to_owned(), len, limit };
         let len = u64::try_from(stat.st_size).unwrap_or(0);
         if len > limit {
@@ -306,10 +306,10 @@ fn read_error(path: &str, errno: Errno) -> ReadError {
     let owned = path.to_owned();
     match errno {
         Errno::LOOP | Errno::XDEV => ReadError::Symlink { path: owned },
-        Errno::ACCESS | Errno::PERM => ReadError::Denied { path: owned, source: errno.into() },
+        Errno::ACCESS | Errno::PERM => ReadError::Denied { path: owned, cause: errno.into() },
         // What opening a socket or a device without a driver says.
         Errno::NXIO | Errno::NODEV => ReadError::NotAFile { path: owned, kind: EntryKind::Other },
-        other => ReadError::Io { path: owned, source: other.into() },
+        other => ReadError::Io { path: owned, cause: other.into() },
     }
 }
 

@@ -41,11 +41,11 @@ impl<'a> Temp<'a> {
         if let Some(model) = model {
             temp.take_after(model).map_err(|errno| beneath::system_error(action, path, errno))?;
         }
-        temp.file.write_all(bytes).map_err(|source| beneath::io_error(action, path, source))?;
+        temp.file.write_all(bytes).map_err(|cause| beneath::io_error(action, path, cause))?;
         if durable {
             temp.file
                 .sync_data()
-                .map_err(|source| StoreError::Sync { path: path.to_owned(), source })?;
+                .map_err(|cause| StoreError::Sync { path: path.to_owned(), cause })?;
         }
         Ok(temp)
     }
@@ -144,7 +144,7 @@ pub(super) fn sync_dir(dir: &Dir<'_>, path: &str) -> Result<(), StoreError> {
             }
             Ok(())
         }
-        Err(errno) => Err(StoreError::Sync { path: path.to_owned(), source: errno.into() }),
+        Err(errno) => Err(StoreError::Sync { path: path.to_owned(), cause: errno.into() }),
     }
 }
 

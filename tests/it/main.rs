@@ -1,9 +1,12 @@
-//! The one integration binary.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::disallowed_methods,
-    reason = "helpers of tests are no tests to clippy, and tests may panic, write and start anything"
-)]
+//! The integration tests: one binary.
+#![expect(clippy::disallowed_methods, reason = "tests play the part of everybody else")]
 
+mod bad_input;
+mod crash;
+mod daemon;
+mod env;
 mod holder;
+mod queue;
+mod real_data;
+mod scenarios;
+mod served;
