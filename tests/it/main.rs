@@ -6,6 +6,7 @@ mod cli;
 mod crash;
 mod daemon;
 mod env;
+mod holder;
 mod queue;
 mod real_data;
 mod scenarios;
