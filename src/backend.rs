@@ -1,1 +1,270 @@
-//! Says how a worker is launched and what its end means. Pure.
+//! Says how a worker is launched and what its end means. Pure: programs are described, not started.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::handoff::Handoff;
+use crate::domain::ids::WorkerId;
+use crate::domain::report::{
+    Category, Failure, Outcome, ReportFinding, ReportStatus, ResultKind, SubtaskResult,
+};
+use crate::domain::worker::{Attempt, Exit};
+
+mod brief;
+mod command;
+
+/// One way to run a worker. `external` is none of them: it has no process.
+#[derive(Debug)]
+pub struct Backend {
+    /// The name that `baton.toml` uses.
+    pub name: &'static str,
+    /// Describes the process to start, or says what is wrong with the settings.
+    pub launch: fn(&LaunchRequest<'_>) -> Result<Launch, String>,
+    /// Judges a worker that ended.
+    pub interpret: fn(&Finished<'_>) -> Outcome,
+}
+
+/// Every backend.
+pub const ROSTER: &[&Backend] = &[&brief::BRIEF, &command::COMMAND];
+
+/// Finds a backend by its name.
+pub fn find(name: &str) -> Option<&'static Backend> {
+    ROSTER.iter().copied().find(|backend| backend.name == name)
+}
+
+/// What a backend may know about the worker to launch.
+#[derive(Debug, Clone, Copy)]
+pub struct LaunchRequest<'a> {
+    /// The contract of the attempt.
+    pub handoff: &'a Handoff,
+    /// The attempt.
+    pub attempt: &'a Attempt,
+    /// The coordination directory, absolute.
+    pub coordination: &'a Path,
+    /// The handoff's file, absolute (`*.json.processed`).
+    pub handoff_path: &'a Path,
+    /// The working directory of the worker, absolute.
+    pub workspace: &'a Path,
+    /// The program that Baton itself is.
+    pub executable: &'a Path,
+    /// What the operator configured for the master.
+    pub settings: &'a BackendSettings,
+}
+
+/// What the operator configured for one master.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct BackendSettings {
+    /// Program and arguments; `{handoff}`, `{workspace}`, `{report}`, `{worker_id}` and
+    /// `{coordination}` are filled in. Never given to a shell.
+    pub argv: Vec<String>,
+    /// Variables to set, over what is passed on.
+    pub env: BTreeMap<String, String>,
+    /// Further variables of the daemon to pass on; a name may end in `*`.
+    pub env_allow: Vec<String>,
+    /// Whether the worker reads the handoff on its standard input.
+    pub stdin: bool,
+}
+
+/// A process to start, as data.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Launch {
+    /// A path, or a name to be looked for in the worker's `PATH`.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// Variables to set; they win over what is passed on.
+    pub env: BTreeMap<String, String>,
+    /// Names of variables that are passed on from the daemon; one may end in `*`. Nothing else is.
+    #[serde(default)]
+    pub inherit: Vec<String>,
+    /// Its working directory.
+    pub cwd: PathBuf,
+    /// The file it reads as its standard input; `None`: it reads nothing.
+    pub stdin: Option<PathBuf>,
+}
+
+/// A worker that ended, with everything that was found after it.
+#[derive(Debug, Clone, Copy)]
+pub struct Finished<'a> {
+    /// How the process ended.
+    pub exit: Exit,
+    /// Its report.
+    pub report: Option<&'a ReportFinding>,
+    /// What is wrong with the report, when there is one that cannot be used.
+    pub report_problem: Option<&'a str>,
+    /// Bytes it printed.
+    pub output_bytes: u64,
+    /// The end of what it printed.
+    pub output_tail: &'a str,
+    /// What its successes deliver.
+    pub result_kind: ResultKind,
+    /// The worker.
+    pub worker_id: &'a WorkerId,
+}
+
+/// Variables of the daemon that every worker gets.
+const PASSED_ON: [&str; 10] =
+    ["HOME", "LANG", "LC_*", "LOGNAME", "PATH", "SHELL", "TERM", "TMPDIR", "TZ", "USER"];
+/// Exit codes that other programs use for "try again": `EX_TEMPFAIL`, `timeout`, KILL and TERM as
+/// shells report them.
+const TRANSIENT_CODES: [i32; 4] = [75, 124, 137, 143];
+/// What a shell says when a program cannot be run, or is not there.
+const CANNOT_RUN_CODES: [i32; 2] = [126, 127];
+/// How many last lines of the output a failure quotes.
+const QUOTED_LINES_MAX: usize = 5;
+/// How many characters of a line are quoted.
+const QUOTED_CHARS_MAX: usize = 300;
+
+/// Returns the variables that tell a worker what it is to do, over those of the settings.
+fn environment(request: &LaunchRequest<'_>) -> BTreeMap<String, String> {
+    let mut env = request.settings.env.clone();
+    let path = |path: &Path| path.to_string_lossy().into_owned();
+    let told = [
+        ("BATON_HANDOFF", path(request.handoff_path)),
+        ("BATON_COORDINATION", path(request.coordination)),
+        ("BATON_WORKSPACE", path(request.workspace)),
+        ("BATON_REPORT", path(&report_path(request))),
+        ("BATON_WORKER_ID", request.attempt.worker_id.to_string()),
+        ("BATON_ATTEMPT_ID", request.attempt.id.to_string()),
+        ("BATON_SUBTASK_ID", request.handoff.subtask_id.to_string()),
+        ("BATON_ORCHESTRATION_ID", request.handoff.parent_orchestration.to_string()),
+    ];
+    env.extend(told.map(|(name, value)| (name.to_owned(), value)));
+    env
+}
+
+fn inherited(settings: &BackendSettings) -> Vec<String> {
+    PASSED_ON.iter().map(|name| (*name).to_owned()).chain(settings.env_allow.clone()).collect()
+}
+
+fn report_path(request: &LaunchRequest<'_>) -> PathBuf {
+    request.coordination.join(&request.handoff.report_to)
+}
+
+/// Judges a worker by its report, and where there is none by exit status and output.
+fn judge(finished: &Finished<'_>) -> Outcome {
+    if let Some(problem) = finished.report_problem {
+        return failure(Category::CodeError, format!("its report cannot be used: {problem}"));
+    }
+    match finished.report {
+        Some(finding) => judge_report(finished, finding),
+        None => judge_exit(finished),
+    }
+}
+
+fn judge_report(finished: &Finished<'_>, finding: &ReportFinding) -> Outcome {
+    let report = &finding.report;
+    match report.status {
+        ReportStatus::Success => {
+            if !finding.missing.is_empty() {
+                let missing = finding.missing.join(", ");
+                return failure(
+                    Category::CodeError,
+                    format!("it reported success, but these are not there: {missing}"),
+                );
+            }
+            let summary = plain(report.summary.trim());
+            match Some(summary).filter(|s| !s.is_empty()).or_else(|| last_line(finished)) {
+                Some(summary) => Outcome::Success(SubtaskResult {
+                    kind: finished.result_kind,
+                    summary,
+                    deliverables: report.deliverables.clone(),
+                    worker_id: finished.worker_id.clone(),
+                    tokens_used: report.tokens_used,
+                    cost_usd: report.cost_usd,
+                }),
+                None => failure(
+                    Category::CodeError,
+                    "it reported success with neither a summary nor an output".to_owned(),
+                ),
+            }
+        }
+        ReportStatus::Failure | ReportStatus::Partial => {
+            let error = report.error.clone().unwrap_or_default();
+            let said = [error.message.trim(), report.summary.trim()];
+            let message = said
+                .into_iter()
+                .find(|text| !text.is_empty())
+                .unwrap_or("it reported a failure without saying what failed");
+            failure(error.category.unwrap_or(Category::CodeError), plain(message))
+        }
+    }
+}
+
+fn judge_exit(finished: &Finished<'_>) -> Outcome {
+    match finished.exit {
+        Exit::Code(0) => match last_line(finished) {
+            Some(summary) => Outcome::Success(SubtaskResult {
+                kind: finished.result_kind,
+                summary,
+                deliverables: Vec::new(),
+                worker_id: finished.worker_id.clone(),
+                tokens_used: None,
+                cost_usd: None,
+            }),
+            None => failure(Category::CodeError, "it exited 0 and delivered nothing".to_owned()),
+        },
+        Exit::Code(code) => {
+            let category = if CANNOT_RUN_CODES.contains(&code) {
+                Category::Blocker
+            } else if TRANSIENT_CODES.contains(&code) {
+                Category::Transient
+            } else {
+                Category::CodeError
+            };
+            failure(category, with_output(format!("it exited with code {code}"), finished))
+        }
+        Exit::Signal(signal) => {
+            let what = format!("signal {signal} killed it");
+            failure(Category::Transient, with_output(what, finished))
+        }
+        Exit::Unknown => failure(
+            Category::Transient,
+            with_output("nobody saw how it ended".to_owned(), finished),
+        ),
+    }
+}
+
+fn failure(category: Category, message: String) -> Outcome {
+    Outcome::Failure(Failure::new(category, message))
+}
+
+fn with_output(what: String, finished: &Finished<'_>) -> String {
+    let mut lines: Vec<String> =
+        lines_from_the_end(finished.output_tail).take(QUOTED_LINES_MAX).collect();
+    if lines.is_empty() {
+        return what;
+    }
+    lines.reverse();
+    format!("{what}; its last output: {}", lines.join("\n"))
+}
+
+fn last_line(finished: &Finished<'_>) -> Option<String> {
+    lines_from_the_end(finished.output_tail).next()
+}
+
+fn lines_from_the_end(output: &str) -> impl Iterator<Item = String> + '_ {
+    output
+        .lines()
+        .rev()
+        .map(|line| plain(line).trim().chars().take(QUOTED_CHARS_MAX).collect::<String>())
+        .filter(|line| !line.is_empty())
+}
+
+/// Takes terminal colours and other control characters out of foreign text.
+fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        if c == '\u{1b}' && chars.peek() == Some(&'[') {
+            chars.next();
+            while chars.next_if(|c| !c.is_ascii_alphabetic()).is_some() {}
+            chars.next();
+        } else if c == '\n' || c == '\t' || !c.is_control() {
+            plain.push(c);
+        }
+    }
+    plain
+}

@@ -1,1 +1,47 @@
 //! Drafts plans: a request in, a draft with its reasons out. Pure.
+//!
+//! A planner decides whether a task goes whole to one master or is split, and never the last word:
+//! whatever it drafts passes [`crate::domain::validate`] before anything follows from it.
+
+mod author;
+mod complexity;
+mod expand;
+mod files;
+mod frame;
+mod lexicon;
+mod request;
+mod rules;
+mod segment;
+mod select;
+mod text;
+
+#[cfg(test)]
+mod tests;
+
+use crate::domain::Policy;
+use crate::domain::plan::DraftOutcome;
+use crate::domain::task::TaskSpec;
+
+/// What a planner is asked.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// The task as its author wrote it.
+    pub task: &'a TaskSpec,
+}
+
+/// One way to draft a plan.
+pub struct Planner {
+    /// Its name in explanations.
+    pub name: &'static str,
+    /// Drafts, or refuses with a remedy. Never panics, whatever the request.
+    pub draft: fn(&Request<'_>, &Policy) -> DraftOutcome,
+}
+
+/// The planners, most trusted first.
+pub const ROSTER: &[&Planner] = &[&rules::PLANNER];
+
+/// Drafts a plan: the author's own where the task has subtasks, else the first planner's.
+pub fn draft(request: &Request<'_>, policy: &Policy) -> DraftOutcome {
+    let planner = if request.task.subtasks.is_empty() { ROSTER[0] } else { &author::PLANNER };
+    (planner.draft)(request, policy)
+}

@@ -21,6 +21,7 @@ mod atomic;
 mod beneath;
 pub mod layout;
 mod lock;
+pub mod queue;
 mod read;
 mod temp;
 

@@ -72,7 +72,8 @@ pub struct QueuePatch {
 pub enum QueueEntryRef {
     /// By its `id`; where several bear it, the first.
     Id(String),
-    /// By position and content, while it has no id of its own.
+    /// By position and content, while it has no id of its own; once the `id` among our fields
+    /// stands there, by that.
     Position {
         /// From 0.
         index: usize,

@@ -32,7 +32,7 @@ pub struct State {
     pub orchestrations: BTreeMap<OrchestrationId, Orchestration>,
     /// Refused entries of the queue, by position and fingerprint, and why: they are marked
     /// `rejected` in the queue and not told again.
-    pub refused_entries: BTreeMap<String, String>,
+    pub refused_entries: BTreeMap<String, RefusedEntry>,
     /// Claims on inbox files whose file is not put away yet.
     pub claims: BTreeMap<ClaimId, Claim>,
     /// Every command that was answered.
@@ -55,6 +55,15 @@ pub struct Claim {
     pub file: String,
     /// `None`: accepted. Otherwise the text of the `.reason.json` beside the refused file.
     pub refused: Option<String>,
+}
+
+/// Why an entry of the queue is not taken up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedEntry {
+    /// Since when.
+    pub at: Moment,
+    /// What is wrong with it, and what its author can do.
+    pub error: String,
 }
 
 /// What became of a command.
@@ -104,8 +113,10 @@ pub struct RunCounts {
     pub total: usize,
     /// Those that reached their goal.
     pub completed: usize,
-    /// Those that ended without it: failed or cancelled.
+    /// Those that ended without it.
     pub failed: usize,
+    /// Those that a person ended.
+    pub cancelled: usize,
 }
 
 impl State {

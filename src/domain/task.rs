@@ -128,6 +128,9 @@ pub struct Task {
     /// True while it is not in the queue although it should be.
     #[serde(default)]
     pub missing: bool,
+    /// When it last went on after it had ended or was blocked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reopened_at: Option<Moment>,
 }
 
 /// How far a task is.

@@ -24,8 +24,21 @@ pub struct Attempt {
     pub nonce: String,
     /// When the handoff was decided.
     pub issued_at: Moment,
+    /// When somebody was first known to work at it; it stays when the attempt is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started: Option<Started>,
     /// How far it is.
     pub phase: AttemptPhase,
+}
+
+/// The beginning of the work at an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Started {
+    /// When a process was started or a master was seen to have taken the handoff.
+    pub at: Moment,
+    /// The process, when it is one of ours; it names nothing once the attempt is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid: Option<u32>,
 }
 
 /// Who runs an attempt.

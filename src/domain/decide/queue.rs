@@ -123,12 +123,17 @@ pub(super) fn settled(state: &State, claim: &ClaimId) -> Vec<Event> {
     vec![Event::ClaimSettled { claim: claim.clone() }]
 }
 
-/// Tells whether this very claim or entry was answered before.
+/// Tells whether this very claim or entry was answered before. An entry without an id is known by
+/// its place and content while its task is open; afterwards the same again is another task.
 fn is_known(state: &State, source: &TaskSource) -> bool {
+    let is_same = |id: &TaskId| {
+        state.is_open(id) && state.tasks.get(id).is_some_and(|task| task.source == *source)
+    };
     match source {
         TaskSource::Inbox { claim, .. } => state.claims.contains_key(claim),
-        TaskSource::Queue { index, fingerprint, .. } => {
+        TaskSource::Queue { index, fingerprint, has_id } => {
             state.refused_entries.contains_key(&entry_key(*index, fingerprint))
+                || !has_id && state.queued_without_id(fingerprint).iter().any(is_same)
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::domain::plan::{Orchestration, OrchestrationPhase, Plan, RunKind};
 use crate::domain::task::{Phase, Task, TaskSource};
 use crate::domain::{ids::TaskId, task::TaskSpec};
 
-use super::{State, entry_key, repeat_key};
+use super::{RefusedEntry, State, entry_key, repeat_key};
 
 /// Says what is in the way of an event.
 type Applied = Result<(), String>;
@@ -29,7 +29,7 @@ impl State {
                 self.reject_task(task_id.as_deref(), source, error, at)
             }
             Event::TaskRepeated { task_id, source, remedy } => {
-                self.note_repeat(task_id, source, remedy);
+                self.note_repeat(task_id, source, remedy, at);
                 Ok(())
             }
             Event::TaskRemoved { task_id, times, put_back } => {
@@ -42,7 +42,7 @@ impl State {
                 self.task_mut(task_id)?.missing = false;
                 Ok(())
             }
-            Event::TaskRetried { task_id, .. } => self.plan_again(task_id),
+            Event::TaskRetried { task_id, .. } => self.plan_again(task_id, at),
             Event::TaskCancelled { task_id, reason } => {
                 self.end_task(task_id, Phase::Cancelled { at: *at, reason: reason.clone() })
             }
@@ -115,9 +115,11 @@ impl State {
                 self.change_phase(orchestration_id, phase)
             }
             Event::OrchestrationResumed { orchestration_id, .. } => {
+                self.note_reopening(orchestration_id, at);
                 self.change_phase(orchestration_id, OrchestrationPhase::InProgress)
             }
             Event::OrchestrationRetried { orchestration_id, subtasks, .. } => {
+                self.note_reopening(orchestration_id, at);
                 self.run_again(orchestration_id, subtasks)
             }
             Event::CommandAccepted { claim, command, message, .. } => {
@@ -182,6 +184,7 @@ impl State {
             phase: Phase::Planning,
             removals: 0,
             missing: false,
+            reopened_at: None,
         };
         if let TaskSource::Inbox { claim, file, .. } = source {
             self.claim(claim, file, None);
@@ -207,7 +210,7 @@ impl State {
         match source {
             TaskSource::Inbox { claim, file, .. } => self.claim(claim, file, Some(error)),
             TaskSource::Queue { index, fingerprint, .. } if planned.is_none() => {
-                self.refused_entries.insert(entry_key(*index, fingerprint), error.to_owned());
+                self.refuse_entry(entry_key(*index, fingerprint), error, at);
             }
             TaskSource::Queue { .. } => {}
         }
@@ -217,14 +220,17 @@ impl State {
         }
     }
 
-    fn note_repeat(&mut self, id: &TaskId, source: &TaskSource, remedy: &str) {
+    fn note_repeat(&mut self, id: &TaskId, source: &TaskSource, remedy: &str, at: &Moment) {
         match source {
             TaskSource::Inbox { claim, file, .. } => self.claim(claim, file, Some(remedy)),
             TaskSource::Queue { fingerprint, .. } => {
-                self.refused_entries
-                    .insert(repeat_key(id.as_str(), fingerprint), remedy.to_owned());
+                self.refuse_entry(repeat_key(id.as_str(), fingerprint), remedy, at);
             }
         }
+    }
+
+    fn refuse_entry(&mut self, key: String, error: &str, at: &Moment) {
+        self.refused_entries.insert(key, RefusedEntry { at: *at, error: error.to_owned() });
     }
 
     /// Ends a task that has no run.
@@ -238,12 +244,13 @@ impl State {
         Ok(())
     }
 
-    fn plan_again(&mut self, id: &TaskId) -> Applied {
+    fn plan_again(&mut self, id: &TaskId, at: &Moment) -> Applied {
         let task = self.task_mut(id)?;
         if !matches!(task.phase, Phase::Rejected { .. } | Phase::Cancelled { .. }) {
             return Err(format!("task {id} did not end without a run"));
         }
         task.phase = Phase::Planning;
+        task.reopened_at = Some(*at);
         self.planning_over(id);
         Ok(())
     }

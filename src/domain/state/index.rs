@@ -150,6 +150,9 @@ impl Index {
             self.ready.entry(agent.clone()).or_default().insert(turn);
         } else if let Some(line) = self.ready.get_mut(agent) {
             line.remove(&turn);
+            if line.is_empty() {
+                self.ready.remove(agent);
+            }
         }
         if let SubtaskPhase::BackingOff { since, delay_ms } = phase {
             let due = since.plus_ms(*delay_ms);
@@ -221,6 +224,9 @@ impl Index {
             self.live_launched -= usize::from(held.launched);
             if let Some(count) = self.live_by_agent.get_mut(&held.agent) {
                 *count -= 1;
+                if *count == 0 {
+                    self.live_by_agent.remove(&held.agent);
+                }
             }
             for file in &held.files {
                 self.files_in_use.remove(file);
@@ -235,9 +241,8 @@ impl Index {
         }
         let counter = match run.phase {
             OrchestrationPhase::Completed { .. } => &mut self.counts.completed,
-            OrchestrationPhase::Failed { .. } | OrchestrationPhase::Cancelled { .. } => {
-                &mut self.counts.failed
-            }
+            OrchestrationPhase::Failed { .. } => &mut self.counts.failed,
+            OrchestrationPhase::Cancelled { .. } => &mut self.counts.cancelled,
             OrchestrationPhase::InProgress
             | OrchestrationPhase::Paused { .. }
             | OrchestrationPhase::Blocked(_) => return,

@@ -6,7 +6,9 @@ use crate::domain::moment::Moment;
 use crate::domain::plan::{Orchestration, SubtaskPhase};
 use crate::domain::report::{Failure, SubtaskResult};
 use crate::domain::state::State;
-use crate::domain::worker::{Attempt, AttemptEnd, AttemptPhase, Execution, ProcessIdentity};
+use crate::domain::worker::{
+    Attempt, AttemptEnd, AttemptPhase, Execution, ProcessIdentity, Started,
+};
 
 use super::Applied;
 
@@ -33,6 +35,7 @@ impl State {
             execution: execution.clone(),
             nonce: nonce.clone(),
             issued_at: *at,
+            started: None,
             phase: AttemptPhase::Issued,
         };
         self.with_run(subtask_id, |run, position| {
@@ -74,6 +77,7 @@ impl State {
             }
             match attempt.phase {
                 AttemptPhase::Issued | AttemptPhase::Published { .. } => {
+                    attempt.started = Some(Started { at: *at, pid: None });
                     attempt.phase = AttemptPhase::Taken { at: *at };
                     Ok(())
                 }
@@ -96,12 +100,15 @@ impl State {
         identity: &ProcessIdentity,
         at: &Moment,
     ) -> Applied {
+        let started = Started { at: *at, pid: Some(identity.pid) };
         self.with_attempt(id, |attempt| match &mut attempt.phase {
             AttemptPhase::Issued | AttemptPhase::Published { .. } => {
+                attempt.started = Some(started);
                 attempt.phase = AttemptPhase::Running { identity: identity.clone(), at: *at };
                 Ok(())
             }
             AttemptPhase::Ending { identity: known, .. } => {
+                attempt.started = Some(started);
                 *known = Some(identity.clone());
                 Ok(())
             }

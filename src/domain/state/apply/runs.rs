@@ -148,6 +148,15 @@ impl State {
         })
     }
 
+    /// Notes when a run that was blocked or over goes on.
+    pub(super) fn note_reopening(&mut self, id: &OrchestrationId, at: &Moment) {
+        let Some(run) = self.orchestrations.get(id) else { return };
+        let was_stopped = run.is_over() || matches!(run.phase, OrchestrationPhase::Blocked(_));
+        if was_stopped && let Some(task) = self.tasks.get_mut(&run.task_id) {
+            task.reopened_at = Some(*at);
+        }
+    }
+
     pub(super) fn run_again(&mut self, id: &OrchestrationId, subtasks: &[SubtaskId]) -> Applied {
         self.change_run(id, |run| {
             for subtask_id in subtasks {

@@ -1,0 +1,179 @@
+//! Live progress on stderr: a tree that is redrawn in a terminal, plain lines elsewhere.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::page::{Page, Tone, plain, span};
+use super::{Output, columns, rows, tree};
+use crate::client::Client;
+use crate::client::follow::Standing;
+use crate::client::progress::Progress;
+
+/// Shows how far a task is while it is waited for. Dropping it leaves the last picture.
+#[derive(Debug)]
+pub(crate) struct Live {
+    way: Way,
+    title: String,
+    /// Said beneath the tree until something else is.
+    notice: Option<String>,
+}
+
+#[derive(Debug)]
+enum Way {
+    /// Redrawn in place.
+    Tree(ProgressBar),
+    /// A line for every change.
+    Lines(Lines),
+    /// Programs read stdout; nothing is shown.
+    Silent,
+}
+
+/// What has been told in lines.
+#[derive(Debug, Default)]
+struct Lines {
+    /// Status and attempt of every step that was told.
+    steps: BTreeMap<String, (String, u64)>,
+    last: String,
+}
+
+/// Handoffs that are offered at most beneath a tree.
+const OFFERS_MAX: usize = 3;
+
+impl Live {
+    /// Begins to show a task of this title.
+    pub(crate) fn new(out: &Output, title: &str) -> Self {
+        let way = if out.is_json() {
+            Way::Silent
+        } else if out.is_live() {
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+            if let Ok(style) = ProgressStyle::with_template("{msg}") {
+                bar.set_style(style);
+            }
+            // Redraws after the terminal was resized or something else was printed.
+            bar.enable_steady_tick(Duration::from_secs(1));
+            Way::Tree(bar)
+        } else {
+            Way::Lines(Lines::default())
+        };
+        Self { way, title: title.to_owned(), notice: None }
+    }
+
+    /// Says something beneath the tree from now on.
+    pub(crate) fn notice(&mut self, text: &str) {
+        self.notice = Some(text.to_owned());
+        if let Way::Lines(lines) = &mut self.way {
+            lines.tell(text);
+        }
+    }
+
+    /// Shows where the task stands.
+    pub(crate) fn show(&mut self, client: &Client, standing: &Standing) {
+        let offers = match (&self.way, standing) {
+            (Way::Silent, _) => return,
+            (_, Standing::Run(progress)) => offers(client, progress),
+            (_, _) => Vec::new(),
+        };
+        match &mut self.way {
+            Way::Silent => {}
+            Way::Tree(bar) => {
+                bar.set_message(picture(&self.title, standing, &offers, self.notice.as_deref()));
+            }
+            Way::Lines(lines) => lines.show(standing, &offers),
+        }
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        if let Way::Tree(bar) = &self.way {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// Draws what a terminal shows, no taller than it is.
+fn picture(title: &str, standing: &Standing, offers: &[String], notice: Option<&str>) -> String {
+    let mut page = Page::new(columns().saturating_sub(1));
+    let below = offers.len() + usize::from(!offers.is_empty()) + usize::from(notice.is_some());
+    match standing {
+        Standing::Run(progress) => {
+            tree::print(&mut page, progress, rows().saturating_sub(below + 2));
+        }
+        Standing::Dropped => page.line(&[plain(title), span(Tone::Dim, "  in the inbox")]),
+        Standing::Planning => page.line(&[plain(title), span(Tone::Dim, "  planning")]),
+        Standing::Rejected { .. } | Standing::Cancelled { .. } => page.line(&[plain(title)]),
+    }
+    if !offers.is_empty() {
+        page.line(&[span(Tone::Warn, "waits for a master; to take a handoff:")]);
+    }
+    for offer in offers {
+        page.line(&[plain(format!("  {offer}"))]);
+    }
+    if let Some(notice) = notice {
+        page.line(&[span(Tone::Warn, notice)]);
+    }
+    page.into_text().trim_end().to_owned()
+}
+
+/// Lists the commands that take what waits for a master elsewhere.
+fn offers(client: &Client, progress: &Progress) -> Vec<String> {
+    let waits: Vec<&str> = progress
+        .steps()
+        .filter(|step| step.status == "handed_off")
+        .map(|step| step.subtask_id.as_str())
+        .collect();
+    if waits.is_empty() {
+        return Vec::new();
+    }
+    let files = client.handoff_files().unwrap_or_default();
+    files
+        .iter()
+        .filter(|file| file.state == crate::client::handoffs::HandoffState::Waiting)
+        .filter(|file| waits.iter().any(|id| file.is_meant_by(id)))
+        .take(OFFERS_MAX)
+        .map(|file| format!("baton handoff take {}", file.name))
+        .collect()
+}
+
+impl Lines {
+    fn show(&mut self, standing: &Standing, offers: &[String]) {
+        match standing {
+            Standing::Dropped => self.tell("in the inbox"),
+            Standing::Planning => self.tell("taken up, planning"),
+            Standing::Rejected { .. } | Standing::Cancelled { .. } => {}
+            Standing::Run(progress) => self.steps(progress),
+        }
+        for offer in offers {
+            if self.steps.insert(offer.clone(), (String::new(), 0)).is_none() {
+                self.tell(&format!("waits for a master: {offer}"));
+            }
+        }
+    }
+
+    fn steps(&mut self, progress: &Progress) {
+        for (position, stage) in progress.stages.iter().enumerate() {
+            for step in stage.iter().filter(|step| step.status != "pending") {
+                let now = (step.status.clone(), step.attempt);
+                if self.steps.get(&step.subtask_id) == Some(&now) {
+                    continue;
+                }
+                let said = match step.status.as_str() {
+                    "active" => format!("started by {}", step.master),
+                    _ => tree::standing(step),
+                };
+                let stage = position + 1;
+                self.tell(&format!("stage {stage}  {}  {said}", step.subtask_id));
+                self.steps.insert(step.subtask_id.clone(), now);
+            }
+        }
+    }
+
+    fn tell(&mut self, text: &str) {
+        if self.last != text {
+            text.clone_into(&mut self.last);
+            Output::new(false).say(&[plain(text)]);
+        }
+    }
+}

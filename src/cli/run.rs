@@ -1,0 +1,190 @@
+//! `baton run`: submits a task and stays with it to its end, with a daemon of its own if need be.
+
+use std::time::Duration;
+
+use clap::Args;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use super::daemon::{OwnDaemon, last_words};
+use super::output::live::Live;
+use super::output::summary::Summary;
+use super::output::{CliError, Exit};
+use super::submit::{RequestArgs, is_settling};
+use super::{Context, init};
+use crate::client::follow::{Follower, Standing};
+use crate::client::request::Request;
+use crate::client::wait::{Waiter, Wake};
+use crate::client::{Client, ClientError};
+use crate::clock;
+
+/// Arguments of `baton run`.
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    request: RequestArgs,
+}
+
+/// One `baton run`, from the request to the summary.
+struct Run<'a> {
+    client: &'a Client,
+    follower: Follower,
+    waiter: Waiter,
+    live: Live,
+    /// The daemon that was started for this run; `None` while another one serves the directory.
+    own: Option<OwnDaemon>,
+    interrupted: bool,
+}
+
+/// How long nothing may be heard before everything is looked at again.
+const TICK: Duration = Duration::from_secs(1);
+
+impl RunArgs {
+    pub(crate) fn run(&self, context: &Context) -> Result<Exit, CliError> {
+        let request = self.request.read()?;
+        let client = open_or_make(context)?;
+        let mut run = Run::begin(context, &client, &request)?;
+        let began = clock::now();
+        let file = request.submit(&client)?;
+        run.follower.dropped_as(&file);
+        let ended = run.follow();
+        run.end_daemon();
+        let interrupted = run.interrupted;
+        drop(run);
+        let standing = ended?;
+        let duration_ms = clock::now().since_ms(&began).unwrap_or(0);
+        if interrupted {
+            let id = &request.task_id;
+            return Err(CliError::new(Exit::Interrupted, format!("interrupted; {id} is not over"))
+                .hint("nothing is lost: `baton daemon` goes on with it where it was"));
+        }
+        let summary = Summary::of(&client, &request, &standing, duration_ms)?;
+        context.out.show(&summary)?;
+        Ok(summary.exit())
+    }
+}
+
+/// Opens the coordination directory, or makes one with external masters where there is none.
+fn open_or_make(context: &Context) -> Result<Client, CliError> {
+    let dir = context.directory()?;
+    match Client::open(&dir) {
+        Err(ClientError::NoDirectory { .. }) => {
+            init::make(&dir)?;
+            context.out.note(&format!(
+                "made {}: its masters are external, see baton.toml there",
+                dir.display()
+            ));
+            Ok(Client::open(&dir)?)
+        }
+        opened => Ok(opened?),
+    }
+}
+
+impl<'a> Run<'a> {
+    fn begin(context: &Context, client: &'a Client, request: &Request) -> Result<Self, CliError> {
+        let waiter = Waiter::new(&client.watched()?);
+        hear_signals(&waiter)?;
+        let follower = Follower::new(client, &request.task_id)?;
+        let own = match client.daemon() {
+            Some(_) => None,
+            None => Some(OwnDaemon::start(client, waiter.sender())?),
+        };
+        let live = Live::new(&context.out, &request.spec.title);
+        Ok(Self { client, follower, waiter, live, own, interrupted: false })
+    }
+
+    /// Stays with the task until it is over, or until a person has had enough.
+    fn follow(&mut self) -> Result<Standing, CliError> {
+        let mut settling_ticks = 0;
+        loop {
+            let standing = self.follower.look()?;
+            self.live.show(self.client, &standing);
+            if standing.is_over()
+                && !is_settling(self.client, self.follower.task_id(), &standing, settling_ticks)
+            {
+                return Ok(standing);
+            }
+            match self.waiter.wait(TICK) {
+                Wake::Files => {}
+                Wake::Tick => {
+                    settling_ticks += u32::from(standing.is_over());
+                    self.check_other_daemon()?;
+                }
+                Wake::Signal(_) => {
+                    self.interrupted = true;
+                    return Ok(standing);
+                }
+                Wake::DaemonEnded(code) => self.daemon_ended(code)?,
+            }
+        }
+    }
+
+    /// Ends the daemon that was started for this run, if any, and waits until it is gone.
+    fn end_daemon(&mut self) {
+        let Some(own) = &mut self.own else { return };
+        own.ask_to_end();
+        if self.interrupted {
+            self.live.notice("draining; Ctrl-C again stops the workers");
+        }
+        loop {
+            match self.waiter.wait(TICK) {
+                Wake::Files | Wake::Tick => {
+                    if let Ok(standing) = self.follower.look() {
+                        self.live.show(self.client, &standing);
+                    }
+                }
+                Wake::Signal(_) => {
+                    self.interrupted = true;
+                    if own.ask_to_end() > 2 {
+                        return;
+                    }
+                    self.live.notice("stopping the workers; Ctrl-C again ends at once");
+                }
+                Wake::DaemonEnded(_) => {
+                    own.has_ended();
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Another daemon may have been faster than ours: then that one does the work.
+    fn daemon_ended(&mut self, code: Option<i32>) -> Result<(), CliError> {
+        if let Some(own) = &mut self.own {
+            own.has_ended();
+        }
+        self.own = None;
+        if self.client.daemon().is_some() {
+            return Ok(());
+        }
+        let exit = code.and_then(|code| u8::try_from(code).ok()).map_or(Exit::Io, Exit::of_code);
+        let exit = if exit == Exit::Done { Exit::NoDaemon } else { exit };
+        let words = last_words(self.client);
+        Err(CliError::new(exit, format!("the daemon ended: {words}"))
+            .hint("`baton doctor` says what is wrong; orchestrator/daemon.log says more"))
+    }
+
+    fn check_other_daemon(&self) -> Result<(), CliError> {
+        if self.own.is_some() || self.client.daemon().is_some() {
+            return Ok(());
+        }
+        let id = self.follower.task_id();
+        Err(CliError::new(Exit::NoDaemon, format!("the daemon ended while {id} was under way"))
+            .hint("`baton daemon` starts one, and the work goes on where it was"))
+    }
+}
+
+/// Turns the signals that ask us to end into wake-ups.
+fn hear_signals(waiter: &Waiter) -> Result<(), CliError> {
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])
+        .map_err(|e| CliError::new(Exit::System, format!("cannot listen for signals: {e}")))?;
+    let sender = waiter.sender();
+    std::thread::spawn(move || {
+        for signal in signals.forever() {
+            if sender.send(Wake::Signal(signal)).is_err() {
+                return;
+            }
+        }
+    });
+    Ok(())
+}

@@ -1,0 +1,195 @@
+//! `baton status`: what is under way in this directory.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::Context;
+use super::output::{CliError, Exit, Page, Table, Tone, View, plain, span, text, tree};
+use crate::client::documents::OverviewDocument;
+use crate::client::handoffs::HandoffState;
+use crate::client::{Client, ClientError};
+
+/// Arguments of `baton status`.
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {}
+
+/// What is under way.
+#[derive(Debug, Serialize)]
+struct Status {
+    schema: &'static str,
+    coordination: PathBuf,
+    /// The process id of the daemon; null when there is none.
+    daemon_pid: Option<u32>,
+    /// Tasks of the queue by status; null when there is none.
+    queue: Option<BTreeMap<String, usize>>,
+    /// Why the queue cannot be read.
+    queue_problem: Option<String>,
+    /// Files in the inbox that nobody has taken yet.
+    inbox: usize,
+    /// Handoffs that wait for a master elsewhere.
+    handoffs_waiting: usize,
+    overview: OverviewDocument,
+}
+
+impl StatusArgs {
+    pub(crate) fn run(&self, context: &Context) -> Result<Exit, CliError> {
+        context.out.show(&Status::of(&context.client()?)?)?;
+        Ok(Exit::Done)
+    }
+}
+
+impl Status {
+    fn of(client: &Client) -> Result<Self, CliError> {
+        let waiting =
+            client.handoff_files()?.iter().filter(|f| f.state == HandoffState::Waiting).count();
+        let (queue, queue_problem) = match queue(client) {
+            Ok(queue) => (queue, None),
+            Err(problem) => (None, Some(problem.to_string())),
+        };
+        Ok(Self {
+            schema: "baton/status@1",
+            coordination: client.root().to_path_buf(),
+            daemon_pid: client.daemon(),
+            queue,
+            queue_problem,
+            inbox: client.inbox()?.len(),
+            handoffs_waiting: waiting,
+            overview: client.overview()?,
+        })
+    }
+
+    fn queue_text(&self) -> String {
+        let queue = match (&self.queue, &self.queue_problem) {
+            (_, Some(problem)) => return format!("{problem}; see `baton doctor`"),
+            (None, None) => return "there is no task-queue.json".into(),
+            (Some(queue), None) => queue,
+        };
+        let parts: Vec<String> =
+            queue.iter().map(|(status, count)| format!("{count} {status}")).collect();
+        let all = text::count(queue.values().sum(), "task");
+        if parts.is_empty() { all } else { format!("{all}: {}", parts.join(", ")) }
+    }
+}
+
+fn queue(client: &Client) -> Result<Option<BTreeMap<String, usize>>, ClientError> {
+    if !client.has_queue() {
+        return Ok(None);
+    }
+    let mut by_status = BTreeMap::new();
+    for task in client.queue()? {
+        let status = task.get("status").and_then(Value::as_str).unwrap_or("without status");
+        *by_status.entry(status.to_owned()).or_insert(0) += 1;
+    }
+    Ok(Some(by_status))
+}
+
+impl View for Status {
+    fn human(&self, page: &mut Page) {
+        page.field("coordination", &self.coordination.to_string_lossy());
+        match self.daemon_pid {
+            Some(pid) => page.field_toned("daemon", &format!("running (pid {pid})"), Tone::Good),
+            None => {
+                page.field_toned("daemon", "not running; `baton daemon` starts one", Tone::Warn);
+            }
+        }
+        page.field("queue", &self.queue_text());
+        page.field("inbox", &format!("{} waiting", text::count(self.inbox, "file")));
+        if self.handoffs_waiting > 0 {
+            let waiting = text::count(self.handoffs_waiting, "handoff");
+            page.field("masters", &format!("{waiting} waiting; `baton handoff list`"));
+        }
+        let OverviewDocument {
+            active_orchestrations: active,
+            total_orchestrations: total,
+            completed_orchestrations: completed,
+            failed_orchestrations: failed,
+            ..
+        } = self.overview;
+        let runs = format!("{total}: {active} active, {completed} completed, {failed} failed");
+        page.field("runs", &runs);
+        if self.overview.current_orchestrations.is_empty() {
+            return;
+        }
+        page.gap();
+        let mut table = Table::new(&["RUN", "STATUS", "STAGE", "PROGRESS", "HEALTH"], 0);
+        for run in &self.overview.current_orchestrations {
+            let percent = u32::try_from(run.progress_percent).unwrap_or(100);
+            table.row(vec![
+                plain(&run.orchestration_id),
+                span(Tone::of_status(&run.status), &run.status),
+                plain(run.current_stage.as_str().map_or_else(
+                    || run.current_stage.to_string(),
+                    |stage| stage.trim_start_matches("stage_").to_owned(),
+                )),
+                plain(tree::bar(percent)),
+                span(Tone::of_status(&run.health), &run.health),
+            ]);
+        }
+        table.print(page);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::output::tests::seen;
+    use super::*;
+    use crate::client::tests::{directory, write};
+
+    #[test]
+    fn a_directory_that_was_never_served_has_a_status_too() {
+        let (_dir, client) = directory();
+        let status =
+            Status { coordination: "/work/coordination".into(), ..Status::of(&client).unwrap() };
+        insta::assert_snapshot!(seen(&status), @r"
+        coordination  /work/coordination
+        daemon        not running; `baton daemon` starts one
+        queue         there is no task-queue.json
+        inbox         0 files waiting
+        runs          0: 0 active, 0 completed, 0 failed
+        ");
+    }
+
+    #[test]
+    fn runs_fit_the_terminal_however_long_their_names_are() {
+        let (_dir, client) = directory();
+        write(
+            &client,
+            "task-queue.json",
+            r#"{"tasks": [{"id": "a", "status": "pending"},
+            {"id": "b", "status": "completed"}, {"id": "c", "status": "pending"}, 7]}"#,
+        );
+        write(&client, "inbox/note.txt", "x");
+        write(&client, "masters/x/handoffs/to-x-subtask-y.json", "{}");
+        let long = format!("orch-{}", "very-long-".repeat(9));
+        write(
+            &client,
+            "orchestrator/state/current.json",
+            &format!(
+                r#"{{"active_orchestrations": 2, "total_orchestrations": 5,
+            "completed_orchestrations": 2, "failed_orchestrations": 1, "current_orchestrations": [
+            {{"orchestration_id": "orch-task-1", "status": "in_progress", "current_stage": 2,
+              "progress_percent": 25, "health": "healthy", "active_subtasks": ["a"]}},
+            {{"orchestration_id": "{long}", "status": "blocked", "current_stage": "stage_3",
+              "progress_percent": 66, "health": "blocked"}}]}}"#
+            ),
+        );
+        let status =
+            Status { coordination: "/work/coordination".into(), ..Status::of(&client).unwrap() };
+        insta::assert_snapshot!(seen(&status), @r"
+        coordination  /work/coordination
+        daemon        not running; `baton daemon` starts one
+        queue         4 tasks: 1 completed, 2 pending, 1 without status
+        inbox         1 file waiting
+        masters       1 handoff waiting; `baton handoff list`
+        runs          5: 2 active, 2 completed, 1 failed
+
+        RUN                                STATUS       STAGE  PROGRESS          HEALTH
+        orch-task-1                        in_progress  2      [██░░░░░░░░] 25%  healthy
+        orch-very-long-very-long-very-lo…  blocked      3      [██████░░░░] 66%  blocked
+        ");
+    }
+}

@@ -1,0 +1,78 @@
+//! The work: what waits for a person, and what waits for a master.
+
+use crate::domain::ids::OrchestrationId;
+use crate::store::layout;
+
+use super::super::Client;
+use super::super::documents::OverviewDocument;
+use super::super::handoffs::HandoffState;
+use super::{Finding, some};
+
+/// Looks for runs that wait for a person.
+pub(super) fn blocked(client: &Client) -> Vec<Finding> {
+    const CHECK: &str = "blocked";
+    let overview = match client.document::<OverviewDocument>(layout::OVERVIEW) {
+        Ok(overview) => overview.unwrap_or_default(),
+        Err(error) => {
+            let remedy = "remove it; the daemon writes it anew at its next start";
+            return vec![Finding::wrong("overview", error.to_string(), remedy)];
+        }
+    };
+    let blocked = overview.current_orchestrations.iter().filter(|run| run.status == "blocked");
+    blocked
+        .map(|run| {
+            let plan = OrchestrationId::parse(&run.orchestration_id)
+                .ok()
+                .and_then(|id| client.plan(&id).ok().flatten());
+            let task = run.orchestration_id.trim_start_matches("orch-").to_owned();
+            let (at, why, mut options) = match plan {
+                Some(plan) => (plan.blocking_subtask, plan.failure_reason, plan.options),
+                None => (None, None, Vec::new()),
+            };
+            if options.is_empty() {
+                options = ["retry", "cancel"].map(|verb| format!("baton {verb} {task}")).to_vec();
+            }
+            let at = at.map(|id| format!(" at {id}")).unwrap_or_default();
+            let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+            let message = format!("{} waits for a person{at}{why}", run.orchestration_id);
+            Finding::wrong(CHECK, message, options.join(", or "))
+        })
+        .collect()
+}
+
+/// Looks for handoffs that nobody has taken, and for such that cannot be read.
+pub(super) fn waiting(client: &Client) -> Vec<Finding> {
+    const CHECK: &str = "handoffs";
+    let files = match client.handoff_files() {
+        Ok(files) => files,
+        Err(error) => {
+            let remedy = "correct its permissions";
+            return vec![Finding::wrong(CHECK, error.to_string(), remedy)];
+        }
+    };
+    let mut waiting = Vec::new();
+    let mut broken = Vec::new();
+    for file in files.iter().filter(|file| file.state == HandoffState::Waiting) {
+        match client.handoff(file) {
+            Ok(Some(handoff)) if handoff.status.as_deref() == Some("processed") => {}
+            Ok(Some(_)) => waiting.push(file.name.clone()),
+            Ok(None) => {}
+            Err(_) => broken.push(file.path.clone()),
+        }
+    }
+    let mut findings = Vec::new();
+    if !broken.is_empty() {
+        findings.push(Finding::wrong(
+            CHECK,
+            format!("handoffs cannot be read: {}", some(&broken)),
+            "correct or remove them",
+        ));
+    }
+    if !waiting.is_empty() {
+        findings.push(
+            Finding::note(CHECK, format!("handoffs wait for their master: {}", some(&waiting)))
+                .remedy("`baton handoff take ID` takes one; its `report_to` says where to report"),
+        );
+    }
+    findings
+}

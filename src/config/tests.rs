@@ -1,0 +1,403 @@
+//! Tables of settings files: what they come to, and what they are refused for.
+
+use std::fs;
+use std::path::PathBuf;
+
+use super::*;
+use crate::domain::plan::Strategy;
+use crate::domain::report::ResultKind;
+use crate::domain::worker::Execution;
+
+struct Place {
+    _dir: tempfile::TempDir,
+    workspace: PathBuf,
+    coordination: PathBuf,
+}
+
+fn place() -> Place {
+    let dir = tempfile::tempdir().unwrap();
+    let workspace = fs::canonicalize(dir.path()).unwrap();
+    let coordination = workspace.join("coordination");
+    fs::create_dir(&coordination).unwrap();
+    Place { _dir: dir, workspace, coordination }
+}
+
+fn with_file(text: &str) -> Place {
+    let place = place();
+    fs::write(place.coordination.join(FILE_NAME), text).unwrap();
+    place
+}
+
+fn no_env(_: &str) -> Option<String> {
+    None
+}
+
+fn load(text: &str) -> Result<Config, ConfigError> {
+    Config::load(&with_file(text).coordination, &no_env, &Overrides::default())
+}
+
+/// Returns the message with the directory taken out.
+fn refusal(text: &str) -> String {
+    let place = with_file(text);
+    let error = Config::load(&place.coordination, &no_env, &Overrides::default()).unwrap_err();
+    error.to_string().replace(&format!("{}/", place.coordination.display()), "")
+}
+
+fn name(text: &str) -> AgentName {
+    AgentName::parse(text).unwrap()
+}
+
+#[test]
+fn without_a_file_there_are_four_external_masters_and_the_workspace_is_above() {
+    let place = place();
+    let config = Config::load(&place.coordination, &no_env, &Overrides::default()).unwrap();
+    assert_eq!(config.policy, Policy::default());
+    assert_eq!(
+        config.policy.masters.keys().map(AgentName::as_str).collect::<Vec<_>>(),
+        ["cicd", "development", "inventory", "security"]
+    );
+    assert!(config.policy.masters.values().all(|m| m.execution == Execution::External));
+    assert!(config.backends.is_empty());
+    assert_eq!(config.workspace, place.workspace);
+    assert_eq!(config.source, ConfigSource::Defaults);
+}
+
+#[test]
+fn every_kind_of_master_is_read() {
+    let config = load(
+        r#"
+        [masters.coder]
+        backend = "command"
+        argv = ["/usr/bin/agent", "--handoff", "{handoff}"]
+        env = { MODE = "fast" }
+        env_allow = ["API_KEY", "AGENT_*"]
+        stdin = true
+        domains = ["Development ", "testing"]
+        max_active = 7
+        orchestration = false
+        [masters.writer]
+        backend = "brief"
+        [masters.security]
+        "#,
+    )
+    .unwrap();
+    let names: Vec<_> = config.policy.masters.keys().map(AgentName::as_str).collect();
+    assert_eq!(names, ["coder", "security", "writer"], "they replace the four of no file");
+    let coder = &config.policy.masters[&name("coder")];
+    assert_eq!(coder.execution, Execution::Launched { backend: "command".into() });
+    assert_eq!(coder.domains, ["development", "testing"]);
+    assert_eq!((coder.attempts_active_max, coder.orchestration_enabled), (7, false));
+    assert_eq!(coder.result_kind, ResultKind::Work);
+    let settings = &config.backends[&name("coder")];
+    assert_eq!(settings.argv, ["/usr/bin/agent", "--handoff", "{handoff}"]);
+    assert_eq!(settings.env["MODE"], "fast");
+    assert_eq!(settings.env_allow, ["API_KEY", "AGENT_*"]);
+    assert!(settings.stdin);
+    let writer = &config.policy.masters[&name("writer")];
+    assert_eq!(
+        (writer.result_kind, &writer.domains[..]),
+        (ResultKind::WorkOrder, &["writer".into()][..])
+    );
+    assert_eq!(config.policy.masters[&name("security")].execution, Execution::External);
+    assert_eq!(
+        config.backends.keys().map(AgentName::as_str).collect::<Vec<_>>(),
+        ["coder", "writer"]
+    );
+}
+
+/// Texts of the file, and how the refusal of each begins.
+const MISTAKES: &[(&str, &str)] = &[
+    (
+        "\n[masters.security]\nbakend = \"brief\"",
+        "baton.toml:3: masters.security.bakend: there is no such setting; \
+             did you mean \"backend\"?",
+    ),
+    (
+        "[masters.security]\nbackend = \"breif\"",
+        "baton.toml:2: masters.security.backend: there is no backend \"breif\"; \
+             did you mean \"brief\"?",
+    ),
+    (
+        "[masters.security]\nbackend = 3",
+        "baton.toml:2: masters.security.backend: 3 is not a text; it takes a text",
+    ),
+    (
+        "[masters.coder]\nbackend = \"command\"",
+        "baton.toml:1: masters.coder.argv: backend \"command\" has no program; \
+             set it to [\"/path/to/program\", \"argument\", ...]",
+    ),
+    (
+        "[masters.coder]\nbackend = \"command\"\nargv = \"agent -x\"",
+        "baton.toml:3: masters.coder.argv: \"agent -x\" is not a list of texts; \
+             it takes a list of texts",
+    ),
+    (
+        "[masters.coder]\nargv = [\"agent\"]",
+        "baton.toml:2: masters.coder.argv: backend \"external\" does not use it; \
+             remove it, or set backend = \"command\"",
+    ),
+    (
+        "[masters.coder]\nmax_active = 0",
+        "baton.toml:2: masters.coder.max_active: 0 is out of range; it takes 1 to 4096",
+    ),
+    ("[masters.\"a b\"]\n", "baton.toml:1: masters.a b: master id \"a b\" is refused: "),
+    (
+        "[masters.coder]\nbackend=\"command\"\nargv=[\"a\"]\nenv = { \"A=B\" = \"x\" }",
+        "baton.toml:4: masters.coder.env.A=B: \"A=B\" names no variable; \
+             a name is letters, digits and underscores",
+    ),
+    (
+        "[masters.coder]\nbackend=\"command\"\nargv=[\"a\"]\nenv_allow = [\"*\"]",
+        "baton.toml:4: masters.coder.env_allow: \"\" names no variable; \
+             a name is letters, digits and underscores",
+    ),
+    ("masters = 1", "baton.toml:1: masters: 1 is not a table; write it as [masters] with"),
+    (
+        "stratgy = \"staged\"",
+        "baton.toml:1: stratgy: there is no such setting; did you mean \"strategy\"?",
+    ),
+    (
+        "strategy = \"stagd\"",
+        "baton.toml:1: strategy: \"stagd\" is unknown; did you mean \"staged\"?",
+    ),
+    (
+        "[limit]\nmax_active = 2",
+        "baton.toml:1: limit: there is no such setting; did you mean \"limits\"?",
+    ),
+    (
+        "[plan]\nstages = 3",
+        "baton.toml:2: plan.stages: there is no such setting; known here: stages_max,",
+    ),
+    (
+        "[plan]\nstages_max = 0",
+        "baton.toml:2: plan.stages_max: 0 is out of range; it takes 1 to 100",
+    ),
+    (
+        "[plan]\nstages_max = -5",
+        "baton.toml:2: plan.stages_max: -5 is out of range; it takes 1 to 100",
+    ),
+    (
+        "[plan]\nstages_max = \"ten\"",
+        "baton.toml:2: plan.stages_max: \"ten\" is not a whole number; it takes 1 to 100",
+    ),
+    (
+        "[plan]\nstages_max = 18446744073709551616",
+        "baton.toml:2: plan.stages_max: 18446744073709551616 is out of range",
+    ),
+    (
+        "[plan]\nsubtasks_min = 11",
+        "baton.toml:2: plan.subtasks_min: 11 is more than plan.subtasks_max, which is 10; \
+             raise plan.subtasks_max or lower plan.subtasks_min",
+    ),
+    (
+        "orchestration = \"no\"",
+        "baton.toml:1: orchestration: \"no\" is not true or false; it takes true, false",
+    ),
+    (
+        "workspace = \"nowhere\"",
+        "baton.toml:1: workspace: cannot use nowhere: No such file or directory",
+    ),
+    ("workspace = \"baton.toml\"", "baton.toml:1: workspace: baton.toml is not a directory; "),
+    ("log = \"loud=very\"", "baton.toml:1: log: \"loud=very\" is no log filter; it takes error,"),
+    ("a = 1\nb = [", "baton.toml:2: not TOML: "),
+    ("[plan]\nstages_max = 1\nstages_max = 2", "baton.toml:3: not TOML: duplicate key"),
+];
+
+#[test]
+fn each_mistake_is_named_with_its_line_its_key_and_a_remedy() {
+    for (text, want) in MISTAKES {
+        let got = refusal(text);
+        assert!(got.starts_with(want), "for {text:?}\nwant {want}\ngot  {got}");
+        assert_eq!(got.lines().count(), 1, "one mistake is told once: {got}");
+    }
+}
+
+#[test]
+fn all_mistakes_are_told_at_once_in_the_order_of_their_lines() {
+    let got = refusal("orchestration = 1\n[plan]\nstages_max = 0\n[complexity]\nfile_max = 3\n");
+    let lines: Vec<_> = got.lines().map(|line| line.split(": ").nth(1).unwrap()).collect();
+    assert_eq!(lines, ["orchestration", "plan.stages_max", "complexity.file_max"]);
+}
+
+#[test]
+fn flags_win_over_environment_over_file_over_defaults() {
+    let place =
+        with_file("strategy = \"adaptive\"\n[plan]\nstages_max = 3\n[retry]\nattempts_max = 4\n");
+    let env = |name: &str| match name {
+        "BATON_PLAN_STAGES_MAX" => Some("5".to_owned()),
+        "BATON_RETRY_ATTEMPTS_MAX" => Some("6".to_owned()),
+        "BATON_LOG" => Some("debug".to_owned()),
+        "BATON_STRATEGY" => Some(String::new()),
+        _ => None,
+    };
+    let set = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+    let overrides = Overrides {
+        workspace: None,
+        set: vec![set("plan.stages_max", "7"), set("log_form", "json")],
+    };
+    let config = Config::load(&place.coordination, &env, &overrides).unwrap();
+    assert_eq!(config.policy.plan.stages_max, 7, "flag");
+    assert_eq!(config.policy.retry.attempts_max, 6, "environment");
+    assert_eq!(config.policy.strategy, Strategy::Adaptive, "file: an empty variable says nothing");
+    assert_eq!(config.policy.plan.subtasks_max, 10, "default");
+    assert_eq!(config.log, LogSettings { filter: "debug".into(), form: LogForm::Json });
+}
+
+#[test]
+fn mistakes_in_variables_and_flags_name_them() {
+    let place = place();
+    let env = |name: &str| (name == "BATON_DAEMON_TICK_MS").then(|| "soon".to_owned());
+    let overrides = Overrides {
+        workspace: Some("/nowhere".into()),
+        set: vec![("plan.stage_max".to_owned(), "7".to_owned())],
+    };
+    let error = Config::load(&place.coordination, &env, &overrides).unwrap_err().to_string();
+    let lines: Vec<_> = error.lines().collect();
+    assert_eq!(
+        lines,
+        [
+            "environment variable BATON_DAEMON_TICK_MS: daemon.tick_ms: \"soon\" is not a whole \
+             number; it takes 100 to 86400000",
+            "flag --set plan.stage_max: plan.stage_max: there is no such setting; \
+             did you mean \"stages_max\"?",
+            "flag --workspace: cannot use /nowhere: No such file or directory (os error 2); \
+             name a directory that is there",
+        ]
+    );
+}
+
+#[test]
+fn a_workspace_is_relative_to_where_it_is_written() {
+    let place = with_file("workspace = \"../site\"");
+    fs::create_dir(place.workspace.join("site")).unwrap();
+    let config = Config::load(&place.coordination, &no_env, &Overrides::default()).unwrap();
+    assert_eq!(config.workspace, place.workspace.join("site"));
+    let flag = Overrides { workspace: Some(place.coordination.join("..")), set: Vec::new() };
+    let config = Config::load(&place.coordination, &no_env, &flag).unwrap();
+    assert_eq!(config.workspace, place.workspace);
+}
+
+#[test]
+fn a_missing_directory_names_the_remedy() {
+    let error = Config::load(Path::new("/nowhere/c"), &no_env, &Overrides::default()).unwrap_err();
+    assert!(error.to_string().contains("`baton init`"), "{error}");
+}
+
+#[test]
+fn every_setting_takes_its_default_and_both_ends_of_its_range() {
+    let place = place();
+    let defaults = Config::load(&place.coordination, &no_env, &Overrides::default()).unwrap();
+    for setting in settings::SETTINGS {
+        let takes = setting.takes();
+        let ends = takes.split_once(" to ").map(|(min, max)| [min.to_owned(), max.to_owned()]);
+        for value in ends.into_iter().flatten().chain([setting.value(&defaults)]) {
+            let mut config = defaults.clone();
+            let given = settings::Given::Text(&value);
+            assert_eq!(
+                setting.apply(&mut config, &given, Path::new("")),
+                Ok(()),
+                "{}",
+                setting.key
+            );
+            assert_eq!(setting.value(&config), value, "{}", setting.key);
+        }
+    }
+}
+
+#[test]
+fn the_documentation_lists_every_setting() {
+    let readme = include_str!("../../coordination/README.md");
+    let place = place();
+    let defaults = Config::load(&place.coordination, &no_env, &Overrides::default()).unwrap();
+    let mut missing = Vec::new();
+    for setting in settings::SETTINGS {
+        let default = match setting.key {
+            "workspace" => "the directory above",
+            _ => &setting.value(&defaults),
+        };
+        let row = format!(
+            "| `{}` | `{}` | {} | {} | {} |",
+            setting.key,
+            setting.variable(),
+            setting.takes(),
+            default,
+            setting.what
+        );
+        if !readme.contains(&row) {
+            missing.push(row);
+        }
+    }
+    for (key, what) in masters::KEYS {
+        let row = format!("| `{key}` | {what} |");
+        if !readme.contains(&row) {
+            missing.push(row);
+        }
+    }
+    assert!(missing.is_empty(), "coordination/README.md lacks:\n{}", missing.join("\n"));
+}
+
+#[test]
+fn the_committed_directory_is_embedded_whole() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("coordination");
+    let mut on_disk = Vec::new();
+    for directory in ["", "examples", "schemas"] {
+        for entry in fs::read_dir(root.join(directory)).into_iter().flatten().flatten() {
+            let path = Path::new(directory).join(entry.file_name());
+            let committed = !directory.is_empty()
+                || [".gitignore", "README.md", FILE_NAME]
+                    .iter()
+                    .any(|name| path == Path::new(name));
+            if entry.path().is_file() && committed {
+                on_disk.push(path.to_string_lossy().into_owned());
+            }
+        }
+    }
+    let mut embedded: Vec<_> = init_files(&[]).iter().map(|f| f.path.to_owned()).collect();
+    on_disk.sort();
+    embedded.sort();
+    assert_eq!(embedded, on_disk);
+}
+
+#[test]
+fn the_committed_settings_run_brief_and_what_init_writes_is_external() {
+    let brief = load(include_str!("../../coordination/baton.toml")).unwrap();
+    let external = load(&written(&[])).unwrap();
+    let names = |config: &Config| config.policy.masters.keys().cloned().collect::<Vec<_>>();
+    let default = Policy::default();
+    assert_eq!(names(&brief), default.masters.keys().cloned().collect::<Vec<_>>());
+    assert!(brief.policy.masters.values().all(|m| m.result_kind == ResultKind::WorkOrder));
+    assert_eq!(external.policy, default);
+}
+
+#[test]
+fn an_agent_that_is_installed_becomes_an_entry_that_works_when_it_is_uncommented() {
+    use std::os::unix::fs::PermissionsExt;
+    let bin = tempfile::tempdir().unwrap();
+    for (program, mode) in [("claude", 0o755), ("codex", 0o755), ("gemini", 0o644)] {
+        let path = bin.path().join(program);
+        fs::write(&path, "#!/bin/true\n").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let found = find_agents(bin.path().as_os_str());
+    assert_eq!(found.iter().map(|a| a.name).collect::<Vec<_>>(), ["claude", "codex"]);
+
+    let text = written(&found);
+    assert_eq!(load(&text).unwrap().policy, Policy::default(), "nothing runs unasked");
+    for agent in found {
+        let from = text.find(&format!("# {} is installed", agent.name)).unwrap();
+        let lines = text[from..].lines().skip_while(|line| !line.starts_with("# backend"));
+        let entry: String = lines
+            .map_while(|line| line.strip_prefix("# "))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        let config = load(&format!("[masters.development]\n{entry}")).unwrap();
+        let settings = &config.backends[&name("development")];
+        assert_eq!(Path::new(&settings.argv[0]), agent.program);
+        assert!(settings.argv.iter().any(|argument| argument.contains("{handoff}")));
+        assert!(!settings.env_allow.is_empty());
+    }
+}
+
+fn written(found: &[AgentProgram]) -> String {
+    init_files(found).into_iter().find(|f| f.path == FILE_NAME).unwrap().body
+}

@@ -1,0 +1,254 @@
+//! Carries out what the world is owed. Every outcome comes back as an input; what fails for want
+//! of something is tried again, less and less often, and never forgotten.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::task::{Id, JoinError, JoinSet};
+
+use super::carry_out::{self, Holder, Work, blocking};
+use super::monitor::Worker;
+use crate::config::Config;
+use crate::domain::document::QueuePatch;
+use crate::domain::ids::AttemptId;
+use crate::domain::{Effect, Input, State, outbox};
+use crate::store::Store;
+use crate::store::queue::Kept;
+
+/// So many jobs are under way at the same time.
+const RUNNING_MAX: usize = 32;
+/// Delay before the first repetition; each further one is twice as long.
+const RETRY_FIRST_MS: u64 = 1_000;
+/// How often a repetition that is due but has no place looks for one.
+const LOOK_AGAIN_MS: u64 = 50;
+/// No delay is longer.
+const RETRY_MS_MAX: u64 = 60_000;
+
+/// One thing that is done beside the loop.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Job {
+    /// Owed by the outbox.
+    Effect(Effect),
+    /// Put our fields into the queue.
+    PatchQueue,
+    /// Merge what was written into replaced versions of the queue.
+    CollectLate,
+    /// Stop a worker because the daemon was asked to leave none.
+    StopForShutdown(AttemptId),
+}
+
+/// What came of a job.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// It was carried out.
+    Inputs(Vec<Input>),
+    /// It could not be carried out now, and why.
+    Again(String),
+    /// The queue was patched.
+    Patched {
+        /// How long it took.
+        took_ms: u64,
+        /// Versions that were replaced and may still be written into.
+        kept: Vec<Kept>,
+    },
+    /// Replaced versions of the queue were looked into.
+    Collected {
+        /// Those that may still be written into.
+        kept: Vec<Kept>,
+        /// Why not all could be merged.
+        problem: Option<String>,
+    },
+}
+
+/// What jobs work with; a copy for each.
+#[derive(Clone)]
+pub(super) struct Means {
+    /// The directory.
+    pub(super) store: Store,
+    /// The configuration.
+    pub(super) config: Arc<Config>,
+    /// The program that Baton itself is.
+    pub(super) executable: PathBuf,
+    /// The way to the holder.
+    pub(super) holder: Arc<Holder>,
+}
+
+/// The jobs that are under way or will be tried again.
+#[derive(Default)]
+pub(super) struct Effects {
+    running: JoinSet<Answer>,
+    jobs: HashMap<Id, Job>,
+    failures: BTreeMap<Job, Failures>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Failures {
+    count: u32,
+    not_before_ms: u64,
+}
+
+impl Effects {
+    /// Returns how many jobs are under way.
+    pub(super) fn running(&self) -> usize {
+        self.running.len()
+    }
+
+    /// Tells whether this job is under way.
+    pub(super) fn is_running(&self, job: &Job) -> bool {
+        self.jobs.values().any(|running| running == job)
+    }
+
+    /// Returns effects that are owed, may be started now and find a place, most urgent first.
+    pub(super) fn startable(
+        &self,
+        state: &State,
+        now_ms: u64,
+        may: fn(&Effect) -> bool,
+    ) -> Vec<Effect> {
+        let places = RUNNING_MAX.saturating_sub(self.running.len());
+        if places == 0 {
+            return Vec::new();
+        }
+        let waits = |effect: &Effect| {
+            self.failures
+                .get(&Job::Effect(effect.clone()))
+                .is_some_and(|failures| failures.not_before_ms > now_ms)
+        };
+        // Publishing, withdrawing, launching and stopping one attempt exclude each other.
+        let is_taken = |effect: &Effect| {
+            self.jobs.values().any(|job| match job {
+                Job::Effect(running) => subject(running) == subject(effect),
+                Job::PatchQueue | Job::CollectLate | Job::StopForShutdown(_) => false,
+            })
+        };
+        outbox(state)
+            .iter()
+            .filter(|effect| may(effect) && !waits(effect) && !is_taken(effect))
+            .take(places)
+            .cloned()
+            .collect()
+    }
+
+    /// Starts an effect; what it needs is taken from `state` now.
+    pub(super) fn start(&mut self, effect: Effect, state: &State, means: &Means) {
+        let work = carry_out::work(&effect, state, means)
+            .unwrap_or_else(|problem| Box::pin(std::future::ready(Answer::Again(problem))));
+        self.spawn(Job::Effect(effect), work);
+    }
+
+    /// Starts to put changes into the queue.
+    pub(super) fn start_patch(&mut self, patches: Vec<QueuePatch>, means: &Means) {
+        let store = means.store.clone();
+        self.spawn(Job::PatchQueue, blocking(move || carry_out::patch_queue(&store, &patches)));
+    }
+
+    /// Starts to look into replaced versions of the queue.
+    pub(super) fn start_collect(&mut self, kept: Vec<Kept>, means: &Means) {
+        let store = means.store.clone();
+        self.spawn(Job::CollectLate, blocking(move || carry_out::collect_late(&store, kept)));
+    }
+
+    /// Starts to stop a worker for good, because the daemon was asked to leave none.
+    pub(super) fn start_stop(&mut self, worker: Worker, means: &Means) {
+        let job = Job::StopForShutdown(worker.attempt.id.clone());
+        if !self.is_running(&job) {
+            let means = means.clone();
+            self.spawn(
+                job,
+                Box::pin(async move { carry_out::stop_for_shutdown(&means, &worker).await }),
+            );
+        }
+    }
+
+    /// Waits for a job to end. Cancelling it loses nothing.
+    pub(super) async fn next(&mut self) -> (Job, Answer) {
+        loop {
+            match self.running.join_next_with_id().await {
+                Some(ended) => {
+                    if let Some(done) = self.ended(ended) {
+                        return done;
+                    }
+                }
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    /// Returns a job that has ended, if there is one.
+    pub(super) fn try_next(&mut self) -> Option<(Job, Answer)> {
+        while let Some(ended) = self.running.try_join_next_with_id() {
+            if let Some(done) = self.ended(ended) {
+                return Some(done);
+            }
+        }
+        None
+    }
+
+    /// Notes that a job was carried out and its outcome applied.
+    pub(super) fn succeeded(&mut self, job: &Job) {
+        self.failures.remove(job);
+    }
+
+    /// Notes that a job could not be carried out, says so, and returns when it may be tried again.
+    pub(super) fn failed(&mut self, job: Job, problem: &str, now_ms: u64) -> u64 {
+        let count = self.failures.get(&job).map_or(1, |failures| failures.count.saturating_add(1));
+        let delay_ms = RETRY_FIRST_MS.saturating_mul(1 << count.min(16).saturating_sub(1));
+        let not_before_ms = now_ms.saturating_add(delay_ms.min(RETRY_MS_MAX));
+        tracing::warn!(?job, problem, count, "cannot carry out an effect; trying again");
+        self.failures.insert(job, Failures { count, not_before_ms });
+        not_before_ms
+    }
+
+    /// Returns when the next repetition is due, on the boot-time clock. What could be started by
+    /// now has been: the rest waits for a place or for what it excludes.
+    pub(super) fn due_ms(
+        &self,
+        state: &State,
+        now_ms: u64,
+        may: fn(&Effect) -> bool,
+    ) -> Option<u64> {
+        let is_waited_for = |job: &Job| match job {
+            Job::Effect(effect) => {
+                may(effect) && outbox(state).contains(effect) && !self.is_running(job)
+            }
+            // Documents and the drain have times of their own.
+            Job::PatchQueue | Job::CollectLate | Job::StopForShutdown(_) => false,
+        };
+        let due = self.failures.iter().filter(|(job, _)| is_waited_for(job));
+        due.map(|(_, failures)| failures.not_before_ms.max(now_ms + LOOK_AGAIN_MS)).min()
+    }
+
+    /// Forgets failures of what is not owed any more.
+    pub(super) fn forget_settled(&mut self, state: &State) {
+        self.failures.retain(|job, _| match job {
+            Job::Effect(effect) => outbox(state).contains(effect),
+            Job::PatchQueue | Job::CollectLate | Job::StopForShutdown(_) => true,
+        });
+    }
+
+    fn spawn(&mut self, job: Job, work: Work) {
+        let id = self.running.spawn(work).id();
+        self.jobs.insert(id, job);
+    }
+
+    fn ended(&mut self, ended: Result<(Id, Answer), JoinError>) -> Option<(Job, Answer)> {
+        let (id, answer) = match ended {
+            Ok(done) => done,
+            Err(error) => (error.id(), Answer::Again(format!("an internal error: {error}"))),
+        };
+        Some((self.jobs.remove(&id)?, answer))
+    }
+}
+
+/// Names what an effect acts on.
+fn subject(effect: &Effect) -> &str {
+    match effect {
+        Effect::SettleClaim(id) => id.as_str(),
+        Effect::WithdrawHandoff(id)
+        | Effect::StopWorker(id)
+        | Effect::PublishHandoff(id)
+        | Effect::LaunchWorker(id) => id.as_str(),
+        Effect::DraftPlan(id) => id.as_str(),
+    }
+}

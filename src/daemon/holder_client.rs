@@ -1,0 +1,571 @@
+//! The daemon's side of the holder: asks it to launch and to stop workers, and hears of their
+//! ends.
+//!
+//! What the holder says is a hint; what became of an attempt is in its folder. A holder that dies
+//! costs nothing but the exit statuses of its workers: they run on, are watched by their locks
+//! and processes, and the next launch starts a new holder.
+#![expect(clippy::disallowed_methods, reason = "this is the one place that starts the holder")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::process::Command;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::time::{sleep, timeout};
+
+use super::folder::{self, Folder, FolderError, Marker};
+use super::holder::{HELD, HolderError, READY};
+use super::process;
+use super::process_tree::{self, Stopped};
+use super::protocol::{self, Ask, Line, Order, PROTOCOL, Say, SocketPath};
+use super::worker_life;
+use crate::backend::Launch;
+use crate::domain::ids::{AttemptId, WorkerId};
+use crate::domain::worker::ProcessIdentity;
+use crate::store::Store;
+
+/// Events that may wait for the daemon to take them; the holder's lines wait behind them.
+const EVENTS_MAX: usize = 1_024;
+/// How long a new holder may take to come up, and one that goes to make room.
+const UP_MS_MAX: u64 = 10_000;
+/// How soon a holder that comes up or goes is looked for again.
+const UP_AGAIN_MS: u64 = 10;
+/// How long the holder may take to answer what needs no waiting.
+const ANSWER_MS_MAX: u64 = 5_000;
+/// How long it may take to launch a worker or to say why not.
+const LAUNCH_MS_MAX: u64 = 60_000;
+/// How often a launch is asked for when the holder dies of it or something holds it up.
+const LAUNCH_TRIES: u32 = 20;
+/// How soon a launch that something holds up is asked for again.
+const LAUNCH_AGAIN_MS: u64 = 100;
+/// How much is quoted of what a holder that does not come up says.
+const PROBLEM_BYTES_MAX: u64 = 4_096;
+/// How often what a worker left behind is looked at once the worker itself is gone and the holder
+/// too: from here, doubling, up to here.
+const ORPHAN_AGAIN_MS_MIN: u64 = 20;
+const ORPHAN_AGAIN_MS_MAX: u64 = 1_000;
+
+/// A connection to the holder of one directory. Clones share it and are cheap; a holder that is
+/// lost is replaced at the next launch.
+#[derive(Debug, Clone)]
+pub struct HolderClient {
+    shared: Arc<Shared>,
+}
+
+/// What the holder tells unasked. These are hints: [`inspect`](folder::inspect) says what is true.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HolderEvent {
+    /// A worker is over; its folder says how.
+    Exited {
+        /// Which.
+        worker_id: WorkerId,
+    },
+    /// The holder is gone. Its workers run on and are watched; each still ends in `Exited`.
+    Lost,
+}
+
+/// What came of a launch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Launched {
+    /// It runs; an `Exited` follows.
+    Started(ProcessIdentity),
+    /// It was started before, by this daemon or an earlier one; an `Exited` follows, at once when
+    /// it is over.
+    Already(ProcessIdentity),
+    /// Nothing ran.
+    Failed {
+        /// Why.
+        error: String,
+        /// Whether the same again may work.
+        transient: bool,
+    },
+}
+
+#[derive(Debug)]
+struct Shared {
+    store: Store,
+    executable: PathBuf,
+    events: mpsc::Sender<HolderEvent>,
+    /// The connection; locked while a holder is looked for or started.
+    link: tokio::sync::Mutex<Option<Arc<Link>>>,
+    /// Workers whose folders are watched by a task of ours.
+    watched: Mutex<BTreeSet<WorkerId>>,
+}
+
+/// One connection.
+#[derive(Debug)]
+struct Link {
+    writer: tokio::sync::Mutex<OwnedWriteHalf>,
+    talk: Mutex<Talk>,
+    /// Told when this connection is given up from our side.
+    given_up: Notify,
+}
+
+/// What goes on over one connection.
+#[derive(Debug, Default)]
+struct Talk {
+    last_id: u64,
+    /// Questions that are not answered.
+    waiting: BTreeMap<u64, Waiting>,
+    /// Workers whose ends the holder will tell.
+    held: BTreeSet<WorkerId>,
+    /// Whether this is, or was, the connection of the daemon.
+    is_taken_up: bool,
+    is_lost: bool,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    answer: oneshot::Sender<Say>,
+    /// The worker that is held by the holder once it says `Started`.
+    launches: Option<WorkerId>,
+}
+
+impl HolderClient {
+    /// Takes up the living holder of a directory, or starts one. Ends that an earlier daemon was
+    /// not told of follow as events.
+    ///
+    /// # Errors
+    /// No holder answers and none can be started.
+    pub async fn connect_or_start(
+        store: &Store,
+        executable: &Path,
+    ) -> Result<(Self, mpsc::Receiver<HolderEvent>), HolderError> {
+        let (events, heard) = mpsc::channel(EVENTS_MAX);
+        let client = Self {
+            shared: Arc::new(Shared {
+                store: store.clone(),
+                executable: executable.to_path_buf(),
+                events,
+                link: tokio::sync::Mutex::default(),
+                watched: Mutex::default(),
+            }),
+        };
+        client.link().await?;
+        Ok((client, heard))
+    }
+
+    /// Starts a worker, at most once for each nonce, whoever asks and however often.
+    ///
+    /// # Errors
+    /// No holder answers and none can be started; asking again is harmless.
+    pub async fn launch(
+        &self,
+        worker_id: &WorkerId,
+        attempt_id: &AttemptId,
+        nonce: &str,
+        mut launch: Launch,
+    ) -> Result<Launched, HolderError> {
+        pass_on(&mut launch, std::env::vars_os());
+        let order = Order {
+            worker_id: worker_id.clone(),
+            attempt_id: attempt_id.clone(),
+            nonce: nonce.to_owned(),
+            launch,
+        };
+        let mut held_up = String::new();
+        for _ in 0..LAUNCH_TRIES {
+            let link = self.link().await?;
+            let ask = Ask::Launch { order: Box::new(order.clone()) };
+            held_up = match link.ask(ask, LAUNCH_MS_MAX, Some(worker_id)).await {
+                Ok(Say::Started { identity }) => return Ok(Launched::Started(identity)),
+                Ok(Say::NotStarted { error, transient }) => {
+                    return Ok(Launched::Failed { error, transient });
+                }
+                Ok(Say::Refused { reason }) => reason,
+                Ok(other) => return Err(HolderError::Answer(format!("{other:?} to a launch"))),
+                Err(HolderError::Lost) => "the holder ended".to_owned(),
+                Err(error) => return Err(error),
+            };
+            match folder::inspect(&self.shared.store, worker_id, nonce) {
+                Ok(Folder::Empty) => sleep(Duration::from_millis(LAUNCH_AGAIN_MS)).await,
+                Ok(
+                    Folder::Alive(identity)
+                    | Folder::Done { identity, .. }
+                    | Folder::Interrupted(identity),
+                ) => {
+                    self.watch(worker_id).await;
+                    return Ok(Launched::Already(identity));
+                }
+                Ok(Folder::Foreign) => {
+                    let error = format!(
+                        "workers/{worker_id} belongs to another attempt; move the folder away"
+                    );
+                    return Ok(Launched::Failed { error, transient: false });
+                }
+                Err(error) => {
+                    return Ok(Launched::Failed { error: error.to_string(), transient: false });
+                }
+            }
+        }
+        Ok(Launched::Failed { error: held_up, transient: true })
+    }
+
+    /// Ends a worker and everything it started: TERM, after `grace_ms` KILL, then proof. A worker
+    /// whose holder is gone is ended from here.
+    ///
+    /// # Errors
+    /// Its folder cannot be read, so that its processes cannot be told from others.
+    pub async fn stop(
+        &self,
+        worker_id: &WorkerId,
+        identity: &ProcessIdentity,
+        grace_ms: u64,
+    ) -> Result<Stopped, FolderError> {
+        let Marker::Begun(begun) = folder::marker(&self.shared.store, worker_id)? else {
+            return Ok(Stopped::Gone);
+        };
+        if begun.process != *identity {
+            // The folder is another's by now, who placed the marker after this one was gone.
+            return Ok(Stopped::Gone);
+        }
+        let link = self.shared.link.lock().await.clone();
+        if let Some(link) = link {
+            let ask = Ask::Stop { worker_id: worker_id.clone(), grace_ms };
+            let patience_ms = grace_ms.saturating_add(2 * ANSWER_MS_MAX);
+            if let Ok(Say::Stopped { survivors }) = link.ask(ask, patience_ms, None).await {
+                return Ok(if survivors.is_empty() {
+                    Stopped::Gone
+                } else {
+                    Stopped::Survivors(survivors)
+                });
+            }
+        }
+        let tree = worker_life::tree_of(&self.shared.store, &begun);
+        Ok(process_tree::stop(&tree, grace_ms).await)
+    }
+
+    /// Makes sure that an `Exited` follows for a worker that was started by an earlier daemon: by
+    /// the holder, or else by watching its folder. For one that never began none follows.
+    pub async fn watch(&self, worker_id: &WorkerId) {
+        let link = self.shared.link.lock().await.clone();
+        let is_held = link.is_some_and(|link| link.talk().held.contains(worker_id));
+        if !is_held {
+            Shared::watch_folder(&self.shared, worker_id);
+        }
+    }
+
+    /// Ends the holder if it has no workers; true when it does. One that has stays.
+    pub async fn shut_down(&self) -> bool {
+        let link = self.shared.link.lock().await.clone();
+        let Some(link) = link else { return false };
+        match link.ask(Ask::Shutdown, ANSWER_MS_MAX, None).await {
+            // It may be gone before its answer is on its way.
+            Ok(Say::Done) | Err(HolderError::Lost) => true,
+            Ok(_) | Err(_) => false,
+        }
+    }
+
+    /// Returns the connection, or makes one: to the holder that is there, or to a new one.
+    async fn link(&self) -> Result<Arc<Link>, HolderError> {
+        let mut place = self.shared.link.lock().await;
+        if let Some(link) = place.as_ref().filter(|link| !link.talk().is_lost) {
+            return Ok(Arc::clone(link));
+        }
+        let link = Shared::open_link(&self.shared).await?;
+        *place = Some(Arc::clone(&link));
+        Ok(link)
+    }
+}
+
+impl Shared {
+    fn tell(&self, event: HolderEvent) {
+        // A daemon that does not listen any more is about to end.
+        if let Err(TrySendError::Full(event)) = self.events.try_send(event) {
+            // Answers must not wait behind events: the daemon may take none before its answer.
+            let events = self.events.clone();
+            tokio::spawn(async move { events.send(event).await });
+        }
+    }
+
+    /// Connects to the holder that is there, or starts one.
+    async fn open_link(shared: &Arc<Self>) -> Result<Arc<Link>, HolderError> {
+        let comes_up = async {
+            loop {
+                match connect(&shared.store).await {
+                    Some(stream) => {
+                        let link = Link::over(shared, stream);
+                        if link.is_current().await? {
+                            return Ok(link);
+                        }
+                    }
+                    None if shared.start().await? => continue,
+                    // Another one has the lock: it comes up, or it goes.
+                    None => {}
+                }
+                sleep(Duration::from_millis(UP_AGAIN_MS)).await;
+            }
+        };
+        let link: Arc<Link> =
+            timeout(Duration::from_millis(UP_MS_MAX), comes_up).await.unwrap_or_else(|_| {
+                Err(shared.not_started("it did not come up, or an older one does not make room"))
+            })?;
+        let said = link.ask(Ask::List, ANSWER_MS_MAX, None).await?;
+        let Say::Running { workers } = said else {
+            return Err(HolderError::Answer(format!("{said:?} to a list")));
+        };
+        {
+            let mut talk = link.talk();
+            talk.held.extend(workers);
+            talk.is_taken_up = true;
+        }
+        Ok(link)
+    }
+
+    /// Starts a holder and waits until it can be connected to; false when another one has the
+    /// directory.
+    async fn start(&self) -> Result<bool, HolderError> {
+        let failed = |error: &dyn std::fmt::Display| self.not_started(&error.to_string());
+        let mut holder = Command::new(&self.executable)
+            .arg("hold")
+            .arg("--coordination")
+            .arg(self.store.root())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|error| failed(&error))?;
+        let (stdout, stderr) = (holder.stdout.take(), holder.stderr.take());
+        // It is our child for as long as both live.
+        tokio::spawn(async move { holder.wait().await });
+        let mut said = Vec::new();
+        if let Some(stdout) = stdout {
+            let mut stdout = BufReader::new(stdout);
+            protocol::read_line(&mut stdout, &mut said).await.map_err(|error| failed(&error))?;
+        }
+        match said.trim_ascii() {
+            word if word == READY.as_bytes() => Ok(true),
+            word if word == HELD.as_bytes() => Ok(false),
+            _ => {
+                let mut problem = Vec::new();
+                if let Some(stderr) = stderr {
+                    let _ = stderr.take(PROBLEM_BYTES_MAX).read_to_end(&mut problem).await;
+                }
+                Err(failed(&String::from_utf8_lossy(&problem)))
+            }
+        }
+    }
+
+    fn not_started(&self, problem: &str) -> HolderError {
+        let problem = match problem.trim() {
+            "" => "it ended without a word",
+            problem => problem,
+        };
+        HolderError::NotStarted { executable: self.executable.clone(), problem: problem.to_owned() }
+    }
+
+    fn watch_folder(shared: &Arc<Self>, worker_id: &WorkerId) {
+        if !lock(&shared.watched).insert(worker_id.clone()) {
+            return;
+        }
+        let (shared, worker_id) = (Arc::clone(shared), worker_id.clone());
+        tokio::spawn(async move {
+            let has_begun = until_over(&shared.store, &worker_id).await;
+            lock(&shared.watched).remove(&worker_id);
+            if has_begun {
+                shared.tell(HolderEvent::Exited { worker_id });
+            }
+        });
+    }
+}
+
+impl Link {
+    /// Takes a connection and listens to it in a task of its own.
+    fn over(shared: &Arc<Shared>, stream: UnixStream) -> Arc<Self> {
+        let (reader, writer) = stream.into_split();
+        let link = Arc::new(Self {
+            writer: tokio::sync::Mutex::new(writer),
+            talk: Mutex::default(),
+            given_up: Notify::new(),
+        });
+        tokio::spawn(listen(Arc::clone(shared), Arc::clone(&link), reader));
+        link
+    }
+
+    fn talk(&self) -> MutexGuard<'_, Talk> {
+        lock(&self.talk)
+    }
+
+    /// Asks and waits for the answer.
+    async fn ask(
+        &self,
+        ask: Ask,
+        patience_ms: u64,
+        launches: Option<&WorkerId>,
+    ) -> Result<Say, HolderError> {
+        let (answer, answered) = oneshot::channel();
+        let id = {
+            let mut talk = self.talk();
+            if talk.is_lost {
+                return Err(HolderError::Lost);
+            }
+            talk.last_id += 1;
+            let id = talk.last_id;
+            talk.waiting.insert(id, Waiting { answer, launches: launches.cloned() });
+            id
+        };
+        let line = protocol::to_line(&Line { id, body: ask });
+        let exchange = async {
+            self.writer.lock().await.write_all(&line).await.map_err(|_| HolderError::Lost)?;
+            answered.await.map_err(|_| HolderError::Lost)
+        };
+        timeout(Duration::from_millis(patience_ms), exchange).await.unwrap_or_else(|_| {
+            // Half a question may be on its way: nothing more can be asked over this connection.
+            self.given_up.notify_one();
+            Err(HolderError::Answer(format!("it has not answered within {patience_ms} ms")))
+        })
+    }
+
+    /// Tells whether this holder speaks as we do; one that does not is asked to make room.
+    async fn is_current(&self) -> Result<bool, HolderError> {
+        match self.ask(Ask::Ping, ANSWER_MS_MAX, None).await {
+            Ok(Say::Pong { protocol: PROTOCOL, .. }) => Ok(true),
+            Ok(_) => {
+                // Whether it has made room shows at the next look.
+                let _ = self.ask(Ask::Retire, ANSWER_MS_MAX, None).await;
+                self.given_up.notify_one();
+                Ok(false)
+            }
+            // It was about to end.
+            Err(HolderError::Lost) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Takes what the holder says until the connection ends.
+async fn listen(shared: Arc<Shared>, link: Arc<Link>, reader: OwnedReadHalf) {
+    let mut reader = BufReader::new(reader);
+    let mut line = Vec::new();
+    loop {
+        tokio::select! {
+            more = protocol::read_line(&mut reader, &mut line) => match more {
+                Ok(true) => hear(&shared, &link, &line),
+                Ok(false) | Err(_) => break,
+            },
+            () = link.given_up.notified() => break,
+        }
+    }
+    let (is_taken_up, orphans) = {
+        let mut talk = link.talk();
+        talk.is_lost = true;
+        // Whoever waits hears that nothing will come.
+        talk.waiting.clear();
+        (talk.is_taken_up, std::mem::take(&mut talk.held))
+    };
+    if is_taken_up {
+        shared.tell(HolderEvent::Lost);
+    }
+    for worker_id in orphans {
+        Shared::watch_folder(&shared, &worker_id);
+    }
+}
+
+fn hear(shared: &Shared, link: &Link, line: &[u8]) {
+    let Ok(Line { id, body }) = serde_json::from_slice::<Line<Say>>(line) else {
+        tracing::warn!(line = %String::from_utf8_lossy(line), "cannot understand the holder");
+        return;
+    };
+    if let Say::Exited { worker_id } = body {
+        link.talk().held.remove(&worker_id);
+        shared.tell(HolderEvent::Exited { worker_id });
+        return;
+    }
+    let mut talk = link.talk();
+    let Some(Waiting { answer, launches }) = talk.waiting.remove(&id) else { return };
+    if let (Say::Started { .. }, Some(worker_id)) = (&body, launches) {
+        // Before its end can be heard.
+        talk.held.insert(worker_id);
+    }
+    // Whoever asked may have lost patience.
+    let _ = answer.send(body);
+}
+
+async fn connect(store: &Store) -> Option<UnixStream> {
+    let socket = SocketPath::of(store).ok()?;
+    let stream = UnixStream::connect(socket.path()).await.ok()?;
+    // Only our own user may tell us what became of our workers.
+    let is_ours = stream.peer_cred().ok()?.uid() == rustix::process::geteuid().as_raw();
+    is_ours.then_some(stream)
+}
+
+/// Waits until a worker is over; false when it never began.
+async fn until_over(store: &Store, worker_id: &WorkerId) -> bool {
+    let mut again_ms = ORPHAN_AGAIN_MS_MIN;
+    loop {
+        let nonce = match folder::marker(store, worker_id) {
+            Ok(Marker::Begun(begun)) => begun.nonce,
+            Ok(Marker::Absent) => return false,
+            Ok(Marker::Damaged(_)) | Err(_) => return true,
+        };
+        match folder::inspect(store, worker_id, &nonce) {
+            Ok(Folder::Alive(identity)) => {
+                process::ended(&identity).await;
+                // From here on it is about what the worker left, or what its holder has to write.
+                sleep(Duration::from_millis(again_ms)).await;
+                again_ms = (again_ms * 2).min(ORPHAN_AGAIN_MS_MAX);
+            }
+            Ok(Folder::Empty | Folder::Done { .. } | Folder::Interrupted(_) | Folder::Foreign)
+            | Err(_) => return true,
+        }
+    }
+}
+
+/// Adds the variables that are passed on; those that the launch sets itself win.
+fn pass_on(launch: &mut Launch, variables: impl Iterator<Item = (OsString, OsString)>) {
+    let is_passed_on = |name: &str| {
+        launch.inherit.iter().any(|pattern| match pattern.strip_suffix('*') {
+            Some(start) => name.starts_with(start),
+            None => name == pattern,
+        })
+    };
+    let passed_on: Vec<(String, String)> = variables
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .filter(|(name, _)| is_passed_on(name))
+        .collect();
+    for (name, value) in passed_on {
+        launch.env.entry(name).or_insert(value);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Whoever panicked left no half-made change: every change is one call.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_on_the_list_is_passed_on() {
+        let mut launch = Launch {
+            program: "/bin/true".into(),
+            args: Vec::new(),
+            env: BTreeMap::from([("LANG".to_owned(), "C".to_owned())]),
+            inherit: vec!["PATH".into(), "LANG".into(), "LC_*".into()],
+            cwd: "/".into(),
+            stdin: None,
+        };
+        let variables = [
+            ("PATH", "/bin"),
+            ("PATHS", "x"),
+            ("LANG", "de"),
+            ("LC_ALL", "de"),
+            ("LC", "x"),
+            ("AWS_SECRET_ACCESS_KEY", "x"),
+        ];
+        pass_on(&mut launch, variables.into_iter().map(|(n, v)| (n.into(), v.into())));
+        let passed: Vec<(&str, &str)> =
+            launch.env.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+        assert_eq!(passed, [("LANG", "C"), ("LC_ALL", "de"), ("PATH", "/bin")]);
+    }
+}

@@ -1,0 +1,91 @@
+//! When each intake looks: after a hint, when it asked to come back, and with every tick.
+
+use std::collections::BTreeSet;
+
+use super::effects::Means;
+use super::watch::Interest;
+use crate::clock;
+use crate::domain::{Moment, State};
+use crate::intake::{self, Intake, Look, Seen};
+
+/// An intake is given as much rest as its last look took, up to this, so that a long queue that
+/// changes all the time does not take all the time there is.
+const REST_MS_MAX: u64 = 1_000;
+
+/// Every intake with the time of its next look.
+pub(super) struct Intakes {
+    slots: Vec<Slot>,
+}
+
+struct Slot {
+    intake: Box<dyn Intake>,
+    due_ms: Option<u64>,
+    rests_until_ms: u64,
+}
+
+impl Intakes {
+    /// Takes the roster; everything is to be looked at once.
+    pub(super) fn new() -> Self {
+        let slot = |intake| Slot { intake, due_ms: Some(0), rests_until_ms: 0 };
+        Self { slots: intake::roster().into_iter().map(slot).collect() }
+    }
+
+    /// Returns what they want to hear of.
+    pub(super) fn interests(&self) -> Vec<Interest> {
+        let of = |slot: &Slot| {
+            let name = slot.intake.name();
+            slot.intake.watches().iter().map(move |directory| (name, *directory))
+        };
+        self.slots.iter().flat_map(of).collect()
+    }
+
+    /// Makes these look as soon as they are rested.
+    pub(super) fn look_at(&mut self, names: &BTreeSet<&'static str>, now_ms: u64) {
+        for slot in self.slots.iter_mut().filter(|slot| names.contains(slot.intake.name())) {
+            slot.due_at(now_ms);
+        }
+    }
+
+    /// Makes all look as soon as they are rested.
+    pub(super) fn look_everywhere(&mut self, now_ms: u64) {
+        for slot in &mut self.slots {
+            slot.due_at(now_ms);
+        }
+    }
+
+    /// Returns when the next look is due, on the boot-time clock.
+    pub(super) fn due_ms(&self) -> Option<u64> {
+        self.slots.iter().filter_map(Slot::starts_at_ms).min()
+    }
+
+    /// Lets one intake look that is due at `now`; `None` when none is. What it saw has to be
+    /// decided on before the next call, because intakes compare with the state.
+    pub(super) fn look(&mut self, state: &State, means: &Means, now: Moment) -> Option<Seen> {
+        let slot = self
+            .slots
+            .iter_mut()
+            .find(|slot| slot.starts_at_ms().is_some_and(|at_ms| at_ms <= now.boottime_ms))?;
+        slot.due_ms = None;
+        let begun = clock::now();
+        let workspace = &means.config.workspace;
+        let seen = slot.intake.look(&Look { store: &means.store, state, workspace, now });
+        let ended = clock::now();
+        let took_ms = ended.since_ms(&begun).unwrap_or(0).min(REST_MS_MAX);
+        slot.rests_until_ms = ended.boottime_ms.saturating_add(took_ms);
+        if let Some(again_ms) = seen.look_again_ms {
+            // Never in the same turn: the writer it waits for needs time.
+            slot.due_at(now.boottime_ms.saturating_add(again_ms.max(1)));
+        }
+        Some(seen)
+    }
+}
+
+impl Slot {
+    fn due_at(&mut self, due_ms: u64) {
+        self.due_ms = Some(self.due_ms.map_or(due_ms, |earlier| earlier.min(due_ms)));
+    }
+
+    fn starts_at_ms(&self) -> Option<u64> {
+        self.due_ms.map(|due_ms| due_ms.max(self.rests_until_ms))
+    }
+}

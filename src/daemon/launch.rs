@@ -1,0 +1,191 @@
+//! The step before exec: `baton worker exec`, which becomes the worker.
+//!
+//! The holder starts it with an order on its standard input. It
+//! 1. takes `attempt.lock` (held: refuse),
+//! 2. opens everything the program needs, so that what can fail fails while nothing is begun,
+//! 3. puts `identity.json` in place, which happens once (there is one: refuse),
+//! 4. tells the holder, and
+//! 5. executes the program in its own process, which keeps the lock open.
+//!
+//! # What a kill leaves behind
+//! Whoever is killed, and when, the program is executed at most once for each folder, since only
+//! whoever placed the marker executes, and nobody places it twice.
+//!
+//! | killed | when | the folder says |
+//! | --- | --- | --- |
+//! | holder | before the whole order is written | `Empty`: half an order is no JSON, the step ends |
+//! | holder | before 3 | `Empty`: the step sees that its parent is gone, and ends. If it looked just before, it goes on as below; a second launch then finds the lock or the marker |
+//! | holder | after 3 | `Alive`: the step goes on; when it has ended, `Interrupted`, since nobody saw how |
+//! | step | before 3 | `Empty`: the kernel lets the lock go with the process |
+//! | step | after 3 | `Done` with the signal, by the holder; without a holder `Interrupted` |
+//! | worker | any time | the same |
+//! | both | after 3 | `Interrupted` |
+//! | holder | between the worker's end and `exit.json` | `Interrupted`; until then `Alive`, since the marker names the holder and it lives |
+//! | daemon | any time | nothing changes: it is not part of this |
+//!
+//! Two holders (one retired, or one whose lock was removed by hand) given the same order: the
+//! lock decides while both are between 1 and 5, the marker afterwards. A holder records an exit
+//! only if the marker names the process that it waited for.
+//!
+//! PR_SET_PDEATHSIG is not set: workers outlive the holder.
+#![expect(clippy::disallowed_methods, reason = "this process becomes the program by exec")]
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use rustix::io::{Errno, FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
+use rustix::stdio;
+
+use super::folder::{self, Begun, NONCE_VARIABLE};
+use super::process;
+use super::protocol::{self, StepInput, StepSays};
+use crate::clock;
+use crate::domain::worker::ProcessIdentity;
+use crate::store::Store;
+
+/// What a shell exits with when it cannot run a program.
+pub(super) const CANNOT_RUN: u8 = 126;
+/// What a shell exits with when there is no such program.
+pub(super) const NOT_FOUND: u8 = 127;
+/// The exit code of a step that never began.
+const NOT_BEGUN: u8 = 1;
+
+/// Reads an order from standard input and becomes its worker. It returns only when it does not:
+/// the exit code of the step.
+pub fn exec_worker() -> u8 {
+    // The way back to the holder must not reach the program, and descriptor 1 becomes its output.
+    let Ok(back) = fcntl_dupfd_cloexec(stdio::stdout(), 3) else { return NOT_BEGUN };
+    let mut back = File::from(back);
+    // Without a holder to hear it, it is said in vain.
+    let mut say = |what: StepSays| drop(back.write_all(&protocol::to_line(&what)));
+    let prepared = match prepare() {
+        Ok(prepared) => prepared,
+        Err(what) => {
+            say(what);
+            return NOT_BEGUN;
+        }
+    };
+    let mut ready = match begin(prepared) {
+        Ok(ready) => ready,
+        Err(what) => {
+            say(what);
+            return NOT_BEGUN;
+        }
+    };
+    say(StepSays::Begun { identity: ready.identity });
+    let error = ready.command.exec();
+    let program = ready.command.get_program().display();
+    let message = format!("cannot run {program}: {error}");
+    // By now this is the worker's output.
+    let _ = writeln!(io::stderr(), "baton: {message}");
+    say(StepSays::Failed { error: message, transient: is_transient(&error) });
+    if error.kind() == io::ErrorKind::NotFound { NOT_FOUND } else { CANNOT_RUN }
+}
+
+/// Everything the program needs, before anything is begun.
+struct Prepared {
+    store: Store,
+    begun: Begun,
+    lock: File,
+    stdin: File,
+    output: File,
+    command: Command,
+}
+
+/// The marker is in place.
+struct Ready {
+    command: Command,
+    identity: ProcessIdentity,
+    /// Open until the program is executed, and from then on in the program.
+    _lock: File,
+}
+
+fn prepare() -> Result<Prepared, StepSays> {
+    let mut order = Vec::new();
+    io::stdin().read_to_end(&mut order).map_err(|e| failed("read the order", &e))?;
+    let StepInput { coordination, holder, order } =
+        serde_json::from_slice(&order).map_err(|e| failed("read the order", &e.into()))?;
+    // A session of its own: no terminal reaches it, and its processes can be told.
+    rustix::process::setsid().map_err(|e| failed("start a session", &e.into()))?;
+    let identity = process::identify(std::process::id())
+        .ok_or_else(|| failed("identify this process", &io::ErrorKind::Unsupported.into()))?;
+
+    let store = Store::open(&coordination).map_err(|e| failed_by(&e))?;
+    let Some(lock) = folder::take_lock(&store, &order.worker_id).map_err(|e| failed_by(&e))? else {
+        return Err(StepSays::Refused { reason: "its lock is held".into() });
+    };
+    let launch = order.launch;
+    let output = folder::open_output(&store, &order.worker_id).map_err(|e| failed_by(&e))?;
+    let stdin = launch.stdin.as_deref().unwrap_or("/dev/null".as_ref());
+    let stdin = OpenOptions::new()
+        .read(true)
+        .open(stdin)
+        .map_err(|e| failed(&format!("open {}", stdin.display()), &e))?;
+    std::env::set_current_dir(&launch.cwd)
+        .map_err(|e| failed(&format!("enter {}", launch.cwd.display()), &e))?;
+    let mut command = Command::new(&launch.program);
+    command.args(&launch.args).env_clear().envs(&launch.env).env(NONCE_VARIABLE, &order.nonce);
+    let begun = Begun {
+        schema: "baton/identity@1".into(),
+        worker_id: order.worker_id,
+        attempt_id: order.attempt_id,
+        nonce: order.nonce,
+        process: identity,
+        holder,
+        started_at: clock::now().wall,
+    };
+    Ok(Prepared { store, begun, lock, stdin, output, command })
+}
+
+/// Places the marker and puts everything where the program expects it.
+fn begin(prepared: Prepared) -> Result<Ready, StepSays> {
+    let Prepared { store, begun, lock, stdin, output, command } = prepared;
+    let parent = rustix::process::getppid().map(|pid| pid.as_raw_pid().unsigned_abs());
+    if parent != Some(begun.holder.pid) {
+        return Err(StepSays::Refused { reason: "its holder is gone".into() });
+    }
+    if !folder::begin(&store, &begun).map_err(|e| failed_by(&e))? {
+        return Err(StepSays::Refused { reason: "it was begun before".into() });
+    }
+    let arrange = || -> rustix::io::Result<()> {
+        stdio::dup2_stdin(&stdin)?;
+        stdio::dup2_stdout(&output)?;
+        stdio::dup2_stderr(&output)?;
+        // The lock is held for as long as the program, or what it starts, keeps the file open.
+        fcntl_setfd(&lock, FdFlags::empty())
+    };
+    arrange().map_err(|e| failed("arrange its files", &e.into()))?;
+    Ok(Ready { command, identity: begun.process, _lock: lock })
+}
+
+fn failed(what: &str, error: &io::Error) -> StepSays {
+    StepSays::Failed { error: format!("cannot {what}: {error}"), transient: is_transient(error) }
+}
+
+fn failed_by(error: &(dyn std::error::Error + 'static)) -> StepSays {
+    let mut cause = Some(error);
+    let mut transient = false;
+    while let Some(at) = cause {
+        transient |= at.downcast_ref::<io::Error>().is_some_and(is_transient);
+        cause = at.source();
+    }
+    StepSays::Failed { error: error.to_string(), transient }
+}
+
+/// Tells whether the machine is short of something that it may have again later.
+pub(super) fn is_transient(error: &io::Error) -> bool {
+    const OUT_OF_DESCRIPTORS: [Errno; 2] = [Errno::MFILE, Errno::NFILE];
+    matches!(
+        error.kind(),
+        io::ErrorKind::OutOfMemory
+            | io::ErrorKind::StorageFull
+            | io::ErrorKind::QuotaExceeded
+            | io::ErrorKind::WouldBlock
+            | io::ErrorKind::ExecutableFileBusy
+            | io::ErrorKind::ResourceBusy
+            | io::ErrorKind::StaleNetworkFileHandle
+            | io::ErrorKind::Interrupted
+    ) || Errno::from_io_error(error).is_some_and(|errno| OUT_OF_DESCRIPTORS.contains(&errno))
+}

@@ -1,0 +1,212 @@
+//! Finds out what became of workers that were launched: a delivered report beats every other sign.
+
+use std::collections::BTreeSet;
+use std::io::{Read, Seek, SeekFrom};
+
+use super::documents::Chain;
+use super::effects::Means;
+use super::folder;
+pub(super) use super::folder::Folder;
+use crate::backend::{self, Finished};
+use crate::config::Config;
+use crate::domain::ids::{AgentName, AttemptId, WorkerId};
+use crate::domain::plan::Subtask;
+use crate::domain::report::{Category, Failure, Outcome, ReportFinding, ResultKind};
+use crate::domain::worker::{Attempt, AttemptPhase, Execution, Exit};
+use crate::domain::{Input, State};
+use crate::intake;
+use crate::store::Store;
+use crate::store::layout::{self, WorkerFile};
+
+/// So much of the end of a worker's output is looked at.
+const OUTPUT_TAIL_BYTES: u64 = 4 * 1024;
+
+/// Workers that are said to be over and are not told to the domain yet.
+#[derive(Default)]
+pub(super) struct Monitor {
+    over: BTreeSet<WorkerId>,
+}
+
+impl Monitor {
+    /// Notes that a worker is said to be over.
+    pub(super) fn is_over(&mut self, worker_id: WorkerId) {
+        self.over.insert(worker_id);
+    }
+
+    /// Looks at every worker that should run, because ends may have been missed.
+    pub(super) fn suspect_all(&mut self, state: &State) {
+        let launched = state.live_attempts().filter_map(|id| state.attempt(id));
+        self.over.extend(
+            launched
+                .filter(|(_, _, attempt)| runs(attempt))
+                .map(|(_, _, attempt)| attempt.worker_id.clone()),
+        );
+    }
+
+    /// Returns what has to be told about those that were noted. One whose start is not known to
+    /// the domain yet is looked at again.
+    pub(super) fn gather(&mut self, state: &State, means: &Means) -> Vec<Input> {
+        let mut inputs = Vec::new();
+        if self.over.is_empty() {
+            return inputs;
+        }
+        let noted = std::mem::take(&mut self.over);
+        for (run, position, attempt) in state.live_attempts().filter_map(|id| state.attempt(id)) {
+            let subtask = &run.plan.subtasks[position];
+            if !noted.contains(&attempt.worker_id) {
+                continue;
+            }
+            if !runs(attempt) {
+                self.over.insert(attempt.worker_id.clone());
+                continue;
+            }
+            match look(&means.store, attempt) {
+                Ok(folder) => {
+                    let worker = Worker { attempt: attempt.clone(), subtask: subtask.clone() };
+                    inputs.extend(told(means, &worker, folder));
+                }
+                Err(problem) => {
+                    tracing::warn!(worker = %attempt.worker_id, problem, "cannot look at a worker");
+                }
+            }
+        }
+        inputs
+    }
+}
+
+/// A worker that was launched, with all that its end is judged by.
+#[derive(Debug, Clone)]
+pub(super) struct Worker {
+    /// What it carries out.
+    pub(super) attempt: Attempt,
+    /// What it is to deliver.
+    pub(super) subtask: Subtask,
+}
+
+impl Worker {
+    /// Finds the worker of an attempt.
+    pub(super) fn of(state: &State, id: &AttemptId) -> Option<Self> {
+        let (run, position, attempt) = state.attempt(id)?;
+        Some(Self { attempt: attempt.clone(), subtask: run.plan.subtasks[position].clone() })
+    }
+}
+
+/// Looks into the folder of an attempt's worker.
+///
+/// # Errors
+/// It cannot be read; the text is for a person.
+pub(super) fn look(store: &Store, attempt: &Attempt) -> Result<Folder, String> {
+    folder::inspect(store, &attempt.worker_id, &attempt.nonce)
+        .map_err(|error| Chain(&error).to_string())
+}
+
+/// Says what a worker's folder means for the attempt. Facts that the domain has already may be
+/// among it.
+pub(super) fn told(means: &Means, worker: &Worker, folder: Folder) -> Vec<Input> {
+    let attempt = &worker.attempt;
+    let attempt_id = attempt.id.clone();
+    match folder {
+        Folder::Empty => Vec::new(),
+        Folder::Alive(identity) => vec![Input::WorkerStarted { attempt_id, identity }],
+        Folder::Done { identity, exit } => {
+            let outcome = judge(means, attempt, exit, &Reported::read(means, worker));
+            vec![
+                Input::WorkerStarted { attempt_id: attempt_id.clone(), identity },
+                Input::WorkerExited { attempt_id, exit, outcome },
+            ]
+        }
+        Folder::Interrupted(_) => delivered(means, worker).unwrap_or_else(|| {
+            let reason = "it ended unseen and left no report".to_owned();
+            vec![Input::WorkerInterrupted { attempt_id, reason }]
+        }),
+        Folder::Foreign => vec![Input::WorkerNotStarted {
+            attempt_id,
+            error: format!(
+                "{} is left over from another life of this directory; move it away",
+                layout::worker(&attempt.worker_id)
+            ),
+            transient: false,
+        }],
+    }
+}
+
+/// Says what a worker delivered whose end nobody saw; `None` when it left no report.
+pub(super) fn delivered(means: &Means, worker: &Worker) -> Option<Vec<Input>> {
+    let attempt = &worker.attempt;
+    let reported = Reported::read(means, worker);
+    reported.finding.as_ref()?;
+    let outcome = judge(means, attempt, Exit::Unknown, &reported);
+    let attempt_id = attempt.id.clone();
+    Some(vec![Input::WorkerExited { attempt_id, exit: Exit::Unknown, outcome }])
+}
+
+/// Returns what the successes of a master deliver.
+pub(super) fn result_kind(config: &Config, agent: &AgentName) -> ResultKind {
+    config.policy.masters.get(agent).map_or(ResultKind::Work, |master| master.result_kind)
+}
+
+fn runs(attempt: &Attempt) -> bool {
+    match attempt.phase {
+        AttemptPhase::Running { .. } => true,
+        AttemptPhase::Ending { .. } => attempt.execution != Execution::External,
+        AttemptPhase::Issued
+        | AttemptPhase::Published { .. }
+        | AttemptPhase::Taken { .. }
+        | AttemptPhase::Ended { .. } => false,
+    }
+}
+
+/// What a worker left to be judged by.
+struct Reported {
+    finding: Option<ReportFinding>,
+    problem: Option<String>,
+}
+
+impl Reported {
+    fn read(means: &Means, worker: &Worker) -> Self {
+        let (store, workspace) = (&means.store, &means.config.workspace);
+        match intake::reports::read_report(store, workspace, &worker.attempt, &worker.subtask) {
+            Ok(finding) => Self { finding, problem: None },
+            Err(problem) => Self { finding: None, problem: Some(problem.to_string()) },
+        }
+    }
+}
+
+fn judge(means: &Means, attempt: &Attempt, exit: Exit, reported: &Reported) -> Outcome {
+    let Execution::Launched { backend: name } = &attempt.execution else {
+        return unknown_backend("external");
+    };
+    let Some(backend) = backend::find(name) else { return unknown_backend(name) };
+    let (output_bytes, output_tail) = output(&means.store, &attempt.worker_id);
+    (backend.interpret)(&Finished {
+        exit,
+        report: reported.finding.as_ref(),
+        report_problem: reported.problem.as_deref(),
+        output_bytes,
+        output_tail: &output_tail,
+        result_kind: result_kind(&means.config, &attempt.agent),
+        worker_id: &attempt.worker_id,
+    })
+}
+
+fn unknown_backend(name: &str) -> Outcome {
+    Outcome::Failure(Failure::new(
+        Category::Blocker,
+        format!("there is no backend {name:?} to judge its worker by"),
+    ))
+}
+
+/// Returns how much a worker printed, and the end of it.
+fn output(store: &Store, worker_id: &WorkerId) -> (u64, String) {
+    let path = layout::worker_file(worker_id, WorkerFile::Output);
+    let read = || -> Option<(u64, Vec<u8>)> {
+        let mut file = store.open_file(&path).ok()??;
+        let len = file.metadata().ok()?.len();
+        file.seek(SeekFrom::Start(len.saturating_sub(OUTPUT_TAIL_BYTES))).ok()?;
+        let mut tail = Vec::new();
+        file.take(OUTPUT_TAIL_BYTES).read_to_end(&mut tail).ok()?;
+        Some((len, tail))
+    };
+    let (len, tail) = read().unwrap_or_default();
+    (len, String::from_utf8_lossy(&tail).into_owned())
+}

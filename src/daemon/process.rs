@@ -1,0 +1,296 @@
+//! Tells processes apart for certain, and signals none that is not the one that was meant.
+//!
+//! A process is opened as a pidfd first and compared afterwards: whatever its number is given to
+//! next, the pidfd stays with the one that was compared. Kernels without pidfds (before 5.3) are
+//! not supported: there nothing is alive and nothing is signalled.
+
+use std::fs;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::OnceLock;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+use crate::clock;
+use crate::domain::worker::ProcessIdentity;
+
+/// `PIDFS_MAGIC`: pidfds have inodes of their own (Linux 6.9).
+const PIDFS_MAGIC: u64 = 0x5049_4446;
+/// Clock ticks a second in `/proc`, the same on every Linux that Rust runs on.
+const TICKS_PER_SECOND: u64 = 100;
+
+/// Returns the identity of a process; `None` when there is none of that number or it has ended.
+pub fn identify(pid: u32) -> Option<ProcessIdentity> {
+    let pidfd = open(pid)?;
+    let stat = Stat::of(pid)?;
+    let identity = ProcessIdentity {
+        host: host().to_owned(),
+        boot_id: clock::boot_id(),
+        pid,
+        start_ticks: stat.start_ticks,
+        pidfd_inode: pidfd_inode(&pidfd),
+    };
+    // What was read belongs to the pidfd only if its process lived until now.
+    (!has_ended(&pidfd)).then_some(identity)
+}
+
+/// Tells whether exactly this process runs. One that has ended and waits for its parent (a
+/// zombie) does not.
+pub fn is_alive(identity: &ProcessIdentity) -> bool {
+    open_exactly(identity).is_some()
+}
+
+/// Sends a signal to exactly this process; false when it runs no more or is not ours to signal.
+pub fn signal(identity: &ProcessIdentity, signal: Signal) -> bool {
+    open_exactly(identity).is_some_and(|pidfd| pidfd_send_signal(pidfd, signal).is_ok())
+}
+
+/// Waits until exactly this process runs no more.
+pub async fn ended(identity: &ProcessIdentity) {
+    if let Some(pidfd) = open_exactly(identity) {
+        until_ended(pidfd).await;
+    }
+}
+
+/// Waits until the process of a pidfd has ended.
+pub(super) async fn until_ended(pidfd: OwnedFd) {
+    #[expect(
+        deprecated,
+        reason = "what replaces it is unsafe, and owning the descriptor is enough"
+    )]
+    let pidfd = AsyncFd::with_interest(pidfd, Interest::READABLE);
+    if let Ok(pidfd) = pidfd {
+        // An error means that the runtime goes down, and whoever waits goes with it.
+        let _ = pidfd.readable().await;
+    }
+}
+
+/// What a worker used so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Usage {
+    /// Processor time in milliseconds of all living processes of its session, and of their
+    /// children that were waited for.
+    pub cpu_ms: u64,
+    /// Resident memory in bytes of all living processes of its session.
+    pub memory_bytes: u64,
+}
+
+/// Returns what a worker and the processes of its session use; `None` when it runs no more.
+pub fn usage(identity: &ProcessIdentity) -> Option<Usage> {
+    use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
+
+    let session: Vec<(u32, Stat)> =
+        all().filter(|(_, stat)| stat.session == identity.pid && !stat.is_over()).collect();
+    let pids: Vec<Pid> = session.iter().map(|(pid, _)| Pid::from_u32(*pid)).collect();
+    let mut system = System::new().ok()?;
+    system.refresh_processes_specifics(
+        ProcessesToUpdate::Some(&pids),
+        false,
+        ProcessRefreshKind::nothing().with_cpu().with_memory().without_tasks(),
+    );
+    let waited_ms: u64 = session.iter().map(|(_, stat)| stat.waited_ms).sum();
+    let usage = pids.iter().filter_map(|pid| system.process(*pid)).fold(
+        Usage { cpu_ms: waited_ms, memory_bytes: 0 },
+        |sum, process| Usage {
+            cpu_ms: sum.cpu_ms + process.accumulated_cpu_time(),
+            memory_bytes: sum.memory_bytes + process.memory(),
+        },
+    );
+    is_alive(identity).then_some(usage)
+}
+
+/// Opens exactly this process if it runs.
+fn open_exactly(identity: &ProcessIdentity) -> Option<OwnedFd> {
+    if identity.boot_id != clock::boot_id() {
+        return None;
+    }
+    let pidfd = open_started_at(identity.pid, identity.start_ticks)?;
+    let is_same = match (identity.pidfd_inode, pidfd_inode(&pidfd)) {
+        // Never given twice within a boot, whatever the machine or container is called by now.
+        (Some(theirs), Some(found)) => theirs == found,
+        (Some(_) | None, Some(_) | None) => identity.host == host(),
+    };
+    is_same.then_some(pidfd)
+}
+
+/// Opens the process of this number if it runs and started in this tick of the running boot.
+pub(super) fn open_started_at(pid: u32, start_ticks: u64) -> Option<OwnedFd> {
+    let pidfd = open(pid)?;
+    let stat = Stat::of(pid)?;
+    (stat.start_ticks == start_ticks && !has_ended(&pidfd)).then_some(pidfd)
+}
+
+/// Lists every process that can be seen, in no order.
+pub(super) fn all() -> impl Iterator<Item = (u32, Stat)> {
+    fs::read_dir("/proc").into_iter().flatten().filter_map(|entry| {
+        let pid = entry.ok()?.file_name().to_str()?.parse().ok()?;
+        Some((pid, Stat::of(pid)?))
+    })
+}
+
+/// What `/proc/PID/stat` says of one process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stat {
+    /// `R`, `S`, `Z`, ...
+    pub(super) state: u8,
+    /// Its parent.
+    pub(super) parent: u32,
+    /// Its process group.
+    pub(super) group: u32,
+    /// Its session.
+    pub(super) session: u32,
+    /// Processor time of children it waited for.
+    pub(super) waited_ms: u64,
+    /// How many threads it has.
+    pub(super) threads: u64,
+    /// When it started, in ticks since boot.
+    pub(super) start_ticks: u64,
+}
+
+impl Stat {
+    pub(super) fn of(pid: u32) -> Option<Self> {
+        Self::parse(&fs::read(format!("/proc/{pid}/stat")).ok()?)
+    }
+
+    /// Reads the line. The second field is the name of the program in brackets; it may hold
+    /// blanks, brackets and newlines, so that the fields are counted from its last bracket.
+    fn parse(line: &[u8]) -> Option<Self> {
+        let name_end = line.iter().rposition(|byte| *byte == b')')?;
+        let rest = std::str::from_utf8(&line[name_end + 1..]).ok()?;
+        let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+        // Field 3 of the manual is the first one here.
+        let number = |field: usize| fields.get(field - 3)?.parse::<u64>().ok();
+        let pid = |field: usize| u32::try_from(number(field)?).ok();
+        Some(Self {
+            state: *fields.first()?.as_bytes().first()?,
+            parent: pid(4)?,
+            group: pid(5)?,
+            session: pid(6)?,
+            waited_ms: (number(16)? + number(17)?) * 1_000 / TICKS_PER_SECOND,
+            threads: number(20)?,
+            start_ticks: number(22)?,
+        })
+    }
+
+    /// Tells whether it has ended and only waits to be asked how. A process whose first thread
+    /// ended before the others looks like that too, but has more than one.
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self.state, b'Z' | b'X' | b'x') && self.threads <= 1
+    }
+}
+
+/// Returns the host's name.
+fn host() -> &'static str {
+    static HOST: OnceLock<String> = OnceLock::new();
+    HOST.get_or_init(|| rustix::system::uname().nodename().to_string_lossy().into_owned())
+}
+
+fn open(pid: u32) -> Option<OwnedFd> {
+    let pid = Pid::from_raw(i32::try_from(pid).ok()?)?;
+    pidfd_open(pid, PidfdFlags::empty()).ok()
+}
+
+fn has_ended(pidfd: &OwnedFd) -> bool {
+    let mut fds = [PollFd::new(pidfd, PollFlags::IN)];
+    poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).is_ok_and(|ready| ready > 0)
+}
+
+fn pidfd_inode(pidfd: &impl AsFd) -> Option<u64> {
+    let is_pidfs = rustix::fs::fstatfs(pidfd)
+        .is_ok_and(|fs| u64::try_from(fs.f_type).is_ok_and(|magic| magic == PIDFS_MAGIC));
+    is_pidfs.then(|| rustix::fs::fstat(pidfd).map(|stat| stat.st_ino).ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::disallowed_methods, reason = "these tests start processes of their own")]
+
+    use super::*;
+    use std::process::{Child, Command, Stdio};
+
+    /// A process that waits for its standard input to close.
+    fn waiting() -> Child {
+        Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap()
+    }
+
+    #[test]
+    fn names_with_brackets_blanks_and_newlines_do_not_shift_the_fields() {
+        let line = b"77 (a) R 9 (b\n) S 12 77 70 0 -1 4194560 1 2 3 4 50 60 7 8 20 0 1 0 4242 99 0";
+        let stat = Stat::parse(line).unwrap();
+        assert_eq!(
+            stat,
+            Stat {
+                state: b'S',
+                parent: 12,
+                group: 77,
+                session: 70,
+                waited_ms: 150,
+                threads: 1,
+                start_ticks: 4242
+            }
+        );
+        for torn in ["", "77 (cat", "77 (cat)", "77 (cat) S 1 2", "77 (cat) S x 2 3 4 5"] {
+            assert_eq!(Stat::parse(torn.as_bytes()), None, "{torn}");
+        }
+    }
+
+    #[test]
+    fn a_process_is_itself_and_no_other() {
+        let mut child = waiting();
+        let identity = identify(child.id()).unwrap();
+        assert!(is_alive(&identity));
+        assert_eq!(identify(child.id()).unwrap(), identity);
+
+        let boot_id = crate::domain::moment::BootId(identity.boot_id.0 ^ 1);
+        let others = [
+            ProcessIdentity { start_ticks: identity.start_ticks + 1, ..identity.clone() },
+            ProcessIdentity { boot_id, ..identity.clone() },
+            ProcessIdentity { pidfd_inode: Some(1), ..identity.clone() },
+            ProcessIdentity { pid: std::process::id(), ..identity.clone() },
+            ProcessIdentity { pidfd_inode: None, host: "elsewhere".into(), ..identity.clone() },
+            ProcessIdentity { pid: 0, ..identity.clone() },
+            ProcessIdentity { pid: u32::MAX, ..identity.clone() },
+        ];
+        for other in &others[usize::from(identity.pidfd_inode.is_none())..] {
+            // Without pidfs the inode says nothing, and the third stands for the process itself.
+            if identity.pidfd_inode.is_none() && other.pidfd_inode == Some(1) {
+                continue;
+            }
+            assert!(!is_alive(other), "{other:?}");
+            assert!(!signal(other, Signal::KILL), "{other:?}");
+        }
+        assert!(is_alive(&identity), "none of the signals reached it");
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        assert!(!is_alive(&identity));
+    }
+
+    #[tokio::test]
+    async fn a_zombie_is_not_alive() {
+        let mut child = waiting();
+        let identity = identify(child.id()).unwrap();
+        drop(child.stdin.take());
+        ended(&identity).await;
+        assert!(Stat::of(child.id()).unwrap().is_over(), "nobody has asked how it ended yet");
+        assert!(!is_alive(&identity));
+        assert_eq!(identify(child.id()), None);
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn usage_counts_the_session_and_ends_with_its_leader() {
+        // The test itself leads no session: its own session's leader is asked for, if it is seen.
+        let own = Stat::of(std::process::id()).unwrap();
+        if let Some(leader) = identify(own.session) {
+            let usage = usage(&leader).unwrap();
+            assert!(usage.memory_bytes > 0);
+        }
+        let mut child = waiting();
+        let identity = identify(child.id()).unwrap();
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        assert_eq!(usage(&identity), None);
+    }
+}

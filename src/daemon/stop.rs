@@ -1,0 +1,141 @@
+//! Letting go: what runs in the daemon is finished, everything is written, workers live on.
+
+use super::documents::Chain;
+use super::effects::Job;
+use super::monitor::Worker;
+use super::signals::Urgency;
+use super::{Daemon, DaemonError, Ended};
+use crate::clock;
+use crate::domain::worker::AttemptPhase;
+use crate::domain::{Input, Moment};
+
+/// So many times documents are tried that cannot be written at the end; the next start derives
+/// them again.
+const LAST_RENDERS_MAX: usize = 10_000;
+
+impl Daemon {
+    /// Begins to stop, or does so with more urgency.
+    pub(super) fn begin_to_stop(&mut self, urgency: Urgency) {
+        let now_ms = clock::now().boottime_ms;
+        let settings = self.means.config.daemon;
+        match urgency {
+            Urgency::Run | Urgency::Now => {}
+            Urgency::Drain => {
+                tracing::info!("draining: nothing new is begun, workers live on");
+                self.systemd.stopping();
+                self.drain_until_ms = Some(now_ms.saturating_add(settings.drain_grace_ms));
+            }
+            Urgency::StopWorkers => {
+                tracing::info!("stopping workers");
+                // KILL follows after the grace, and then the proof.
+                let longest_ms = settings.drain_grace_ms.max(settings.stop_grace_ms * 2);
+                self.drain_until_ms = Some(now_ms.saturating_add(longest_ms));
+                self.stop_workers();
+            }
+        }
+    }
+
+    /// Tells whether nothing is left to wait for.
+    pub(super) fn is_drained(&self, now: Moment) -> bool {
+        let Some(until_ms) = self.drain_until_ms else { return false };
+        let is_done = self.effects.running() == 0;
+        if !is_done && now.boottime_ms >= until_ms {
+            tracing::warn!(
+                running = self.effects.running(),
+                "not everything was finished in time; the next start goes on with it"
+            );
+            return true;
+        }
+        is_done
+    }
+
+    /// Writes everything and says goodbye.
+    pub(super) async fn finish(&mut self) -> Result<Ended, DaemonError> {
+        if self.held_until_ms.is_some() {
+            return Err(DaemonError::NoRoom);
+        }
+        let now = clock::now();
+        // Batches before this one may have left something to write.
+        if self.documents.has_news() {
+            self.sync_documents(now).await?;
+        }
+        let reason = match self.orders.urgency {
+            Urgency::Run | Urgency::Drain | Urgency::Now => "asked to drain",
+            Urgency::StopWorkers => "asked to stop with its workers",
+        };
+        self.decide_all(&[Input::DaemonStopped { reason: reason.into() }], now)?;
+        if self.commit_records(now).await?.is_none() {
+            return Err(DaemonError::NoRoom);
+        }
+        self.write_documents(now).await?;
+        tracing::info!("stopped");
+        Ok(Ended::Drained)
+    }
+
+    /// Writes every document, makes them durable and journals that. Returns false when some cannot
+    /// be written.
+    pub(super) async fn sync_documents(&mut self, now: Moment) -> Result<bool, DaemonError> {
+        if !self.write_documents(now).await? {
+            return Ok(false);
+        }
+        let seq = self.ledger.state().seq;
+        let store = self.means.store.clone();
+        let synced = tokio::task::spawn_blocking(move || store.sync_all()).await;
+        match synced {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(error = %Chain(&error), "cannot make documents durable");
+                return Ok(false);
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot make documents durable");
+                return Ok(false);
+            }
+        }
+        self.decide_all(&[Input::DocumentsSynced { seq }], now)?;
+        let is_told = self.commit_records(now).await?.is_some();
+        if is_told {
+            self.documents.are_durable();
+        }
+        Ok(is_told)
+    }
+
+    /// Writes every document that is not up to date, the queue too. Returns false when some cannot
+    /// be written.
+    async fn write_documents(&mut self, now: Moment) -> Result<bool, DaemonError> {
+        for _ in 0..LAST_RENDERS_MAX {
+            while self.effects.is_running(&Job::PatchQueue) {
+                let (job, answer) = self.effects.next().await;
+                self.take_answer(job, answer, now)?;
+            }
+            if self.documents.is_clean() {
+                return Ok(true);
+            }
+            let due_ms = self.documents.due_ms(true, 0);
+            if due_ms.is_some_and(|due_ms| due_ms > clock::now().boottime_ms) {
+                // Something failed just now.
+                return Ok(false);
+            }
+            if self.commit_records(now).await?.is_none() {
+                return Ok(false);
+            }
+            let world = super::world(&self.means, &self.ledger);
+            let now_ms = clock::now().boottime_ms;
+            self.documents.render(&world, now_ms);
+            let patches = self.documents.take_patches(&world, now_ms);
+            if !patches.is_empty() {
+                self.effects.start_patch(patches, &self.means);
+            }
+        }
+        Ok(false)
+    }
+
+    fn stop_workers(&mut self) {
+        let state = self.ledger.state();
+        for worker in state.live_attempts().filter_map(|id| Worker::of(state, id)) {
+            if matches!(worker.attempt.phase, AttemptPhase::Running { .. }) {
+                self.effects.start_stop(worker, &self.means);
+            }
+        }
+    }
+}

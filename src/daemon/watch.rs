@@ -1,0 +1,337 @@
+//! Watches directories, never files: a change is only a hint to look, and the tick looks too.
+
+use std::collections::BTreeSet;
+use std::path::{Component, Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use notify::event::{AccessKind, AccessMode, ModifyKind, RenameMode};
+use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+use tokio::sync::Notify;
+
+use crate::domain::ids::WorkerId;
+use crate::store::{EntryKind, Store};
+
+/// What one intake wants to hear of: its name and a directory relative to `coordination/`, in
+/// which `*` stands for every subdirectory.
+pub(super) type Interest = (&'static str, &'static str);
+
+/// The pattern of which only the folders of awaited workers are watched: finished ones pile up.
+const WORKERS: &str = "workers/*";
+
+/// Names that nobody but Baton writes, or that nothing follows from.
+const NOISE: [&str; 9] = [
+    "attempt.lock",
+    "brief.md",
+    "dashboard-events.jsonl",
+    "exit.json",
+    "identity.json",
+    "launch.json",
+    "output.log",
+    "task-queue.json.lock",
+    "baton.toml",
+];
+
+/// The directories that are watched, and what was heard.
+pub(super) struct Watch {
+    root: PathBuf,
+    interests: Vec<Interest>,
+    watcher: Option<RecommendedWatcher>,
+    watched: BTreeSet<PathBuf>,
+    /// Whether the system refused to watch a directory.
+    is_refused: bool,
+    heard: Arc<Heard>,
+}
+
+/// What was heard since somebody asked.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(super) struct Hints {
+    /// Intakes that should look.
+    pub(super) intakes: BTreeSet<&'static str>,
+    /// Something may have been missed: every intake should look.
+    pub(super) everywhere: bool,
+    /// Directories came or went: [`Watch::extend`] should be called.
+    pub(super) directories: bool,
+    /// What the watcher complained about.
+    pub(super) complaint: Option<String>,
+    gone: BTreeSet<PathBuf>,
+}
+
+#[derive(Default)]
+struct Heard {
+    hints: Mutex<Hints>,
+    wake: Notify,
+}
+
+impl Watch {
+    /// Starts to watch below `root` (absolute) for `interests`; nothing is watched before
+    /// [`Watch::extend`].
+    ///
+    /// Where the system gives no watcher, only the tick looks; a warning says so.
+    pub(super) fn start(root: &Path, interests: Vec<Interest>) -> Self {
+        let heard = Arc::new(Heard::default());
+        let teller = {
+            let (heard, root, interests) = (heard.clone(), root.to_owned(), interests.clone());
+            move |event| heard.tell(&root, &interests, event)
+        };
+        let watcher = match notify::recommended_watcher(teller) {
+            Ok(watcher) => Some(watcher),
+            Err(error) => {
+                tracing::warn!(%error, "cannot watch directories; only looking at intervals");
+                None
+            }
+        };
+        Self {
+            root: root.to_owned(),
+            interests,
+            watcher,
+            watched: BTreeSet::new(),
+            is_refused: false,
+            heard,
+        }
+    }
+
+    /// Watches what is there now and was not watched, and forgets what is gone; of `workers/*`
+    /// only the folders of `workers`. Returns true when something new is watched: what was created
+    /// in it before is heard of by nobody, so every intake should look.
+    pub(super) fn extend(&mut self, store: &Store, workers: &BTreeSet<WorkerId>) -> bool {
+        let wanted = self.wanted(store, workers);
+        let Some(watcher) = &mut self.watcher else { return false };
+        for gone in self.watched.difference(&wanted) {
+            // It is gone already or nobody needs it: then there is nothing to take away.
+            let _ = watcher.unwatch(gone);
+        }
+        self.watched.retain(|path| wanted.contains(path));
+        let before = self.watched.len();
+        let was_refused = std::mem::take(&mut self.is_refused);
+        for path in wanted {
+            if self.watched.contains(&path) {
+                continue;
+            }
+            match watcher.watch(&path, RecursiveMode::NonRecursive) {
+                Ok(()) => {
+                    self.watched.insert(path);
+                }
+                Err(error) if matches!(error.kind, notify::ErrorKind::PathNotFound) => {}
+                Err(error) => {
+                    self.is_refused = true;
+                    if !was_refused {
+                        tracing::warn!(%error, path = %path.display(),
+                            "cannot watch a directory; looking at short intervals instead");
+                    }
+                    break;
+                }
+            }
+        }
+        self.watched.len() > before
+    }
+
+    /// Tells whether something was heard that nobody took.
+    pub(super) fn has_hints(&self) -> bool {
+        *self.heard.hints.lock().unwrap_or_else(PoisonError::into_inner) != Hints::default()
+    }
+
+    /// Tells whether every directory of interest could be watched.
+    pub(super) fn is_whole(&self) -> bool {
+        self.watcher.is_some() && !self.is_refused
+    }
+
+    /// Waits until something was heard. Cancelling it loses nothing.
+    pub(super) async fn heard(&self) {
+        self.heard.wake.notified().await;
+    }
+
+    /// Takes what was heard since the last call.
+    pub(super) fn take(&mut self) -> Hints {
+        let hints =
+            std::mem::take(&mut *self.heard.hints.lock().unwrap_or_else(PoisonError::into_inner));
+        for gone in &hints.gone {
+            self.watched.remove(gone);
+        }
+        hints
+    }
+
+    fn wanted(&self, store: &Store, workers: &BTreeSet<WorkerId>) -> BTreeSet<PathBuf> {
+        let mut wanted = BTreeSet::new();
+        for (_, pattern) in &self.interests {
+            let mut level = vec![String::new()];
+            for part in pattern.split('/').filter(|part| !part.is_empty() && *part != ".") {
+                wanted.extend(level.iter().map(|dir| self.root.join(dir)));
+                level = level
+                    .iter()
+                    .flat_map(|dir| match part {
+                        "*" if *pattern == WORKERS => {
+                            workers.iter().map(|id| join(dir, id.as_str())).collect()
+                        }
+                        "*" => subdirectories(store, dir),
+                        name => vec![join(dir, name)],
+                    })
+                    .collect();
+            }
+            wanted.extend(level.iter().map(|dir| self.root.join(dir)));
+        }
+        wanted.into_iter().filter(|path| path.is_dir()).collect()
+    }
+}
+
+impl Heard {
+    fn tell(&self, root: &Path, interests: &[Interest], event: notify::Result<Event>) {
+        let mut hints = self.hints.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = hints.clone();
+        match event {
+            Ok(event) if event.need_rescan() => {
+                hints.everywhere = true;
+                hints.directories = true;
+            }
+            Ok(event) => {
+                for path in &event.paths {
+                    if let Ok(path) = path.strip_prefix(root) {
+                        take_hint(&mut hints, root, interests, event.kind, path);
+                    }
+                }
+            }
+            Err(error) => {
+                hints.everywhere = true;
+                hints.complaint = Some(error.to_string());
+            }
+        }
+        if *hints != before {
+            self.wake.notify_one();
+        }
+    }
+}
+
+/// Notes what a change of kind `kind` at `path`, relative to `root`, is a hint for.
+fn take_hint(hints: &mut Hints, root: &Path, interests: &[Interest], kind: EventKind, path: &Path) {
+    let (comes, goes) = match kind {
+        // Our own reads are told too.
+        EventKind::Access(AccessKind::Close(AccessMode::Write)) => (false, false),
+        EventKind::Access(_) => return,
+        EventKind::Create(_) | EventKind::Modify(ModifyKind::Name(RenameMode::To)) => (true, false),
+        EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(RenameMode::From)) => {
+            (false, true)
+        }
+        EventKind::Modify(ModifyKind::Name(_)) | EventKind::Any => (true, true),
+        EventKind::Modify(_) | EventKind::Other => (false, false),
+    };
+    let parts: Vec<&str> = path
+        .components()
+        .filter_map(|part| match part {
+            Component::Normal(name) => name.to_str(),
+            Component::Prefix(_)
+            | Component::RootDir
+            | Component::CurDir
+            | Component::ParentDir => None,
+        })
+        .collect();
+    let Some((name, directory)) = parts.split_last() else { return };
+    if NOISE.contains(name) || name.starts_with('.') {
+        return;
+    }
+    for (intake, pattern) in interests {
+        let pattern: Vec<&str> =
+            pattern.split('/').filter(|p| !p.is_empty() && *p != ".").collect();
+        if matches(&pattern, directory) {
+            hints.intakes.insert(intake);
+        }
+        let leads_there = parts.len() <= pattern.len() && matches(&pattern[..parts.len()], &parts);
+        if leads_there && comes {
+            hints.directories = true;
+            hints.intakes.insert(intake);
+        }
+        if leads_there && goes {
+            hints.directories = true;
+            hints.gone.insert(root.join(path));
+        }
+    }
+}
+
+fn matches(pattern: &[&str], parts: &[&str]) -> bool {
+    pattern.len() == parts.len()
+        && pattern.iter().zip(parts).all(|(want, is)| *want == "*" || want == is)
+}
+
+fn subdirectories(store: &Store, directory: &str) -> Vec<String> {
+    let entries = store.list(directory).unwrap_or_else(|error| {
+        tracing::warn!(%error, "cannot list a directory to watch what is in it");
+        Vec::new()
+    });
+    entries
+        .into_iter()
+        .filter(|entry| entry.kind == EntryKind::Dir && !entry.name.starts_with('.'))
+        .map(|entry| join(directory, &entry.name))
+        .collect()
+}
+
+fn join(directory: &str, name: &str) -> String {
+    if directory.is_empty() { name.to_owned() } else { format!("{directory}/{name}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use notify::event::{CreateKind, DataChange, Flag, RemoveKind};
+
+    const INTERESTS: [Interest; 4] = [
+        ("task_queue", ""),
+        ("inbox", "inbox"),
+        ("handoffs", "masters/*/handoffs"),
+        ("reports", "workers/*"),
+    ];
+
+    fn hints(kind: EventKind, path: &str) -> Hints {
+        let heard = Heard::default();
+        heard.tell(
+            Path::new("/c"),
+            &INTERESTS,
+            Ok(Event::new(kind).add_path(Path::new("/c").join(path))),
+        );
+        heard.hints.into_inner().unwrap()
+    }
+
+    #[test]
+    fn a_change_is_a_hint_for_who_asked_for_its_directory() {
+        let modified = EventKind::Modify(ModifyKind::Data(DataChange::Any));
+        let renamed = EventKind::Modify(ModifyKind::Name(RenameMode::To));
+        for (kind, path, intakes, directories) in [
+            (modified, "task-queue.json", &["task_queue"][..], false),
+            (renamed, "task-queue.json", &["task_queue"], false),
+            (modified, "dashboard-events.jsonl", &[], false),
+            (modified, "task-queue.json.lock", &[], false),
+            (modified, "inbox/.hidden.json", &[], false),
+            (renamed, "inbox/a.json", &["inbox"], false),
+            (modified, "masters/dev/handoffs/x.json", &["handoffs"], false),
+            (modified, "workers/w1/report.json", &["reports"], false),
+            (modified, "workers/w1/output.log", &[], false),
+            (EventKind::Create(CreateKind::Folder), "workers/w1", &["reports"], true),
+            (EventKind::Create(CreateKind::Folder), "masters/dev", &["handoffs"], true),
+            (EventKind::Remove(RemoveKind::Folder), "inbox", &["task_queue"], true),
+            (EventKind::Access(AccessKind::Open(AccessMode::Read)), "inbox/a.json", &[], false),
+            (EventKind::Access(AccessKind::Close(AccessMode::Write)), "inbox/a", &["inbox"], false),
+        ] {
+            let got = hints(kind, path);
+            let without_root: Vec<_> = got
+                .intakes
+                .iter()
+                .copied()
+                // Folders at the top come and go in the directory of the queue.
+                .filter(|i| *i != "task_queue" || intakes.contains(i))
+                .collect();
+            assert_eq!(without_root, intakes, "{kind:?} {path}");
+            assert_eq!(got.directories, directories, "{kind:?} {path}");
+        }
+    }
+
+    #[test]
+    fn an_overflow_means_look_everywhere() {
+        let heard = Heard::default();
+        let overflow = Event::new(EventKind::Other).set_flag(Flag::Rescan);
+        heard.tell(Path::new("/c"), &INTERESTS, Ok(overflow));
+        assert!(heard.hints.into_inner().unwrap().everywhere);
+    }
+
+    #[test]
+    fn a_directory_that_went_is_forgotten() {
+        let got = hints(EventKind::Remove(RemoveKind::Folder), "workers/w1");
+        assert_eq!(got.gone, BTreeSet::from([PathBuf::from("/c/workers/w1")]));
+    }
+}

@@ -1,0 +1,156 @@
+//! `workers/*/report.json`: what workers hand back.
+
+use std::path::Path;
+
+use rustix::fs::{Mode, OFlags, ResolveFlags};
+
+use super::{Intake, Look, Patience, Seen, Verdict};
+use crate::domain::plan::Subtask;
+use crate::domain::read;
+use crate::domain::report::{Report, ReportFinding};
+use crate::domain::worker::{Attempt, AttemptPhase, Execution};
+use crate::domain::{Input, Problem, handoff};
+use crate::store::{FileContent, Store, digest};
+
+/// A longer report is refused unread: 16 MiB.
+const LENGTH_MAX: u64 = 16 << 20;
+
+/// Looks for reports of workers that no process of ours vouches for.
+#[derive(Debug, Default)]
+pub struct Reports {
+    patience: Patience,
+}
+
+/// Reads the report of a worker that has ended; `None` when there is none.
+///
+/// # Errors
+/// The file is there and cannot be a report.
+pub fn read_report(
+    store: &Store,
+    workspace: &Path,
+    attempt: &Attempt,
+    subtask: &Subtask,
+) -> Result<Option<ReportFinding>, Problem> {
+    let path = handoff::report_path(attempt);
+    let content = store.read(&path, LENGTH_MAX).map_err(|error| error.problem())?;
+    content.map(|content| finding(workspace, attempt, subtask, &path, &content)).transpose()
+}
+
+/// Lists what a report or its subtask names as delivered and what is not there, beneath the
+/// workspace and without following links out of it. Each once, in the order of naming.
+pub fn missing_deliverables(
+    workspace: &Path,
+    report: &Report,
+    subtask: Option<&Subtask>,
+) -> Vec<String> {
+    let declared = subtask.map_or(&[][..], |subtask| &subtask.deliverables);
+    let mut named: Vec<&String> = Vec::new();
+    for name in report.deliverables.iter().chain(declared) {
+        if !named.contains(&name) {
+            named.push(name);
+        }
+    }
+    named.into_iter().filter_map(|name| missing(workspace, name)).collect()
+}
+
+impl Intake for Reports {
+    fn name(&self) -> &'static str {
+        "reports"
+    }
+
+    fn watches(&self) -> &'static [&'static str] {
+        &["workers/*"]
+    }
+
+    fn look(&mut self, look: &Look<'_>) -> Seen {
+        let mut seen = Seen::default();
+        for id in look.state.live_attempts() {
+            let Some((run, position, attempt)) = look.state.attempt(id) else { continue };
+            // What an attempt delivers that is called back may still count.
+            let may_report = match attempt.phase {
+                AttemptPhase::Issued
+                | AttemptPhase::Published { .. }
+                | AttemptPhase::Taken { .. }
+                | AttemptPhase::Running { .. }
+                | AttemptPhase::Ending { .. } => true,
+                AttemptPhase::Ended { .. } => false,
+            };
+            if may_report && attempt.execution == Execution::External {
+                self.look_at(look, &mut seen, attempt, &run.plan.subtasks[position]);
+            }
+        }
+        seen
+    }
+}
+
+impl Reports {
+    fn look_at(&mut self, look: &Look<'_>, seen: &mut Seen, attempt: &Attempt, subtask: &Subtask) {
+        let path = handoff::report_path(attempt);
+        let content = match look.store.read(&path, LENGTH_MAX) {
+            Ok(Some(content)) => content,
+            Ok(None) => {
+                self.patience.forget(&path);
+                return;
+            }
+            Err(error) => {
+                seen.refuse(look, error.problem(), error.word(), None);
+                return;
+            }
+        };
+        let mark = digest(&content.bytes);
+        if look.state.reports_seen.get(&path) == Some(&mark) {
+            return;
+        }
+        match finding(look.workspace, attempt, subtask, &path, &content) {
+            Ok(finding) => {
+                self.patience.forget(&path);
+                seen.restore(look, &path);
+                seen.inputs.push(Input::ReportObserved { claim: None, finding });
+            }
+            Err(problem) => {
+                match self.patience.judge(&path, &mark, content.modified_ms, look.now) {
+                    Verdict::Wait(ms) => seen.again_in(ms),
+                    Verdict::Damaged => seen.refuse(look, problem, &mark, Some(&content.bytes)),
+                }
+            }
+        }
+    }
+}
+
+fn finding(
+    workspace: &Path,
+    attempt: &Attempt,
+    subtask: &Subtask,
+    path: &str,
+    content: &FileContent,
+) -> Result<ReportFinding, Problem> {
+    let value = read::parse_json(&content.bytes, path)?;
+    let report = read::report_of(&value, path, &subtask.subtask_id, &attempt.id)?;
+    let missing = missing_deliverables(workspace, &report, Some(subtask));
+    Ok(ReportFinding { report, path: path.to_owned(), digest: digest(&content.bytes), missing })
+}
+
+/// Returns how a deliverable that is not there is named, `None` for one that is.
+fn missing(workspace: &Path, name: &str) -> Option<String> {
+    let outside = || Some(format!("{name} (outside the workspace)"));
+    let path = Path::new(name);
+    let leaves = path.is_absolute() || path.components().any(|part| part.as_os_str() == "..");
+    if leaves {
+        return outside();
+    }
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let opened = rustix::fs::open(workspace, flags | OFlags::DIRECTORY, Mode::empty()).and_then(
+        |workspace| {
+            let within = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+            rustix::fs::openat2(workspace, path, flags, Mode::empty(), within)
+        },
+    );
+    match opened {
+        Ok(_) => None,
+        Err(rustix::io::Errno::XDEV) => outside(),
+        Err(_) => Some(name.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

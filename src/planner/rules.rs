@@ -1,0 +1,361 @@
+//! The rule planner: word lists, templates and the rules S4-05 to S4-17. No model.
+
+use std::collections::BTreeSet;
+
+use super::complexity::{self, Verdict};
+use super::expand::{self, Step};
+use super::request::Reading;
+use super::select::{self, Choice, Share};
+use super::{Planner, Request, text};
+use crate::domain::Policy;
+use crate::domain::ids::AgentName;
+use crate::domain::plan::{
+    Complexity, Draft, DraftIds, DraftOutcome, DraftSubtask, Explanation, Range, Why, Workflow,
+};
+use crate::domain::task::TaskSpec;
+
+/// Plans by rules.
+pub(super) const PLANNER: Planner = Planner { name: "rules", draft };
+
+fn draft(request: &Request<'_>, policy: &Policy) -> DraftOutcome {
+    let task = request.task;
+    let reading = match Reading::of(task) {
+        Ok(reading) => reading,
+        Err(nothing) => return refuse(nothing.reason, nothing.remedy),
+    };
+    let wanted = match task.assigned_to.as_deref().map(str::trim).filter(|name| !name.is_empty()) {
+        Some(name) => match select::named(name, policy) {
+            Ok(master) => Some(master),
+            Err((reason, remedy)) => return refuse(&reason, &remedy),
+        },
+        None => None,
+    };
+    if reading.segments.overflow {
+        return break_down("it names more steps than one plan can hold");
+    }
+    let named = expand::named_steps(&reading);
+    let Some(main) = named.iter().max_by_key(|step| (step.is_goal, step.kind.rank == 20)) else {
+        return refuse("the request names no step", "say what is to be done and to what");
+    };
+    let Some(whole) = select::master(main_domain(&named, main), wanted, Share::Whole, policy)
+    else {
+        return refuse("there is no master to give it to", "name one in coordination/baton.toml");
+    };
+    let masters = masters_of(&named, wanted, policy);
+    let verdict = complexity::judge(task, &reading, &named, &masters, policy);
+    let whole = wanted.map_or(whole, asked_for);
+    let mut drafting = Drafting { task, reading, policy, wanted, verdict };
+    if let Some(why) = drafting.must_stay_whole(&whole) {
+        drafting.verdict.reasons.push(why);
+        drafting.verdict.complex = false;
+    }
+    if drafting.verdict.complex { drafting.plan(named) } else { drafting.route(&named, &whole) }
+}
+
+/// What is known while a draft is written.
+struct Drafting<'a> {
+    task: &'a TaskSpec,
+    reading: Reading,
+    policy: &'a Policy,
+    wanted: Option<&'a AgentName>,
+    verdict: Verdict,
+}
+
+impl Drafting<'_> {
+    /// Tells why a complex task is not split after all.
+    fn must_stay_whole(&self, whole: &Choice) -> Option<Why> {
+        if !self.verdict.complex {
+            return None;
+        }
+        if !self.policy.orchestration_enabled {
+            return Some(Why::new("S0-94 orchestration off", "it is switched off for all tasks"));
+        }
+        let settings = self.policy.masters.get(&whole.master)?;
+        (!settings.orchestration_enabled).then(|| {
+            let evidence = format!("{} is not given parts of tasks", whole.master);
+            Why::new("S0-94 orchestration off", evidence)
+        })
+    }
+
+    /// Gives the task whole to one master.
+    fn route(self, named: &[Step], whole: &Choice) -> DraftOutcome {
+        let reading = &self.reading;
+        let step = main_step(named);
+        let minutes = whole_minutes(reading, named);
+        let subtask = DraftSubtask {
+            subtask_id: format!("{}-001-{}", self.slug(named), step.kind.name),
+            title: self.whole_title(step),
+            description: self.whole_description(step),
+            assigned_to: vec![whole.master.to_string()],
+            worker_type: step.kind.worker.clone(),
+            dependencies: Vec::new(),
+            minutes,
+            tokens: complexity::tokens_estimate(reading, named).max(1),
+            files_affected: reading.files.clone(),
+            success_criteria: criteria(step, &reading.acceptance),
+            deliverables: reading.deliverables.clone(),
+            why: vec![step.why.clone(), whole.why.clone()],
+        };
+        let count = self.verdict.reasons.len();
+        let verdict = format!("simple: goes whole to {} ({count} reasons)", whole.master);
+        let mut draft = self.frame_of_draft(verdict, named, Complexity::Low, Workflow::BuildOnly);
+        draft.explanation.reasons.push(whole.why.clone());
+        draft.subtasks.push(subtask);
+        DraftOutcome::Route(Box::new(draft))
+    }
+
+    /// Splits the task.
+    fn plan(self, named: Vec<Step>) -> DraftOutcome {
+        let steps = self.steps(named);
+        let levels = levels(&steps);
+        let stages = levels.iter().max().map_or(0, |deepest| deepest + 1);
+        let (limits, count) = (&self.policy.plan, steps.len());
+        if stages > limits.stages_max {
+            return break_down(&format!(
+                "{stages} stages, at most {} are allowed",
+                limits.stages_max
+            ));
+        }
+        if count > limits.subtasks_limit {
+            return break_down(&format!(
+                "{count} steps, at most {} are allowed",
+                limits.subtasks_limit
+            ));
+        }
+        let mut order: Vec<usize> = (0..count).collect();
+        order.sort_by_key(|&at| (levels[at], at));
+        let slug = self.slug(&steps);
+        let mut ids = vec![String::new(); count];
+        for (number, &at) in order.iter().enumerate() {
+            ids[at] = format!("{slug}-{:03}-{}", number + 1, steps[at].kind.name);
+        }
+        let mut subtasks = Vec::with_capacity(count);
+        for &at in &order {
+            let step = &steps[at];
+            let Some(choice) = select::master(step.domain, self.wanted, Share::Part, self.policy)
+            else {
+                return refuse(
+                    "no master takes parts of tasks",
+                    "set orchestration_required: false, or enable orchestration for a master",
+                );
+            };
+            subtasks.push(self.subtask(step, at, &ids, &choice));
+        }
+        let domains = complexity::domains_of(&steps).len();
+        let high = domains > 2 || stages > 3 || count > 5;
+        let complexity = if high { Complexity::High } else { Complexity::Medium };
+        let fired = self.verdict.reasons.len();
+        let verdict = format!(
+            "complex: split into {count} subtasks in {stages} stages ({fired} rules fired)"
+        );
+        let workflow = workflow(&steps);
+        let mut draft = self.frame_of_draft(verdict, &steps, complexity, workflow);
+        draft.ids = DraftIds::Slug(slug);
+        draft.subtasks = subtasks;
+        DraftOutcome::Plan(Box::new(draft))
+    }
+
+    /// Returns the steps of the plan: those named, or what a bare goal unfolds into.
+    fn steps(&self, named: Vec<Step>) -> Vec<Step> {
+        let parts = &self.reading.segments;
+        let steps = match parts.clauses.as_slice() {
+            [only] => expand::unfolded(&only.frame, &self.reading),
+            _ => named,
+        };
+        expand::split_wide(steps, self.policy.plan.subtask_files_max)
+    }
+
+    fn slug(&self, steps: &[Step]) -> String {
+        expand::slug(steps, self.reading.segments.goal.as_ref())
+    }
+
+    fn subtask(&self, step: &Step, at: usize, ids: &[String], choice: &Choice) -> DraftSubtask {
+        let limits = &self.policy.plan;
+        let high = step.minutes.high.min(limits.subtask_minutes_limit);
+        let mut why = vec![step.why.clone(), choice.why.clone()];
+        for (before, reason) in &step.after {
+            let evidence = format!("waits for {}: {}", ids[*before], reason.evidence);
+            why.push(Why::new(reason.rule.clone(), evidence));
+        }
+        let delivers = |path: &&String| step.files.contains(path);
+        DraftSubtask {
+            subtask_id: ids[at].clone(),
+            title: step.title.clone(),
+            description: format!("Part of: {}\n{}", self.reading.goal, step.task),
+            assigned_to: vec![choice.master.to_string()],
+            worker_type: step.kind.worker.clone(),
+            dependencies: step.after.iter().map(|(before, _)| ids[*before].clone()).collect(),
+            minutes: Range { low: step.minutes.low.min(high), high },
+            tokens: step.tokens.min(limits.subtask_tokens_max),
+            files_affected: step.files.clone(),
+            success_criteria: criteria(step, &self.acceptance_for(step)),
+            deliverables: self.reading.deliverables.iter().filter(delivers).cloned().collect(),
+            why,
+        }
+    }
+
+    /// The author's criteria belong to the step that carries the goal, and to its tests.
+    fn acceptance_for(&self, step: &Step) -> Vec<String> {
+        let one_goal = self.reading.segments.clauses.len() == 1;
+        let carries = step.is_goal || step.kind.name == "tests" || step.kind.name == "verify";
+        if one_goal && carries { self.reading.acceptance.clone() } else { Vec::new() }
+    }
+
+    /// The author's own title, unless limits are mixed into it.
+    fn whole_title(&self, step: &Step) -> String {
+        let parts = &self.reading.segments;
+        let mixed = parts.clauses.len() == 1 && !parts.constraints.is_empty();
+        if mixed { step.title.clone() } else { text::line(&self.reading.goal, 200) }
+    }
+
+    fn whole_description(&self, step: &Step) -> String {
+        let said = self.task.description.trim();
+        if said.is_empty() { step.task.clone() } else { said.to_owned() }
+    }
+
+    /// Returns a draft without subtasks.
+    fn frame_of_draft(
+        &self,
+        verdict: String,
+        steps: &[Step],
+        complexity: Complexity,
+        workflow: Workflow,
+    ) -> Draft {
+        let reading = &self.reading;
+        let mut constraints = reading.segments.constraints.clone();
+        constraints.extend(reading.other_tasks.iter().map(|id| format!("after task {id}")));
+        let mut warnings = self.verdict.warnings.clone();
+        if !reading.other_tasks.is_empty() {
+            warnings.push(format!(
+                "it names other tasks to be done first ({}), which is not waited for",
+                reading.other_tasks.join(", ")
+            ));
+        }
+        if reading.cut {
+            warnings.push("the request is so long that only its beginning was planned".to_owned());
+        }
+        let mut success_criteria = reading.acceptance.clone();
+        if success_criteria.is_empty() {
+            success_criteria = vec![format!("Everything asked for is done: {}", reading.goal)];
+        }
+        Draft {
+            goal: reading.goal.clone(),
+            domains: complexity::domains_of(steps).into_iter().map(str::to_owned).collect(),
+            constraints,
+            success_criteria,
+            complexity,
+            strategy: self.task.strategy.unwrap_or(self.policy.strategy),
+            workflow,
+            confidence: self.confidence(),
+            ids: DraftIds::Explicit,
+            subtasks: Vec::new(),
+            stages: Vec::new(),
+            explanation: Explanation {
+                verdict,
+                reasons: self.verdict.reasons.clone(),
+                warnings,
+                thresholds: complexity::thresholds(self.policy),
+                planner: PLANNER.name.to_owned(),
+            },
+        }
+    }
+
+    /// What the author wrote down is surer than what a template adds; vague or unknown words are
+    /// neither.
+    fn confidence(&self) -> f64 {
+        let clauses = &self.reading.segments.clauses;
+        let inferred = clauses.len() == 1 && self.verdict.complex;
+        let vague = !self.reading.vague_words().is_empty();
+        let unknown = clauses.iter().filter(|clause| !clause.frame.known).count();
+        let mut confidence = if inferred { 0.75 } else { 0.9 };
+        if vague {
+            confidence -= 0.35;
+        }
+        if unknown * 2 > clauses.len() {
+            confidence -= 0.2;
+        }
+        confidence
+    }
+}
+
+fn refuse(reason: &str, remedy: &str) -> DraftOutcome {
+    DraftOutcome::Refuse { reason: reason.to_owned(), remedy: remedy.to_owned() }
+}
+
+fn break_down(reason: &str) -> DraftOutcome {
+    refuse(reason, "break it down: submit it as several tasks")
+}
+
+fn asked_for(master: &AgentName) -> Choice {
+    let why = Why::new("author's assigned_to", format!("the task asks for {master}"));
+    Choice { master: master.clone(), why }
+}
+
+/// Returns the step that stands for the whole: the first that builds, or the first.
+fn main_step(steps: &[Step]) -> &Step {
+    steps.iter().find(|step| step.kind.rank == 20).unwrap_or(&steps[0])
+}
+
+/// A task of several fields is its builders' task.
+fn main_domain<'a>(steps: &'a [Step], main: &'a Step) -> &'a str {
+    if steps.len() == 1 { main.domain } else { main_step(steps).domain }
+}
+
+fn masters_of(steps: &[Step], wanted: Option<&AgentName>, policy: &Policy) -> BTreeSet<AgentName> {
+    let choices =
+        steps.iter().filter_map(|step| select::master(step.domain, wanted, Share::Whole, policy));
+    choices.map(|choice| choice.master).collect()
+}
+
+fn whole_minutes(reading: &Reading, steps: &[Step]) -> Range {
+    let high = complexity::minutes_estimate(reading, steps).max(1);
+    let low = match reading.minutes {
+        Some(minutes) => minutes,
+        None => steps.iter().map(|step| step.minutes.low).fold(0, u32::saturating_add),
+    };
+    Range { low: low.min(high), high }
+}
+
+fn criteria(step: &Step, acceptance: &[String]) -> String {
+    let object = if step.object.is_empty() { "the result" } else { &step.object };
+    let done = text::capitalised(&step.kind.done.replace("{object}", object));
+    if acceptance.is_empty() {
+        done
+    } else {
+        format!("{done} Accepted when: {}.", acceptance.join("; "))
+    }
+}
+
+fn workflow(steps: &[Step]) -> Workflow {
+    if steps.iter().all(|step| step.after.is_empty()) {
+        Workflow::MultiTask
+    } else if steps.iter().any(|step| step.kind.worker == "planner" && step.after.is_empty()) {
+        Workflow::PlanThenBuild
+    } else {
+        Workflow::DecomposeFirst
+    }
+}
+
+/// Returns the stage, from 0, of each step: the longest path to it. What a cycle holds up stays in
+/// the first stage, for the validator to refuse.
+fn levels(steps: &[Step]) -> Vec<usize> {
+    let mut waiting: Vec<usize> = steps.iter().map(|step| step.after.len()).collect();
+    let mut followers = vec![Vec::new(); steps.len()];
+    for (at, step) in steps.iter().enumerate() {
+        for (before, _) in &step.after {
+            followers[*before].push(at);
+        }
+    }
+    let mut levels = vec![0; steps.len()];
+    let mut ready: Vec<usize> = (0..steps.len()).filter(|&at| waiting[at] == 0).collect();
+    while let Some(at) = ready.pop() {
+        for &next in &followers[at] {
+            levels[next] = levels[next].max(levels[at] + 1);
+            waiting[next] -= 1;
+            if waiting[next] == 0 {
+                ready.push(next);
+            }
+        }
+    }
+    levels
+}

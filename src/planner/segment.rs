@@ -1,0 +1,174 @@
+//! A request as steps: what is to be done, in which order its words put it, and what is no step.
+
+mod lists;
+mod sentence;
+
+use super::frame::Frame;
+use super::lexicon::lexicon;
+use super::text;
+
+/// Steps beyond this many make the request too long to plan.
+const CLAUSES_MAX: usize = 500;
+
+/// Words such as "please" that are taken off the front of one clause.
+const FILLERS_MAX: usize = 12;
+
+/// Groups of more steps than this are not searched for their last ones.
+const GROUP_MAX: usize = 32;
+
+/// One step in the author's words.
+#[derive(Debug, Clone)]
+pub(super) struct Clause {
+    /// What it asks for.
+    pub(super) frame: Frame,
+    /// The words.
+    pub(super) text: String,
+    /// What it comes after, and the words that say so.
+    pub(super) after: Vec<(usize, String)>,
+}
+
+/// How the author wrote the steps down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// As sentences.
+    Prose,
+    /// As a numbered list: one after the other.
+    Numbered,
+    /// As bullets or boxes: in no order.
+    Bullets,
+    /// As words joined by arrows: one after the other.
+    Arrows,
+}
+
+/// A request, taken apart.
+#[derive(Debug, Clone)]
+pub(super) struct Segments {
+    /// The steps.
+    pub(super) clauses: Vec<Clause>,
+    /// The sentence above the steps, if there is one.
+    pub(super) goal: Option<Frame>,
+    /// What must be respected and is no step.
+    pub(super) constraints: Vec<String>,
+    /// How the author says one can tell that it is done.
+    pub(super) criteria: Vec<String>,
+    /// True when the author says that the steps do not depend on each other.
+    pub(super) independent: bool,
+    /// How the steps were written down.
+    pub(super) shape: Shape,
+    /// True when there are more steps than are read.
+    pub(super) overflow: bool,
+}
+
+/// Takes a request apart. `title` is the request in one line or sentence, `details` what follows.
+pub(super) fn segment(title: &str, details: &str) -> Segments {
+    let mut parts = Segments {
+        clauses: Vec::new(),
+        goal: None,
+        constraints: Vec::new(),
+        criteria: Vec::new(),
+        independent: false,
+        shape: Shape::Prose,
+        overflow: false,
+    };
+    if !lists::read(&mut parts, title, details) {
+        sentence::read_all(&mut parts, title);
+        if parts.clauses.len() <= 1 && !details.is_empty() {
+            sentence::read_details(&mut parts, details);
+        }
+    }
+    name_pronouns(&mut parts.clauses);
+    parts
+}
+
+impl Segments {
+    /// Adds a step; returns its position. Beyond the limit everything falls on the last one.
+    fn push(&mut self, text: &str) -> usize {
+        if self.clauses.len() >= CLAUSES_MAX {
+            self.overflow = true;
+            return self.clauses.len() - 1;
+        }
+        let text = text::trimmed(text).to_owned();
+        self.clauses.push(Clause { frame: Frame::of(&text), text, after: Vec::new() });
+        self.clauses.len() - 1
+    }
+
+    /// Puts all of `later` after all of `earlier`.
+    fn order(&mut self, earlier: &[usize], later: &[usize], evidence: &str) {
+        let is_last = |at: &&usize| {
+            earlier.len() > GROUP_MAX
+                || !earlier.iter().any(|other| other != *at && self.comes_after(*other, **at))
+        };
+        let last: Vec<usize> = earlier.iter().filter(is_last).copied().collect();
+        for &at in later {
+            for &before in &last {
+                let known = self.clauses[at].after.iter().any(|(known, _)| *known == before);
+                if at != before && !known && !self.comes_after(before, at) {
+                    self.clauses[at].after.push((before, evidence.to_owned()));
+                }
+            }
+        }
+    }
+
+    /// Tells whether `at` waits for `other`, directly or not.
+    pub(super) fn comes_after(&self, at: usize, other: usize) -> bool {
+        let mut seen = vec![false; self.clauses.len()];
+        let mut open = vec![at];
+        while let Some(at) = open.pop() {
+            if at == other {
+                return true;
+            }
+            if !std::mem::replace(&mut seen[at], true) {
+                open.extend(self.clauses[at].after.iter().map(|(before, _)| *before));
+            }
+        }
+        false
+    }
+}
+
+/// Takes words such as "please" and "then" off the front. Returns the rest, and the order word.
+fn without_fillers<'a, 'b>(
+    mut tokens: &'a [text::Token<'b>],
+) -> (&'a [text::Token<'b>], Option<String>) {
+    let lists = &lexicon().words;
+    let mut order = None;
+    for _ in 0..FILLERS_MAX {
+        let front = &tokens[..tokens.len().min(6)];
+        let words: Vec<&str> = front.iter().map(|t| t.word.as_str()).collect();
+        let then = text::starts_with_any(&words, &lists.then);
+        let length = if then > 0 {
+            then
+        } else {
+            let first = text::starts_with_any(&words, &lists.first);
+            first.max(text::starts_with_any(&words, &lists.fillers))
+        };
+        // An empty word is punctuation on its own, such as a bullet.
+        let length = if length == 0 && words.first() == Some(&"") { 1 } else { length };
+        if length == 0 || length >= tokens.len() {
+            return (tokens, order);
+        }
+        if then > 0 && order.is_none() {
+            order = Some(words[..then].join(" "));
+        }
+        tokens = &tokens[length..];
+    }
+    (tokens, order)
+}
+
+/// Replaces "it" and "them" at the end of a title by what an earlier clause is about.
+fn name_pronouns(clauses: &mut [Clause]) {
+    let mut object = String::new();
+    for clause in clauses {
+        let frame = &mut clause.frame;
+        let is_pronoun = matches!(frame.object.as_str(), "it" | "them" | "this" | "that");
+        if is_pronoun && !object.is_empty() {
+            if let Some(verb) = frame.title.strip_suffix(frame.object.as_str()) {
+                frame.title = text::line(&format!("{verb}{object}"), super::frame::TITLE_MAX);
+            }
+            frame.object.clone_from(&object);
+        } else if is_pronoun {
+            frame.object.clear();
+        } else if !frame.object.is_empty() {
+            object.clone_from(&frame.object);
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! What is written, and what may be dropped, is what `coordination/schemas/` says.
+
+use std::path::{Path, PathBuf};
+
+use jsonschema::Validator;
+use serde_json::{Value, json};
+
+use super::busy;
+use super::drive::{Drive, chain};
+use crate::domain::handoff::Handoff;
+use crate::domain::ids::AttemptId;
+use crate::domain::input::Input;
+use crate::domain::plan::Strategy;
+use crate::domain::report::ResultKind;
+
+fn directory() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("coordination")
+}
+
+fn schema(name: &str) -> Validator {
+    let path = directory().join(format!("schemas/{name}.schema.json"));
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let schema: Value = serde_json::from_str(&text).unwrap();
+    jsonschema::options().should_validate_formats(false).build(&schema).unwrap()
+}
+
+#[track_caller]
+fn check(schema: &Validator, what: &str, value: &Value) {
+    let errors: Vec<String> =
+        schema.iter_errors(value).map(|e| format!("{}: {e}", e.instance_path())).collect();
+    assert!(errors.is_empty(), "{what}: {errors:#?}\n{value:#}");
+}
+
+fn schema_of(path: &str) -> Option<&'static str> {
+    let of_folder = [
+        ("orchestrator/tasks/", "orchestration"),
+        ("orchestrator/subtasks/", "subtask"),
+        ("orchestrator/state/", "state"),
+        ("orchestrator/completions/", "completion"),
+        ("orchestrator/answers/", "answer"),
+        ("worker-specs/", "worker-spec"),
+    ];
+    let found = of_folder.iter().find(|(folder, _)| path.starts_with(folder));
+    found.filter(|_| path.ends_with(".json")).map(|(_, name)| *name)
+}
+
+#[test]
+fn every_document_is_what_its_schema_says() {
+    let drive = busy();
+    let mut checked = std::collections::BTreeSet::new();
+    for (path, text) in &drive.disk {
+        let Some(name) = schema_of(path) else {
+            assert!(path.ends_with(".md"), "{path} has no schema");
+            continue;
+        };
+        let value: Value = serde_json::from_str(text).unwrap();
+        assert_eq!(value["schema"], format!("baton/{name}@1"), "{path}");
+        check(&schema(name), path, &value);
+        checked.insert(name);
+    }
+    assert_eq!(checked.len(), 6);
+}
+
+#[test]
+fn a_document_that_lacks_anything_required_is_refused() {
+    let drive = busy();
+    for path in [
+        "orchestrator/tasks/orch-task-import.json",
+        "orchestrator/subtasks/auth-002-backend.json",
+        "orchestrator/state/current.json",
+        "orchestrator/completions/orch-task-import.json",
+        "orchestrator/answers/cmd-skip.json",
+        "worker-specs/active/auth-003-frontend-attempt-1.json",
+    ] {
+        let schema = schema(schema_of(path).unwrap());
+        let whole: Value = serde_json::from_str(&drive.disk[path]).unwrap();
+        for name in ["schema", "status", "blocking_subtask", "escalation", "ok", "last_update"] {
+            let mut value = whole.clone();
+            if value.as_object_mut().unwrap().remove(name).is_some() {
+                assert!(!schema.is_valid(&value), "{path} without {name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_line_is_an_event() {
+    let schema = schema("dashboard-event");
+    for line in busy().lines.lines() {
+        check(&schema, "line", &serde_json::from_str(line).unwrap());
+    }
+    let started = json!({"timestamp": "2025-11-05T18:00:00Z", "type": "orchestration_started",
+        "seq": 1, "orchestration_id": "orch-t", "subtasks": 6, "more": true});
+    assert!(!schema.is_valid(&started));
+}
+
+#[test]
+fn every_handoff_is_a_handoff() {
+    let drive = busy();
+    let schema = schema("handoff");
+    let attempts: Vec<AttemptId> = drive
+        .state
+        .orchestrations
+        .values()
+        .flat_map(|run| &run.runs)
+        .flat_map(|run| &run.attempts)
+        .map(|attempt| attempt.id.clone())
+        .collect();
+    assert!(attempts.len() > 5);
+    for id in attempts {
+        let handoff = Handoff::of(&drive.state, &id, ResultKind::WorkOrder).unwrap();
+        check(&schema, id.as_str(), &serde_json::to_value(handoff).unwrap());
+    }
+}
+
+#[test]
+fn an_entry_that_is_put_back_is_a_task() {
+    let mut drive = Drive::new();
+    let task = drive.queue_task(0, Some("t"), "T");
+    drive.plan(&task, chain(Strategy::Staged, "t"));
+    drive.tell(Input::TaskVanished { task_id: task });
+    let entries: Vec<Value> =
+        drive.queue.values().map(|patch| patch.put_back.clone().unwrap()).collect();
+    check(&schema("task"), "entry", &entries[0]);
+    check(&schema("task-queue"), "queue", &json!({"tasks": entries}));
+    check(&schema("task-queue"), "bare list", &json!(entries));
+    check(&schema("task-queue"), "bare task", &entries[0]);
+    assert!(!schema("task-queue").is_valid(&json!({"tasks": 3})));
+}
+
+#[test]
+fn the_examples_are_what_they_say() {
+    let mut names: Vec<String> = std::fs::read_dir(directory().join("examples"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["command.json", "note.md", "plan.json", "report.json", "task.json"]);
+    for name in names.iter().filter_map(|name| name.strip_suffix(".json")) {
+        let path = directory().join(format!("examples/{name}.json"));
+        let value: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        assert_eq!(value["schema"], format!("baton/{name}@1"));
+        check(&schema(name), name, &value);
+    }
+}
+
+#[test]
+fn every_schema_is_one_and_refuses_nonsense() {
+    let mut names: Vec<String> = std::fs::read_dir(directory().join("schemas"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    let names: Vec<&str> =
+        names.iter().map(|name| name.strip_suffix(".schema.json").unwrap()).collect();
+    assert_eq!(
+        names,
+        [
+            "answer",
+            "command",
+            "completion",
+            "dashboard-event",
+            "handoff",
+            "heartbeat",
+            "message",
+            "orchestration",
+            "plan",
+            "reason",
+            "report",
+            "state",
+            "subtask",
+            "task-queue",
+            "task",
+            "worker-spec",
+        ]
+    );
+    for name in names {
+        assert!(!schema(name).is_valid(&json!("nonsense")), "{name}");
+        assert!(!schema(name).is_valid(&json!({})), "{name}");
+    }
+    let beat = json!({"timestamp": "2025-11-25T12:12:24-0600", "status": "working",
+        "progress": 40, "worker_id": "w-1"});
+    check(&schema("heartbeat"), "heartbeat", &beat);
+    let message = json!({"schema": "baton/message@1", "from": "security", "message": "look here"});
+    check(&schema("message"), "message", &message);
+}

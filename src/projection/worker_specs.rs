@@ -1,0 +1,145 @@
+//! `worker-specs/{active,completed,failed,zombie}/{worker_id}.json`: one worker that Baton
+//! launches. Masters elsewhere write those of their own workers themselves.
+
+use serde::Serialize;
+
+use crate::domain::document::{Document, DocumentKey};
+use crate::domain::handoff::{handoff_path, report_path};
+use crate::domain::ids::{AgentName, AttemptId, SubtaskId, TaskId, WorkerId};
+use crate::domain::plan::{Orchestration, SubtaskRun};
+use crate::domain::worker::{Attempt, AttemptEnd, AttemptPhase, Execution};
+use crate::domain::{Event, Policy, State, Timestamp};
+
+use super::subtasks::end_words;
+use super::{Projection, Subject, json_file};
+
+/// The specs of launched workers.
+pub const WORKER_SPECS: Projection = Projection { name: "worker_specs", touches, render, keys };
+
+/// The folders among which a spec moves.
+const FOLDERS: [&str; 4] = ["active", "completed", "failed", "zombie"];
+
+fn touches(state: &State, event: &Event) -> Vec<DocumentKey> {
+    let Some(id) = Subject::of(event).attempt else { return Vec::new() };
+    let attempt = state.attempt(id).map(|(_, _, attempt)| attempt);
+    attempt.and_then(key).into_iter().collect()
+}
+
+fn keys(state: &State) -> Vec<DocumentKey> {
+    let of_run = |run: &SubtaskRun| run.attempts.iter().filter_map(key).collect::<Vec<_>>();
+    state.orchestrations.values().flat_map(|run| &run.runs).flat_map(of_run).collect()
+}
+
+fn key(attempt: &Attempt) -> Option<DocumentKey> {
+    match attempt.execution {
+        Execution::Launched { .. } => Some(DocumentKey::WorkerSpec(attempt.id.clone())),
+        Execution::External => None,
+    }
+}
+
+fn render(state: &State, _: &Policy, key: &DocumentKey) -> Option<Vec<Document>> {
+    let DocumentKey::WorkerSpec(id) = key else { return None };
+    let documents = state.attempt(id).and_then(|(run, position, attempt)| {
+        let spec = WorkerSpec::of(run, position, attempt)?;
+        let path_in = |folder: &str| format!("worker-specs/{folder}/{}.json", attempt.worker_id);
+        let folder = folder(&attempt.phase);
+        let elsewhere = FOLDERS.iter().filter(|other| **other != folder);
+        let absent = elsewhere.map(|other| Document::Absent { path: path_in(other) });
+        Some(std::iter::once(json_file(path_in(folder), &spec)).chain(absent).collect())
+    });
+    Some(documents.unwrap_or_default())
+}
+
+fn folder(phase: &AttemptPhase) -> &'static str {
+    match phase {
+        AttemptPhase::Issued
+        | AttemptPhase::Published { .. }
+        | AttemptPhase::Taken { .. }
+        | AttemptPhase::Running { .. }
+        | AttemptPhase::Ending { .. } => "active",
+        AttemptPhase::Ended { end: AttemptEnd::Completed, .. } => "completed",
+        AttemptPhase::Ended {
+            end:
+                AttemptEnd::Failed { .. }
+                | AttemptEnd::Interrupted { .. }
+                | AttemptEnd::Cancelled { .. },
+            ..
+        } => "failed",
+    }
+}
+
+#[derive(Serialize)]
+struct WorkerSpec<'a> {
+    schema: &'static str,
+    worker_id: &'a WorkerId,
+    worker_type: &'a str,
+    parent_master: &'a AgentName,
+    task_id: &'a TaskId,
+    subtask_id: &'a SubtaskId,
+    attempt_id: &'a AttemptId,
+    pid: Option<u32>,
+    started_at: Option<Timestamp>,
+    status: &'static str,
+    last_heartbeat: Option<Timestamp>,
+    resources: Resources,
+    created_by: &'static str,
+    created_at: Timestamp,
+    backend: &'a str,
+    handoff: String,
+    report_to: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Resources {
+    token_allocation: u32,
+    time_limit_minutes: u32,
+}
+
+impl<'a> WorkerSpec<'a> {
+    /// Describes a worker; `None` when a master elsewhere runs it.
+    fn of(run: &'a Orchestration, position: usize, attempt: &'a Attempt) -> Option<Self> {
+        let Execution::Launched { backend } = &attempt.execution else { return None };
+        let subtask = &run.plan.subtasks[position];
+        let (status, ended_at, reason) = match &attempt.phase {
+            AttemptPhase::Issued | AttemptPhase::Published { .. } | AttemptPhase::Taken { .. } => {
+                ("pending", None, None)
+            }
+            AttemptPhase::Running { .. } => ("running", None, None),
+            AttemptPhase::Ending { reason, .. } => ("stopping", None, Some(reason.as_str())),
+            AttemptPhase::Ended { at, end } => {
+                let (status, reason) = end_words(end);
+                (status, Some(at.wall), reason)
+            }
+        };
+        Some(Self {
+            schema: "baton/worker-spec@1",
+            worker_id: &attempt.worker_id,
+            worker_type: &subtask.worker_type,
+            parent_master: &attempt.agent,
+            task_id: &run.task_id,
+            subtask_id: &subtask.subtask_id,
+            attempt_id: &attempt.id,
+            pid: attempt.started.and_then(|started| started.pid),
+            started_at: attempt.started.map(|started| started.at.wall),
+            status,
+            // Heartbeats are not journalled: what is sampled from them is added by whoever
+            // watches them.
+            last_heartbeat: None,
+            resources: Resources {
+                token_allocation: subtask.estimated_tokens,
+                time_limit_minutes: subtask.estimated_duration_minutes,
+            },
+            created_by: "orchestrator",
+            created_at: attempt.issued_at.wall,
+            backend,
+            handoff: format!("{}.processed", handoff_path(run.kind, attempt, &subtask.subtask_id)),
+            report_to: report_path(attempt),
+            ended_at,
+            reason,
+        })
+    }
+}

@@ -1,0 +1,228 @@
+//! The daemon as a whole: real files, real workers, real ends.
+#![expect(clippy::disallowed_methods, reason = "tests act as masters and operators do")]
+
+use baton::daemon::Ended;
+use serde_json::json;
+
+use crate::env::TestEnv;
+
+const AUTHENTICATION: &str = "Add authentication system with security audit and documentation";
+
+#[test]
+fn a_dropped_text_goes_all_the_way() {
+    let env = TestEnv::with_brief_workers();
+    let daemon = env.serve();
+    env.put("inbox/auth.txt", AUTHENTICATION);
+    let done = env.wait_for("orchestration_completed", &[]);
+    let id = done["orchestration_id"].as_str().unwrap();
+    assert_eq!(daemon.drain(), Ended::Drained);
+
+    let plan = env.json(&format!("orchestrator/tasks/{id}.json"));
+    assert_eq!(plan["status"], "completed");
+    for subtask in plan["subtasks"].as_array().unwrap() {
+        assert_eq!(subtask["status"], "completed", "{subtask}");
+        let id = subtask["subtask_id"].as_str().unwrap();
+        assert_eq!(env.json(&format!("orchestrator/subtasks/{id}.json"))["status"], "completed");
+        let order = env.text(&format!("workers/{id}-attempt-1/brief.md"));
+        assert!(order.to_lowercase().contains("work order"), "{order}");
+    }
+    assert!(env.exists(&format!("orchestrator/completions/{id}.json")));
+    assert!(env.exists(&format!("orchestrator/completions/{id}.md")));
+    assert!(env.exists("inbox/accepted/auth.txt"));
+    let overview = env.json("orchestrator/state/current.json");
+    assert_eq!(overview["completed_orchestrations"], 1);
+    assert_eq!(overview["active_orchestrations"], 0);
+    check_numbers(&env);
+}
+
+#[test]
+fn a_task_of_the_queue_is_marked_and_nothing_else_of_it_changes() {
+    let env = TestEnv::new("");
+    let queue = json!({"tasks": [
+        {"id": "t-1", "title": "Fix a typo", "status": "pending", "assigned_to": "development", "mine": 1.50},
+        {"id": "t-2", "title": "Not yet", "status": "draft", "big": 18446744073709551616_f64},
+    ]});
+    env.put("task-queue.json", &queue.to_string());
+    let daemon = env.serve();
+    env.wait_for("subtask_handed_off", &[]);
+    let marked = env.wait_until("the mark", || {
+        let queue = env.json("task-queue.json");
+        (queue["tasks"][0]["status"] == "assigned").then_some(queue)
+    });
+    assert_eq!(marked["tasks"][0]["mine"], json!(1.5));
+    assert_eq!(marked["tasks"][1], queue["tasks"][1]);
+    let handoff = "masters/development/handoffs/to-development-t-1.json";
+    let handoff = env.wait_until("the handoff", || env.exists(handoff).then(|| env.json(handoff)));
+    assert_eq!(handoff["attempt_id"], "t-1-attempt-1");
+    drop(daemon);
+}
+
+#[test]
+fn a_run_goes_on_after_a_restart_where_it_was() {
+    let env = TestEnv::new("");
+    env.put("inbox/auth.txt", AUTHENTICATION);
+    let daemon = env.serve();
+    env.wait_for("handoff_published", &[]);
+    assert_eq!(daemon.drain(), Ended::Drained);
+    let before = env.kinds();
+
+    // What is derived may be lost; what is true may not.
+    std::fs::remove_dir_all(env.path("orchestrator/tasks")).unwrap();
+    std::fs::remove_dir_all(env.path("orchestrator/subtasks")).unwrap();
+    std::fs::remove_file(env.path("dashboard-events.jsonl")).unwrap();
+    let daemon = env.serve();
+    let mut done = 0;
+    while !env.kinds().contains(&"orchestration_completed".to_owned()) {
+        done += 1;
+        let id = env.wait_until("a handoff that waits or the end", || {
+            if env.kinds().contains(&"orchestration_completed".to_owned()) {
+                return Some(None);
+            }
+            waiting_handoff(&env).map(Some)
+        });
+        let Some(path) = id else { break };
+        take_and_report(&env, &path);
+    }
+    assert!(done > 3, "{done} handoffs");
+    assert_eq!(daemon.drain(), Ended::Drained);
+    let after = env.kinds();
+    assert_eq!(after[..before.len()], before, "what was told is told again from the journal");
+    assert_eq!(after[before.len()], "daemon_started");
+    let plans = std::fs::read_dir(env.path("orchestrator/tasks")).unwrap().count();
+    assert_eq!(plans, 1);
+    check_numbers(&env);
+}
+
+#[test]
+fn a_start_with_nothing_new_says_only_that_it_started() {
+    let env = TestEnv::with_brief_workers();
+    env.put("inbox/auth.txt", AUTHENTICATION);
+    env.put("task-queue.json", "{\"tasks\": [{\"title\": ");
+    let daemon = env.serve();
+    env.wait_for("orchestration_completed", &[]);
+    env.wait_for("file_quarantined", &[]);
+    daemon.drain();
+    let before = env.kinds();
+    let daemon = env.serve();
+    env.wait_until("the start", || {
+        (env.kinds().iter().filter(|kind| *kind == "daemon_started").count() == 2).then_some(())
+    });
+    daemon.drain();
+    assert_eq!(env.kinds()[before.len()..], ["daemon_started", "daemon_stopped"]);
+    check_numbers(&env);
+}
+
+#[test]
+fn a_directory_has_one_daemon() {
+    let env = TestEnv::new("");
+    let daemon = env.serve();
+    env.wait_for("daemon_started", &[]);
+    let refused = env.serve().fails();
+    assert_eq!(refused.exit_code(), 75, "{refused}");
+    daemon.drain();
+}
+
+#[test]
+fn a_queue_that_is_broken_is_told_once_and_holds_nothing_else_up() {
+    let env = TestEnv::new("");
+    env.put("task-queue.json", "{\"tasks\": [{\"id\": \"t-1\", \"title\": ");
+    let daemon = env.serve();
+    env.wait_for("file_quarantined", &[]);
+    env.put("inbox/typo.json", r#"{"title": "Fix a typo", "assigned_to": "development"}"#);
+    env.wait_for("handoff_published", &[]);
+    env.put(
+        "task-queue.json",
+        r#"{"tasks": [{"id": "t-1", "title": "Fix it", "status": "pending"}]}"#,
+    );
+    env.wait_for("task_accepted", &[("task_id", "t-1")]);
+    daemon.drain();
+    let told = env.kinds().iter().filter(|kind| *kind == "file_quarantined").count();
+    assert_eq!(told, 1);
+}
+
+#[test]
+fn a_worker_lives_on_through_a_drain_and_is_not_launched_twice() {
+    let env = TestEnv::new(
+        r#"[masters.development]
+backend = "command"
+argv = ["/bin/sh", "-c", "echo begun >> begun.txt; read line < gate; echo '{\"subtask_id\":\"t-1\",\"status\":\"success\",\"summary\":\"done\"}' > \"$BATON_REPORT\""]
+domains = ["development"]
+"#,
+    );
+    let workspace = env.coordination().parent().unwrap().to_owned();
+    let gate = workspace.join("gate");
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        &gate,
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
+        0,
+    )
+    .unwrap();
+    env.put(
+        "task-queue.json",
+        r#"{"tasks": [{"id": "t-1", "title": "Fix a typo", "status": "pending", "assigned_to": "development"}]}"#,
+    );
+    let daemon = env.serve();
+    env.wait_for("worker_started", &[]);
+    assert_eq!(daemon.drain(), Ended::Drained);
+    assert!(!env.kinds().contains(&"worker_exited".to_owned()));
+
+    let daemon = env.serve();
+    // Opening waits for the worker to read: so it lives.
+    std::fs::write(&gate, "go\n").unwrap();
+    env.wait_for("orchestration_completed", &[]);
+    daemon.drain();
+    assert_eq!(std::fs::read_to_string(workspace.join("begun.txt")).unwrap(), "begun\n");
+    let queue = env.json("task-queue.json");
+    assert_eq!(queue["tasks"][0]["status"], "completed");
+    check_numbers(&env);
+}
+
+#[test]
+fn a_directory_that_is_taken_away_ends_the_daemon_and_is_not_made_again() {
+    let env = TestEnv::new("[daemon]\ntick_ms = 100\n");
+    let daemon = env.serve();
+    env.wait_for("daemon_started", &[]);
+    let away = env.coordination().with_file_name("away");
+    std::fs::rename(env.coordination(), &away).unwrap();
+    assert_eq!(daemon.fails().exit_code(), 75);
+    assert!(!env.coordination().exists());
+    std::fs::rename(away, env.coordination()).unwrap();
+}
+
+/// Event numbers begin at 1 and have neither gap nor repetition.
+fn check_numbers(env: &TestEnv) {
+    let numbers: Vec<u64> = env.events().iter().filter_map(|event| event["seq"].as_u64()).collect();
+    let expected: Vec<u64> = (1..=numbers.len() as u64).collect();
+    assert_eq!(numbers, expected);
+}
+
+/// Finds a handoff that no master has taken.
+fn waiting_handoff(env: &TestEnv) -> Option<String> {
+    let masters = std::fs::read_dir(env.path("masters")).ok()?;
+    masters.flatten().find_map(|master| {
+        let name = master.file_name().into_string().ok()?;
+        std::fs::read_dir(master.path().join("handoffs")).ok()?.flatten().find_map(|file| {
+            let file = file.file_name().into_string().ok()?;
+            file.ends_with(".json").then(|| format!("masters/{name}/handoffs/{file}"))
+        })
+    })
+}
+
+/// Does what a master does: takes a handoff and reports success.
+fn take_and_report(env: &TestEnv, path: &str) {
+    std::fs::rename(env.path(path), env.path(&format!("{path}.processed"))).unwrap();
+    let handoff = env.json(&format!("{path}.processed"));
+    let deliverables = handoff["subtask"]["deliverables"].as_array().unwrap();
+    for file in deliverables {
+        let file = env.coordination().parent().unwrap().join(file.as_str().unwrap());
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, "done").unwrap();
+    }
+    let report = json!({
+        "subtask_id": handoff["subtask_id"], "attempt_id": handoff["attempt_id"],
+        "status": "success", "summary": "done", "deliverables": deliverables,
+    });
+    env.put(handoff["report_to"].as_str().unwrap(), &report.to_string());
+}
