@@ -49,7 +49,7 @@ pub struct DaemonSettings {
     pub tick_ms: u64,
     /// Longest time that an overview document may lag behind the journal.
     pub overview_delay_ms: u64,
-    /// How long a drain waits for running workers before the daemon ends without them.
+    /// How long a drain waits for what the daemon itself has begun; workers live on.
     pub drain_grace_ms: u64,
     /// Time between asking a worker to stop and killing it.
     pub stop_grace_ms: u64,
@@ -131,7 +131,7 @@ impl Config {
             backends: BTreeMap::new(),
             workspace: directory.parent().unwrap_or(directory).to_path_buf(),
             daemon: DaemonSettings {
-                tick_ms: 120_000,
+                tick_ms: 10_000,
                 overview_delay_ms: 100,
                 drain_grace_ms: 30_000,
                 stop_grace_ms: 10_000,

@@ -139,7 +139,7 @@ pub const SETTINGS: &[Setting] = &[
     whole! { "daemon.overview_delay_ms", 0..=60_000, daemon.overview_delay_ms,
     "Longest time that a plan, subtask, queue or state document lags behind." },
     whole! { "daemon.drain_grace_ms", 0..=86_400_000, daemon.drain_grace_ms,
-    "How long a drain waits for running workers before the daemon ends without them." },
+    "How long a drain waits for what the daemon itself has begun; workers live on." },
     whole! { "daemon.stop_grace_ms", 0..=3_600_000, daemon.stop_grace_ms,
     "Time between asking a worker to stop and killing it." },
     whole! { "daemon.batch_max", 1..=1_000_000, daemon.batch_max,

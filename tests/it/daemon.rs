@@ -1,7 +1,10 @@
 //! The daemon as a whole: real files, real workers, real ends.
 #![expect(clippy::disallowed_methods, reason = "tests act as masters and operators do")]
 
+use std::path::PathBuf;
+
 use baton::daemon::Ended;
+use rustix::fs::{FileType, Mode};
 use serde_json::json;
 
 use crate::env::TestEnv;
@@ -142,27 +145,7 @@ fn a_queue_that_is_broken_is_told_once_and_holds_nothing_else_up() {
 
 #[test]
 fn a_worker_lives_on_through_a_drain_and_is_not_launched_twice() {
-    let env = TestEnv::new(
-        r#"[masters.development]
-backend = "command"
-argv = ["/bin/sh", "-c", "echo begun >> begun.txt; read line < gate; echo '{\"subtask_id\":\"t-1\",\"status\":\"success\",\"summary\":\"done\"}' > \"$BATON_REPORT\""]
-domains = ["development"]
-"#,
-    );
-    let workspace = env.coordination().parent().unwrap().to_owned();
-    let gate = workspace.join("gate");
-    rustix::fs::mknodat(
-        rustix::fs::CWD,
-        &gate,
-        rustix::fs::FileType::Fifo,
-        rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
-        0,
-    )
-    .unwrap();
-    env.put(
-        "task-queue.json",
-        r#"{"tasks": [{"id": "t-1", "title": "Fix a typo", "status": "pending", "assigned_to": "development"}]}"#,
-    );
+    let (env, gate) = with_a_worker_at_a_gate();
     let daemon = env.serve();
     env.wait_for("worker_started", &[]);
     assert_eq!(daemon.drain(), Ended::Drained);
@@ -173,10 +156,46 @@ domains = ["development"]
     std::fs::write(&gate, "go\n").unwrap();
     env.wait_for("orchestration_completed", &[]);
     daemon.drain();
-    assert_eq!(std::fs::read_to_string(workspace.join("begun.txt")).unwrap(), "begun\n");
-    let queue = env.json("task-queue.json");
-    assert_eq!(queue["tasks"][0]["status"], "completed");
+    let begun = std::fs::read_to_string(gate.with_file_name("begun.txt")).unwrap();
+    assert_eq!(begun, "begun\n");
+    assert_eq!(env.json("task-queue.json")["tasks"][0]["status"], "completed");
     check_numbers(&env);
+}
+
+#[test]
+fn a_second_request_stops_the_workers_and_counts_no_failure() {
+    let (env, gate) = with_a_worker_at_a_gate();
+    let daemon = env.serve();
+    env.wait_for("worker_started", &[]);
+    assert_eq!(daemon.stop_with_workers(), Ended::Drained);
+    let kinds = env.kinds();
+    assert!(kinds.contains(&"attempt_interrupted".to_owned()), "{kinds:?}");
+    assert!(!kinds.contains(&"subtask_failed".to_owned()), "{kinds:?}");
+
+    let daemon = env.serve();
+    env.wait_for("worker_started", &[("attempt_id", "t-1-attempt-2")]);
+    std::fs::write(&gate, "go\n").unwrap();
+    env.wait_for("orchestration_completed", &[]);
+    daemon.drain();
+    check_numbers(&env);
+}
+
+#[test]
+fn a_configuration_is_read_again_and_a_bad_one_changes_nothing() {
+    let env = TestEnv::new("[masters.development]\nbackend = \"external\"\n");
+    let daemon = env.serve();
+    env.wait_for("daemon_started", &[]);
+    env.put("baton.toml", "nonsense = 1\n");
+    daemon.reload();
+    let task =
+        |id: &str| format!(r#"{{"id":"{id}","title":"Fix it","assigned_to":"development"}}"#);
+    env.put("inbox/one.json", &task("one"));
+    env.wait_for("handoff_published", &[("subtask_id", "one")]);
+    env.put("baton.toml", "[masters.development]\nbackend = \"brief\"\n");
+    daemon.reload();
+    env.put("inbox/two.json", &task("two"));
+    env.wait_for("subtask_completed", &[("subtask_id", "two")]);
+    daemon.drain();
 }
 
 #[test]
@@ -189,6 +208,25 @@ fn a_directory_that_is_taken_away_ends_the_daemon_and_is_not_made_again() {
     assert_eq!(daemon.fails().exit_code(), 75);
     assert!(!env.coordination().exists());
     std::fs::rename(away, env.coordination()).unwrap();
+}
+
+/// A directory with one task, whose worker waits for a line through the pipe that is returned.
+fn with_a_worker_at_a_gate() -> (TestEnv, PathBuf) {
+    let env = TestEnv::new(
+        r#"[masters.development]
+backend = "command"
+argv = ["/bin/sh", "-c", "echo begun >> begun.txt; read line < gate; echo '{\"subtask_id\":\"t-1\",\"status\":\"success\",\"summary\":\"done\"}' > \"$BATON_REPORT\""]
+domains = ["development"]
+"#,
+    );
+    let gate = env.coordination().with_file_name("gate");
+    let mode = Mode::RUSR | Mode::WUSR;
+    rustix::fs::mknodat(rustix::fs::CWD, &gate, FileType::Fifo, mode, 0).unwrap();
+    env.put(
+        "task-queue.json",
+        r#"{"tasks": [{"id": "t-1", "title": "Fix a typo", "status": "pending", "assigned_to": "development"}]}"#,
+    );
+    (env, gate)
 }
 
 /// Event numbers begin at 1 and have neither gap nor repetition.

@@ -149,6 +149,18 @@ impl Served {
         self.join().unwrap()
     }
 
+    /// Asks it to stop its workers too and waits for its end.
+    pub fn stop_with_workers(mut self) -> Ended {
+        self.shutdown.request();
+        self.shutdown.request();
+        self.join().unwrap()
+    }
+
+    /// Asks it to read its configuration again.
+    pub fn reload(&self) {
+        self.shutdown.reload();
+    }
+
     /// Waits for an end that nobody asked for.
     pub fn fails(mut self) -> DaemonError {
         self.join().expect_err("the daemon must not begin")
