@@ -287,20 +287,21 @@ impl<'a> Comparison<'a> {
         entries: Vec<(usize, &Entry, String)>,
     ) -> BTreeSet<TaskId> {
         let mut matched: BTreeSet<TaskId> = BTreeSet::new();
+        let mut waiting: HashMap<String, Vec<&Task>> = HashMap::new();
         let mut left = Vec::new();
         for (index, entry, fingerprint) in entries {
+            let tasks = waiting
+                .entry(fingerprint.clone())
+                .or_insert_with(|| self.waiting_for_id(&fingerprint));
             let is_there = |task: &&Task| matches!(&task.source, TaskSource::Queue { index: at, .. } if *at == index);
-            let at_its_place = self.waiting_for_id(&fingerprint).into_iter().find(is_there);
-            match at_its_place {
-                Some(task) => drop(matched.insert(task.id.clone())),
+            match tasks.iter().position(is_there) {
+                Some(at) => drop(matched.insert(tasks.swap_remove(at).id.clone())),
                 None => left.push((index, entry, fingerprint)),
             }
         }
         for (index, entry, fingerprint) in left {
-            let elsewhere = self.waiting_for_id(&fingerprint).into_iter();
-            let elsewhere = elsewhere.map(|task| &task.id).find(|id| !matched.contains(*id));
-            match elsewhere {
-                Some(id) => drop(matched.insert(id.clone())),
+            match waiting.get_mut(&fingerprint).and_then(Vec::pop) {
+                Some(task) => drop(matched.insert(task.id.clone())),
                 None => self.observe(seen, index, entry, fingerprint),
             }
         }

@@ -144,3 +144,41 @@ fn replace(store: &Store, expected: &[u8], want: &[u8]) -> Result<Step, QueueErr
     }
     Err(QueueError::Busy { problem: "another writer was faster".into() })
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::disallowed_methods, reason = "tests are the other writers")]
+
+    use std::io::Write;
+
+    use super::super::collect_late;
+    use super::*;
+    use crate::domain::moment::BootId;
+    use crate::domain::{Moment, Timestamp};
+
+    #[test]
+    fn where_files_cannot_be_exchanged_late_bytes_are_found_all_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let queue = dir.path().join(layout::TASK_QUEUE);
+        let before = br#"[{"id":"a"}]"#;
+        std::fs::write(&queue, br#"[{"id":"b"}]"#).unwrap();
+        let refused = replace(&store, before, b"[]");
+        assert!(matches!(refused, Err(QueueError::Busy { .. })), "another was faster");
+        assert_eq!(std::fs::read(&queue).unwrap(), br#"[{"id":"b"}]"#);
+        std::fs::write(&queue, before).unwrap();
+        let mut late = std::fs::OpenOptions::new().write(true).open(&queue).unwrap();
+        let want = br#"[{"id":"a","s":1}]"#;
+        let Step::Out { place, bytes } = replace(&store, before, want).unwrap() else {
+            panic!("it is there")
+        };
+        let mut kept = vec![Kept::merged(place, &bytes)];
+        late.write_all(br#"[{"id":"a"},{"id":"c"}]"#).unwrap();
+        let now = Moment { boot: BootId(1), boottime_ms: 0, wall: Timestamp::from_ms(0) };
+        assert_eq!(collect_late(&store, &mut kept, now).unwrap(), 1);
+        let text = std::fs::read_to_string(&queue).unwrap();
+        assert_eq!(text, r#"[{"id":"a","s":1},{"id":"c"}]"#);
+        std::fs::remove_file(&queue).unwrap();
+        assert!(matches!(replace(&store, want, b"[]"), Ok(Step::Gone)));
+    }
+}
