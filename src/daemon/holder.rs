@@ -86,6 +86,7 @@ pub enum HolderError {
 /// # Errors
 /// Another holder has the directory, or its files cannot be used.
 pub fn hold(coordination: &Path) -> Result<(), HolderError> {
+    super::descriptors::close_inherited();
     let store = Store::open(coordination)?;
     // Fails only where this process leads a session or group already: that does as well.
     let _ = rustix::process::setsid();
@@ -120,6 +121,7 @@ pub fn hold(coordination: &Path) -> Result<(), HolderError> {
         untold: RefCell::default(),
         changed: Notify::new(),
         leaving: Cell::new(None),
+        retired_by: RefCell::default(),
     });
     log(format_args!("{} holds the workers", env!("CARGO_PKG_VERSION")));
     LocalSet::new().block_on(&runtime, run(holder, listener, lock));
@@ -138,6 +140,8 @@ pub(super) struct Holder {
     untold: RefCell<VecDeque<WorkerId>>,
     changed: Notify,
     leaving: Cell<Option<Leaving>>,
+    /// Who asked it to make room, and is told when there is room.
+    retired_by: RefCell<Vec<(u64, mpsc::Sender<Vec<u8>>)>>,
 }
 
 /// One that is connected.
@@ -163,11 +167,15 @@ async fn run(holder: Rc<Holder>, listener: UnixListener, lock: FileLock) {
     loop {
         let idle = holder.workers.borrow().is_empty() && holder.connections.borrow().is_empty();
         if let Some(how) = holder.leaving.get() {
-            if how == Leaving::Shutdown || holder.workers.borrow().is_empty() {
-                return;
-            }
             if post.take().is_some() {
                 log(format_args!("makes room for another holder"));
+            }
+            // From now on nobody reaches this holder who has not reached it before.
+            for (id, to) in holder.retired_by.borrow_mut().drain(..) {
+                let _ = to.try_send(protocol::to_line(&Line { id, body: Say::Done }));
+            }
+            if how == Leaving::Shutdown || holder.workers.borrow().is_empty() {
+                return;
             }
         }
         tokio::select! {
@@ -269,8 +277,9 @@ fn answer(holder: &Rc<Holder>, line: &[u8], to: &mpsc::Sender<Vec<u8>>) -> bool 
             true
         }
         Ask::Retire => {
+            holder.retired_by.borrow_mut().push((id, to.clone()));
             holder.leave(Leaving::Retire);
-            say(id, Say::Done)
+            true
         }
         Ask::Shutdown if holder.workers.borrow().is_empty() => {
             holder.leave(Leaving::Shutdown);

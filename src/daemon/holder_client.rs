@@ -6,26 +6,25 @@
 //! and processes, and the next launch starts a new holder.
 #![expect(clippy::disallowed_methods, reason = "this is the one place that starts the holder")]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::UnixStream;
-use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::io::{AsyncReadExt, BufReader};
 use tokio::process::Command;
+use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
 use super::folder::{self, Folder, FolderError, Marker};
 use super::holder::{HELD, HolderError, READY};
+use super::holder_link::{ANSWER_MS_MAX, Heard, Link};
 use super::process;
 use super::process_tree::{self, Stopped};
-use super::protocol::{self, Ask, Line, Order, PROTOCOL, Say, SocketPath};
+use super::protocol::{self, Ask, Order, Say};
 use super::worker_life;
 use crate::backend::Launch;
 use crate::domain::ids::{AttemptId, WorkerId};
@@ -38,8 +37,6 @@ const EVENTS_MAX: usize = 1_024;
 const UP_MS_MAX: u64 = 10_000;
 /// How soon a holder that comes up or goes is looked for again.
 const UP_AGAIN_MS: u64 = 10;
-/// How long the holder may take to answer what needs no waiting.
-const ANSWER_MS_MAX: u64 = 5_000;
 /// How long it may take to launch a worker or to say why not.
 const LAUNCH_MS_MAX: u64 = 60_000;
 /// How often a launch is asked for when the holder dies of it or something holds it up.
@@ -98,35 +95,6 @@ struct Shared {
     link: tokio::sync::Mutex<Option<Arc<Link>>>,
     /// Workers whose folders are watched by a task of ours.
     watched: Mutex<BTreeSet<WorkerId>>,
-}
-
-/// One connection.
-#[derive(Debug)]
-struct Link {
-    writer: tokio::sync::Mutex<OwnedWriteHalf>,
-    talk: Mutex<Talk>,
-    /// Told when this connection is given up from our side.
-    given_up: Notify,
-}
-
-/// What goes on over one connection.
-#[derive(Debug, Default)]
-struct Talk {
-    last_id: u64,
-    /// Questions that are not answered.
-    waiting: BTreeMap<u64, Waiting>,
-    /// Workers whose ends the holder will tell.
-    held: BTreeSet<WorkerId>,
-    /// Whether this is, or was, the connection of the daemon.
-    is_taken_up: bool,
-    is_lost: bool,
-}
-
-#[derive(Debug)]
-struct Waiting {
-    answer: oneshot::Sender<Say>,
-    /// The worker that is held by the holder once it says `Started`.
-    launches: Option<WorkerId>,
 }
 
 impl HolderClient {
@@ -247,7 +215,7 @@ impl HolderClient {
     /// the holder, or else by watching its folder. For one that never began none follows.
     pub async fn watch(&self, worker_id: &WorkerId) {
         let link = self.shared.link.lock().await.clone();
-        let is_held = link.is_some_and(|link| link.talk().held.contains(worker_id));
+        let is_held = link.is_some_and(|link| link.holds(worker_id));
         if !is_held {
             Shared::watch_folder(&self.shared, worker_id);
         }
@@ -267,7 +235,7 @@ impl HolderClient {
     /// Returns the connection, or makes one: to the holder that is there, or to a new one.
     async fn link(&self) -> Result<Arc<Link>, HolderError> {
         let mut place = self.shared.link.lock().await;
-        if let Some(link) = place.as_ref().filter(|link| !link.talk().is_lost) {
+        if let Some(link) = place.as_ref().filter(|link| !link.is_lost()) {
             return Ok(Arc::clone(link));
         }
         let link = Shared::open_link(&self.shared).await?;
@@ -290,13 +258,16 @@ impl Shared {
     async fn open_link(shared: &Arc<Self>) -> Result<Arc<Link>, HolderError> {
         let comes_up = async {
             loop {
-                match connect(&shared.store).await {
-                    Some(stream) => {
-                        let link = Link::over(shared, stream);
-                        if link.is_current().await? {
-                            return Ok(link);
-                        }
+                // The connection must not keep alive what it is to end with.
+                let listener = Arc::downgrade(shared);
+                let heard = move |heard| {
+                    if let Some(shared) = listener.upgrade() {
+                        Self::hear(&shared, heard);
                     }
+                };
+                match Link::open(&shared.store, heard).await {
+                    Some(link) if link.is_current().await? => return Ok(link),
+                    Some(_) => {}
                     None if shared.start().await? => continue,
                     // Another one has the lock: it comes up, or it goes.
                     None => {}
@@ -312,11 +283,7 @@ impl Shared {
         let Say::Running { workers } = said else {
             return Err(HolderError::Answer(format!("{said:?} to a list")));
         };
-        {
-            let mut talk = link.talk();
-            talk.held.extend(workers);
-            talk.is_taken_up = true;
-        }
+        link.take_up(workers);
         Ok(link)
     }
 
@@ -362,13 +329,29 @@ impl Shared {
         HolderError::NotStarted { executable: self.executable.clone(), problem: problem.to_owned() }
     }
 
+    fn hear(shared: &Arc<Self>, heard: Heard) {
+        match heard {
+            Heard::Exited(worker_id) => shared.tell(HolderEvent::Exited { worker_id }),
+            Heard::End { was_taken_up, orphans } => {
+                if was_taken_up {
+                    shared.tell(HolderEvent::Lost);
+                }
+                for worker_id in orphans {
+                    Self::watch_folder(shared, &worker_id);
+                }
+            }
+        }
+    }
+
     fn watch_folder(shared: &Arc<Self>, worker_id: &WorkerId) {
         if !lock(&shared.watched).insert(worker_id.clone()) {
             return;
         }
-        let (shared, worker_id) = (Arc::clone(shared), worker_id.clone());
+        let (store, worker_id) = (shared.store.clone(), worker_id.clone());
+        let shared = Arc::downgrade(shared);
         tokio::spawn(async move {
-            let has_begun = until_over(&shared.store, &worker_id).await;
+            let has_begun = until_over(&store, &worker_id).await;
+            let Some(shared) = shared.upgrade() else { return };
             lock(&shared.watched).remove(&worker_id);
             if has_begun {
                 shared.tell(HolderEvent::Exited { worker_id });
@@ -377,124 +360,12 @@ impl Shared {
     }
 }
 
-impl Link {
-    /// Takes a connection and listens to it in a task of its own.
-    fn over(shared: &Arc<Shared>, stream: UnixStream) -> Arc<Self> {
-        let (reader, writer) = stream.into_split();
-        let link = Arc::new(Self {
-            writer: tokio::sync::Mutex::new(writer),
-            talk: Mutex::default(),
-            given_up: Notify::new(),
-        });
-        tokio::spawn(listen(Arc::clone(shared), Arc::clone(&link), reader));
-        link
-    }
-
-    fn talk(&self) -> MutexGuard<'_, Talk> {
-        lock(&self.talk)
-    }
-
-    /// Asks and waits for the answer.
-    async fn ask(
-        &self,
-        ask: Ask,
-        patience_ms: u64,
-        launches: Option<&WorkerId>,
-    ) -> Result<Say, HolderError> {
-        let (answer, answered) = oneshot::channel();
-        let id = {
-            let mut talk = self.talk();
-            if talk.is_lost {
-                return Err(HolderError::Lost);
-            }
-            talk.last_id += 1;
-            let id = talk.last_id;
-            talk.waiting.insert(id, Waiting { answer, launches: launches.cloned() });
-            id
-        };
-        let line = protocol::to_line(&Line { id, body: ask });
-        let exchange = async {
-            self.writer.lock().await.write_all(&line).await.map_err(|_| HolderError::Lost)?;
-            answered.await.map_err(|_| HolderError::Lost)
-        };
-        timeout(Duration::from_millis(patience_ms), exchange).await.unwrap_or_else(|_| {
-            // Half a question may be on its way: nothing more can be asked over this connection.
-            self.given_up.notify_one();
-            Err(HolderError::Answer(format!("it has not answered within {patience_ms} ms")))
-        })
-    }
-
-    /// Tells whether this holder speaks as we do; one that does not is asked to make room.
-    async fn is_current(&self) -> Result<bool, HolderError> {
-        match self.ask(Ask::Ping, ANSWER_MS_MAX, None).await {
-            Ok(Say::Pong { protocol: PROTOCOL, .. }) => Ok(true),
-            Ok(_) => {
-                // Whether it has made room shows at the next look.
-                let _ = self.ask(Ask::Retire, ANSWER_MS_MAX, None).await;
-                self.given_up.notify_one();
-                Ok(false)
-            }
-            // It was about to end.
-            Err(HolderError::Lost) => Ok(false),
-            Err(error) => Err(error),
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if let Some(link) = self.link.get_mut() {
+            link.give_up();
         }
     }
-}
-
-/// Takes what the holder says until the connection ends.
-async fn listen(shared: Arc<Shared>, link: Arc<Link>, reader: OwnedReadHalf) {
-    let mut reader = BufReader::new(reader);
-    let mut line = Vec::new();
-    loop {
-        tokio::select! {
-            more = protocol::read_line(&mut reader, &mut line) => match more {
-                Ok(true) => hear(&shared, &link, &line),
-                Ok(false) | Err(_) => break,
-            },
-            () = link.given_up.notified() => break,
-        }
-    }
-    let (is_taken_up, orphans) = {
-        let mut talk = link.talk();
-        talk.is_lost = true;
-        // Whoever waits hears that nothing will come.
-        talk.waiting.clear();
-        (talk.is_taken_up, std::mem::take(&mut talk.held))
-    };
-    if is_taken_up {
-        shared.tell(HolderEvent::Lost);
-    }
-    for worker_id in orphans {
-        Shared::watch_folder(&shared, &worker_id);
-    }
-}
-
-fn hear(shared: &Shared, link: &Link, line: &[u8]) {
-    let Ok(Line { id, body }) = serde_json::from_slice::<Line<Say>>(line) else {
-        tracing::warn!(line = %String::from_utf8_lossy(line), "cannot understand the holder");
-        return;
-    };
-    if let Say::Exited { worker_id } = body {
-        link.talk().held.remove(&worker_id);
-        shared.tell(HolderEvent::Exited { worker_id });
-        return;
-    }
-    let mut talk = link.talk();
-    let Some(Waiting { answer, launches }) = talk.waiting.remove(&id) else { return };
-    if let (Say::Started { .. }, Some(worker_id)) = (&body, launches) {
-        // Before its end can be heard.
-        talk.held.insert(worker_id);
-    }
-    // Whoever asked may have lost patience.
-    let _ = answer.send(body);
-}
-
-async fn connect(store: &Store) -> Option<UnixStream> {
-    let socket = SocketPath::of(store).ok()?;
-    let stream = UnixStream::connect(socket.path()).await.ok()?;
-    // Only our own user may tell us what became of our workers.
-    let is_ours = stream.peer_cred().ok()?.uid() == rustix::process::geteuid().as_raw();
-    is_ours.then_some(stream)
 }
 
 /// Waits until a worker is over; false when it never began.
@@ -544,6 +415,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
 
     #[test]
     fn only_what_is_on_the_list_is_passed_on() {

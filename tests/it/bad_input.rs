@@ -26,7 +26,11 @@ fn bad_files() -> Vec<Bad> {
         ("newer.json", br#"{"schema":"baton/task@99","title":"x"}"#.to_vec(), "schema"),
         ("wrong-type.json", br#"{"title":{"a":"b"}}"#.to_vec(), "title"),
         ("bad-id.json", br#"{"id":"../../x","title":"Fix the bug in src/a.rs"}"#.to_vec(), "id"),
-        ("long-id.json", format!(r#"{{"id":"{}","title":"Fix it"}}"#, "x".repeat(97)).into_bytes(), "96"),
+        (
+            "long-id.json",
+            format!(r#"{{"id":"{}","title":"Fix it"}}"#, "x".repeat(97)).into_bytes(),
+            "96",
+        ),
         ("huge.json", vec![b' '; 100 << 20], "bytes"),
         ("empty.md", b"\n \n".to_vec(), "empty"),
         ("binary.txt", vec![0, 159, 146, 150], "UTF-8"),
@@ -44,7 +48,11 @@ fn each_bad_file_of_the_inbox_is_refused_beside_its_reason() {
     }
     served.start();
     write_whole(&inbox, "good.json", br#"{"id":"good","title":"Fix the typo in src/good.rs"}"#);
-    write_whole(&inbox, "bom.json", b"\xef\xbb\xbf{\"id\":\"bom\",\"title\":\"Fix the typo in src/bom.rs\"}");
+    write_whole(
+        &inbox,
+        "bom.json",
+        b"\xef\xbb\xbf{\"id\":\"bom\",\"title\":\"Fix the typo in src/bom.rs\"}",
+    );
     write_whole(
         &inbox,
         "big-number.json",
@@ -91,13 +99,15 @@ fn things_that_are_no_files_are_told_once_and_never_block() {
     std::fs::hard_link(&secret, inbox.join("hard.json")).unwrap();
     let specs = served.dir().join("worker-specs/active");
     std::fs::create_dir_all(&specs).unwrap();
-    std::fs::write(specs.join("broken.json"), br#"{"worker_id":"w","resources":{"n": ,}}"#).unwrap();
+    std::fs::write(specs.join("broken.json"), br#"{"worker_id":"w","resources":{"n": ,}}"#)
+        .unwrap();
     std::fs::create_dir(served.dir().join("task-queue.json")).unwrap();
     served.start();
     write_whole(&inbox, "good.json", br#"{"id":"good","title":"Fix the typo in src/good.rs"}"#);
     let handoff = served.dir().join("masters/development/handoffs/to-development-good.json");
     served.wait_for(|| handoff.exists());
-    let names = ["pipe.json", "link.json", "folder.json", "hard.json", "broken.json", "task-queue.json"];
+    let names =
+        ["pipe.json", "link.json", "folder.json", "hard.json", "broken.json", "task-queue.json"];
     served.wait_for(|| {
         let told = refusals(served.dir());
         names.iter().all(|name| told.keys().any(|file| file.ends_with(name)))

@@ -10,6 +10,7 @@ mod bad_input;
 mod crash;
 mod daemon;
 mod env;
+mod holder;
 mod queue;
 mod real_data;
 mod scenarios;

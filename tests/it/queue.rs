@@ -117,7 +117,12 @@ fn with_tasks(path: &Path, tasks: &[String]) -> Option<String> {
     serde_json::from_str::<Value>(&text).ok()?;
     let end = text.rfind(']')?;
     let comma = if text[..end].trim_end().ends_with('[') { "" } else { "," };
-    Some(format!("{}{comma}\n    {}\n  {}", text[..end].trim_end(), tasks.join(",\n    "), &text[end..]))
+    Some(format!(
+        "{}{comma}\n    {}\n  {}",
+        text[..end].trim_end(),
+        tasks.join(",\n    "),
+        &text[end..]
+    ))
 }
 
 fn replace(path: &Path, text: &str) {

@@ -29,16 +29,24 @@ fn a_real_directory_is_served_and_nothing_else_in_it_changes() {
     let queue_before = before["task-queue.json"].clone();
     let mut served = Served::on(&dir);
     served.start();
-    let taken = |entry: &Value| matches!(entry["status"].as_str(), Some("assigned" | "orchestrating"));
+    let taken =
+        |entry: &Value| matches!(entry["status"].as_str(), Some("assigned" | "orchestrating"));
     served.wait_for(|| {
         let queue = queue(&dir);
         queue.iter().all(|entry| entry["status"] != "pending")
-            && queue.iter().filter(|entry| taken(entry) && entry.get("updated_at").is_some()).count() == 14
+            && queue
+                .iter()
+                .filter(|entry| taken(entry) && entry.get("updated_at").is_some())
+                .count()
+                == 14
     });
     served.wait_for(|| quarantined(&dir).len() >= 11);
     served.stop();
     assert_eq!(quarantined(&dir).len(), 11, "{:?}", quarantined(&dir));
-    check_only_our_fields_changed(&queue_before, &std::fs::read(dir.join("task-queue.json")).unwrap());
+    check_only_our_fields_changed(
+        &queue_before,
+        &std::fs::read(dir.join("task-queue.json")).unwrap(),
+    );
     for (path, bytes) in &before {
         if path != "task-queue.json" && path != "dashboard-events.jsonl" {
             let now = std::fs::read(dir.join(path)).unwrap_or_default();
@@ -57,7 +65,8 @@ fn a_real_directory_is_served_and_nothing_else_in_it_changes() {
 /// ours.
 fn check_only_our_fields_changed(before: &[u8], after: &[u8]) {
     let ours = ["status", "assigned_to", "orchestration_id", "updated_at", "error", "result"];
-    let is_ours = |line: &str| ours.iter().any(|field| line.trim().starts_with(&format!("\"{field}\"")));
+    let is_ours =
+        |line: &str| ours.iter().any(|field| line.trim().starts_with(&format!("\"{field}\"")));
     let foreign = |bytes: &[u8]| -> Vec<String> {
         let text = String::from_utf8(bytes.to_vec()).unwrap();
         // a field added at the end of an entry gives the one before it a comma
