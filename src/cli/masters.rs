@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use clap::Args;
 use serde::Serialize;
-use serde_json::Value;
 
 use super::Context;
 use super::output::{CliError, Exit, Page, Table, Tone, View, plain, span};
@@ -33,7 +32,7 @@ struct Master {
     domains: Vec<String>,
     /// What its successes deliver: work, work_order.
     result_kind: String,
-    /// Subtasks that are under way.
+    /// Workers that live.
     active: usize,
     /// Subtasks that may be under way at the same time.
     active_max: usize,
@@ -80,8 +79,8 @@ impl Masters {
                 known(&mut masters, &file.master).handoffs_waiting += 1;
             }
         }
-        for name in active(client)? {
-            known(&mut masters, &name).active += 1;
+        for worker in client.workers()?.iter().filter(|worker| !worker.parent_master.is_empty()) {
+            known(&mut masters, &worker.parent_master).active += 1;
         }
         Ok(Self { schema: "baton/masters@1", masters: masters.into_values().collect() })
     }
@@ -91,19 +90,6 @@ fn known<'a>(masters: &'a mut BTreeMap<String, Master>, name: &str) -> &'a mut M
     masters
         .entry(name.to_owned())
         .or_insert_with(|| Master { name: name.to_owned(), ..Master::default() })
-}
-
-/// Names the master of every subtask that is under way, once for each.
-fn active(client: &Client) -> Result<Vec<String>, CliError> {
-    let overview = client.overview()?;
-    let mut names = Vec::new();
-    for run in &overview.current_orchestrations {
-        let ids = run.active_subtasks.as_array().into_iter().flatten();
-        for id in ids.filter_map(Value::as_str) {
-            names.extend(client.subtask(id)?.map(|subtask| subtask.assigned_to));
-        }
-    }
-    Ok(names)
 }
 
 impl View for Masters {
@@ -144,12 +130,9 @@ mod tests {
         let (_dir, client) = directory();
         write(&client, "masters/security/handoffs/to-security-subtask-a-1-x.json", "{}");
         write(&client, "masters/stranger/handoffs/to-stranger-subtask-a-2-x.json", "{}");
-        write(&client, "orchestrator/subtasks/a-3-x.json", r#"{"assigned_to": "development"}"#);
-        write(
-            &client,
-            "orchestrator/state/current.json",
-            r#"{"current_orchestrations": [{"active_subtasks": ["a-3-x", "gone"]}]}"#,
-        );
+        let spec = r#"{"worker_id": "a-3-x-attempt-1", "parent_master": "development"}"#;
+        write(&client, "worker-specs/active/a-3-x-attempt-1.json", spec);
+        write(&client, "worker-specs/active/broken.json", "{");
         let masters = Masters::of(&client, &Policy::default()).unwrap();
         insta::assert_snapshot!(seen(&masters), @r"
         MASTER       RUN BY                      ACTIVE    WAITING  DOMAINS

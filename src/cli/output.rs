@@ -123,18 +123,8 @@ impl Output {
     /// Says something beside the result, to people only.
     pub(crate) fn note(&self, text: &str) {
         if !self.json {
-            self.say(&[plain(text)]);
+            say(text);
         }
-    }
-
-    /// Says one line of progress beside the result, to people only.
-    pub(crate) fn say(&self, spans: &[page::Span]) {
-        if self.json {
-            return;
-        }
-        let mut page = Page::new(columns());
-        page.line(spans);
-        to_stderr(&page.into_text());
     }
 
     /// Says what is wrong with the arguments, as clap puts it.
@@ -186,6 +176,11 @@ pub(crate) fn columns() -> usize {
 pub(crate) fn rows() -> usize {
     let size = rustix::termios::tcgetwinsize(io::stderr()).ok();
     size.map(|size| usize::from(size.ws_row)).filter(|rows| *rows > 4).unwrap_or(24)
+}
+
+/// Says one line beside the result, whole: it may hold what is to be copied.
+pub(crate) fn say(text: &str) {
+    to_stderr(&format!("{}\n", text::clean(text)));
 }
 
 fn error_text(error: &CliError, width: usize) -> String {

@@ -251,7 +251,7 @@ mod tests {
           ✓ auth-001-design    [██████████] 100% (3s)  development
         stage 2 of 3
           ✗ auth-002-backend   blocked  development
-          ● auth-003-frontend  waiting (for development to take it)
+          ● auth-003-frontend  handed off to development
         stage 3 of 3
           ○ auth-004-tests     waiting (depends on auth-002-backend, auth-003-frontend)
 

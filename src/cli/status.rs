@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::Context;
 use super::output::{CliError, Exit, Page, Table, Tone, View, plain, span, text, tree};
-use crate::client::documents::OverviewDocument;
+use crate::client::documents::{OverviewDocument, WorkerDocument};
 use crate::client::handoffs::HandoffState;
 use crate::client::{Client, ClientError};
 
@@ -32,8 +32,13 @@ struct Status {
     inbox: usize,
     /// Handoffs that wait for a master elsewhere.
     handoffs_waiting: usize,
+    /// Workers that live, of plans and of tasks that were routed whole.
+    workers: Vec<WorkerDocument>,
     overview: OverviewDocument,
 }
+
+/// Workers that are listed at most.
+const WORKERS_MAX: usize = 10;
 
 impl StatusArgs {
     pub(crate) fn run(&self, context: &Context) -> Result<Exit, CliError> {
@@ -58,6 +63,7 @@ impl Status {
             queue_problem,
             inbox: client.inbox()?.len(),
             handoffs_waiting: waiting,
+            workers: client.workers()?,
             overview: client.overview()?,
         })
     }
@@ -110,11 +116,20 @@ impl View for Status {
             ..
         } = self.overview;
         let runs = format!("{total}: {active} active, {completed} completed, {failed} failed");
-        page.field("runs", &runs);
-        if self.overview.current_orchestrations.is_empty() {
-            return;
+        page.field("plans", &runs);
+        if !self.overview.current_orchestrations.is_empty() {
+            page.gap();
+            self.runs(page);
         }
-        page.gap();
+        if !self.workers.is_empty() {
+            page.gap();
+            self.workers(page);
+        }
+    }
+}
+
+impl Status {
+    fn runs(&self, page: &mut Page) {
         let mut table = Table::new(&["RUN", "STATUS", "STAGE", "PROGRESS", "HEALTH"], 0);
         for run in &self.overview.current_orchestrations {
             let percent = u32::try_from(run.progress_percent).unwrap_or(100);
@@ -130,6 +145,23 @@ impl View for Status {
             ]);
         }
         table.print(page);
+    }
+
+    fn workers(&self, page: &mut Page) {
+        let mut table = Table::new(&["WORKER", "MASTER", "STATUS", "SINCE"], 0);
+        for worker in self.workers.iter().take(WORKERS_MAX) {
+            table.row(vec![
+                plain(&worker.worker_id),
+                plain(&worker.parent_master),
+                span(Tone::of_status(&worker.status), &worker.status),
+                plain(worker.started_at.map(|at| at.to_string()).unwrap_or_default()),
+            ]);
+        }
+        table.print(page);
+        if self.workers.len() > WORKERS_MAX {
+            let more = self.workers.len() - WORKERS_MAX;
+            page.line(&[span(Tone::Dim, format!("and {more} more"))]);
+        }
     }
 }
 
@@ -149,7 +181,7 @@ mod tests {
         daemon        not running; `baton daemon` starts one
         queue         there is no task-queue.json
         inbox         0 files waiting
-        runs          0: 0 active, 0 completed, 0 failed
+        plans         0: 0 active, 0 completed, 0 failed
         ");
     }
 
@@ -164,6 +196,9 @@ mod tests {
         );
         write(&client, "inbox/note.txt", "x");
         write(&client, "masters/x/handoffs/to-x-subtask-y.json", "{}");
+        let spec = r#"{"worker_id": "fix-1-attempt-1", "parent_master": "development",
+            "status": "active", "started_at": "2025-11-05T18:00:00Z"}"#;
+        write(&client, "worker-specs/active/fix-1-attempt-1.json", spec);
         let long = format!("orch-{}", "very-long-".repeat(9));
         write(
             &client,
@@ -185,11 +220,14 @@ mod tests {
         queue         4 tasks: 1 completed, 2 pending, 1 without status
         inbox         1 file waiting
         masters       1 handoff waiting; `baton handoff list`
-        runs          5: 2 active, 2 completed, 1 failed
+        plans         5: 2 active, 2 completed, 1 failed
 
         RUN                                STATUS       STAGE  PROGRESS          HEALTH
         orch-task-1                        in_progress  2      [██░░░░░░░░] 25%  healthy
         orch-very-long-very-long-very-lo…  blocked      3      [██████░░░░] 66%  blocked
+
+        WORKER           MASTER       STATUS  SINCE
+        fix-1-attempt-1  development  active  2025-11-05T18:00:00Z
         ");
     }
 }

@@ -174,7 +174,12 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named_with_a_remedy() {
         type Spoil = fn(&Client);
-        let cases: [(&str, &str, Spoil); 8] = [
+        let cases: [(&str, &str, Spoil); 9] = [
+            ("blocked", "baton retry task-2, or baton cancel task-2", |c| {
+                let subtask = r#"{"subtask_id": "task-2", "parent_task_id": "task-2",
+                    "status": "blocked", "attempts": [{"reason": "exit code 2"}]}"#;
+                write(c, "orchestrator/subtasks/task-2.json", subtask);
+            }),
             ("queue", "task-queue.json", |c| write(c, "task-queue.json", "{\"tasks\": [")),
             ("queue", "symbolic link", |c| {
                 symlink("/etc/passwd", c.root().join("task-queue.json")).unwrap();

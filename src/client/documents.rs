@@ -183,6 +183,22 @@ pub struct AnswerDocument {
     pub message: String,
 }
 
+/// `worker-specs/active/{worker_id}.json`, of Baton or of a master's own worker.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct WorkerDocument {
+    /// Its id.
+    pub worker_id: String,
+    /// The master it works for.
+    pub parent_master: String,
+    /// The subtask it carries out; a task's own id where that was routed whole.
+    pub subtask_id: String,
+    /// A word of its author's.
+    pub status: String,
+    /// When it began.
+    pub started_at: Option<Timestamp>,
+}
+
 /// A handoff, as far as a list of them shows it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]

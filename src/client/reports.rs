@@ -6,7 +6,7 @@ use crate::domain::ids::{CommandId, OrchestrationId, TaskId};
 use crate::domain::moment::Timestamp;
 use crate::store::layout;
 
-use super::documents::{AnswerDocument, OverviewDocument};
+use super::documents::{AnswerDocument, OverviewDocument, WorkerDocument};
 use super::{Client, ClientError, tail};
 
 /// A completion report in both its forms.
@@ -25,6 +25,18 @@ impl Client {
     /// It cannot be read.
     pub fn overview(&self) -> Result<OverviewDocument, ClientError> {
         Ok(self.document(layout::OVERVIEW)?.unwrap_or_default())
+    }
+
+    /// Reads the specs of all living workers; those that cannot be read are for `doctor`.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    pub fn workers(&self) -> Result<Vec<WorkerDocument>, ClientError> {
+        let names = self.files(layout::SPECS_ACTIVE, ".json")?;
+        let read = |name: String| {
+            self.document(&format!("{}/{name}", layout::SPECS_ACTIVE)).ok().flatten()
+        };
+        Ok(names.into_iter().filter_map(read).collect())
     }
 
     /// Lists the files of the inbox that nobody has taken yet.

@@ -6,9 +6,10 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::page::{Page, Tone, plain, span};
-use super::{Output, columns, rows, tree};
+use super::{Output, columns, rows, say, tree};
 use crate::client::Client;
 use crate::client::follow::Standing;
+use crate::client::handoffs::HandoffState;
 use crate::client::progress::Progress;
 
 /// Shows how far a task is while it is waited for. Dropping it leaves the last picture.
@@ -114,7 +115,15 @@ fn picture(title: &str, standing: &Standing, offers: &[String], notice: Option<&
     if let Some(notice) = notice {
         page.line(&[span(Tone::Warn, notice)]);
     }
-    page.into_text().trim_end().to_owned()
+    // The bar writes to the terminal by itself, past the stream that knows about colours.
+    let text = page.into_text();
+    let text = text.trim_end();
+    match anstream::AutoStream::choice(&std::io::stderr()) {
+        anstream::ColorChoice::Never => anstream::adapter::strip_str(text).to_string(),
+        anstream::ColorChoice::Auto
+        | anstream::ColorChoice::AlwaysAnsi
+        | anstream::ColorChoice::Always => text.to_owned(),
+    }
 }
 
 /// Lists the commands that take what waits for a master elsewhere.
@@ -127,13 +136,13 @@ fn offers(client: &Client, progress: &Progress) -> Vec<String> {
     if waits.is_empty() {
         return Vec::new();
     }
-    let files = client.handoff_files().unwrap_or_default();
-    files
-        .iter()
-        .filter(|file| file.state == crate::client::handoffs::HandoffState::Waiting)
-        .filter(|file| waits.iter().any(|id| file.is_meant_by(id)))
+    let mut files = client.handoff_files().unwrap_or_default();
+    files.retain(|file| file.state == HandoffState::Waiting);
+    waits
+        .into_iter()
+        .filter(|id| files.iter().any(|file| file.is_meant_by(id)))
         .take(OFFERS_MAX)
-        .map(|file| format!("baton handoff take {}", file.name))
+        .map(|id| format!("baton handoff take {id}"))
         .collect()
 }
 
@@ -173,7 +182,7 @@ impl Lines {
     fn tell(&mut self, text: &str) {
         if self.last != text {
             text.clone_into(&mut self.last);
-            Output::new(false).say(&[plain(text)]);
+            say(text);
         }
     }
 }

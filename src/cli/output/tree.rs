@@ -190,7 +190,7 @@ mod tests {
           ✓ auth-001-design    [██████████] 100% (3s)  development
         stage 2 of 3
           ● auth-002-backend   [█████████░] 90% (55s)  development
-          ● auth-003-frontend  waiting (for development to take it)
+          ● auth-003-frontend  handed off to development
         stage 3 of 3
           ○ auth-004-tests     waiting (depends on auth-002-backend, auth-003-frontend)
         ");
@@ -236,7 +236,7 @@ mod tests {
         stage 1: 1 of 1 done
         stage 2 of 39
           ● auth-002-backend   [█████████░] 90% (55s)  development
-          ● auth-003-frontend  waiting (for development to take it)
+          ● auth-003-frontend  handed off to development
         stage 3 of 39
           ○ auth-004-tests     waiting (depends on auth-002-backend, auth-003-frontend)
         stage 4 of 39

@@ -4,13 +4,12 @@ use crate::domain::ids::OrchestrationId;
 use crate::store::layout;
 
 use super::super::Client;
-use super::super::documents::OverviewDocument;
+use super::super::documents::{OverviewDocument, SubtaskDocument};
 use super::super::handoffs::HandoffState;
 use super::{Finding, some};
 
 /// Looks for runs that wait for a person.
 pub(super) fn blocked(client: &Client) -> Vec<Finding> {
-    const CHECK: &str = "blocked";
     let overview = match client.document::<OverviewDocument>(layout::OVERVIEW) {
         Ok(overview) => overview.unwrap_or_default(),
         Err(error) => {
@@ -18,25 +17,45 @@ pub(super) fn blocked(client: &Client) -> Vec<Finding> {
             return vec![Finding::wrong("overview", error.to_string(), remedy)];
         }
     };
-    let blocked = overview.current_orchestrations.iter().filter(|run| run.status == "blocked");
-    blocked
-        .map(|run| {
-            let plan = OrchestrationId::parse(&run.orchestration_id)
-                .ok()
-                .and_then(|id| client.plan(&id).ok().flatten());
-            let task = run.orchestration_id.trim_start_matches("orch-").to_owned();
-            let (at, why, mut options) = match plan {
-                Some(plan) => (plan.blocking_subtask, plan.failure_reason, plan.options),
-                None => (None, None, Vec::new()),
-            };
-            if options.is_empty() {
-                options = ["retry", "cancel"].map(|verb| format!("baton {verb} {task}")).to_vec();
-            }
-            let at = at.map(|id| format!(" at {id}")).unwrap_or_default();
-            let why = why.map(|why| format!(": {why}")).unwrap_or_default();
-            let message = format!("{} waits for a person{at}{why}", run.orchestration_id);
-            Finding::wrong(CHECK, message, options.join(", or "))
-        })
+    let runs = overview.current_orchestrations.iter().filter(|run| run.status == "blocked");
+    let planned = runs.map(|run| {
+        let id = OrchestrationId::parse(&run.orchestration_id).ok();
+        let plan = id.and_then(|id| client.plan(&id).ok().flatten()).unwrap_or_default();
+        let task = run.orchestration_id.trim_start_matches("orch-");
+        waits_for_a_person(task, plan.blocking_subtask, plan.failure_reason, plan.options)
+    });
+    let routed = blocked_routed(client).into_iter().map(|subtask| {
+        let reason = subtask.attempts.last().and_then(|attempt| attempt.reason.clone());
+        waits_for_a_person(&subtask.subtask_id, None, reason, Vec::new())
+    });
+    planned.chain(routed).collect()
+}
+
+fn waits_for_a_person(
+    task: &str,
+    at: Option<String>,
+    why: Option<String>,
+    mut options: Vec<String>,
+) -> Finding {
+    if options.is_empty() {
+        options = ["retry", "cancel"].map(|verb| format!("baton {verb} {task}")).to_vec();
+    }
+    let at = at.map(|id| format!(" at {id}")).unwrap_or_default();
+    let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+    Finding::wrong("blocked", format!("{task} waits for a person{at}{why}"), options.join(", or "))
+}
+
+/// Finds the blocked ones among the tasks that were routed whole: they have no plan, and their one
+/// subtask bears the task's id.
+fn blocked_routed(client: &Client) -> Vec<SubtaskDocument> {
+    const LOOKED_INTO_MAX: usize = 100_000;
+    let names = client.files(layout::SUBTASKS, ".json").unwrap_or_default();
+    names
+        .iter()
+        .take(LOOKED_INTO_MAX)
+        .filter_map(|name| client.subtask(name.trim_end_matches(".json")).ok().flatten())
+        .filter(|subtask| subtask.status == "blocked")
+        .filter(|subtask| subtask.subtask_id == subtask.parent_task_id)
         .collect()
 }
 

@@ -1,0 +1,287 @@
+//! The command line as people and programs meet it: arguments in, text and exit code out.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+
+use crate::env::TestEnv;
+
+/// What a command printed and how it ended.
+struct Said {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+impl Said {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|e| panic!("{e} in {:?}", self.out))
+    }
+
+    #[track_caller]
+    fn ends(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "stdout: {}\nstderr: {}", self.out, self.err);
+        self
+    }
+}
+
+fn command(dir: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_baton"));
+    command
+        .args(args)
+        .current_dir(dir)
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+fn ended(child: Child) -> Said {
+    let output = child.wait_with_output().unwrap();
+    Said {
+        code: output.status.code(),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+fn baton(dir: &Path, args: &[&str]) -> Said {
+    ended(command(dir, args).spawn().unwrap())
+}
+
+fn baton_told(dir: &Path, args: &[&str], stdin: &[u8]) -> Said {
+    let mut child = command(dir, args).stdin(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(stdin).unwrap();
+    ended(child)
+}
+
+fn workspace(env: &TestEnv) -> std::path::PathBuf {
+    env.coordination().parent().unwrap().to_path_buf()
+}
+
+/// Masters that take handoff files and report by file.
+const EXTERNAL: &str = "[masters.development]\nbackend = \"external\"\n\
+    domains = [\"development\", \"docs\", \"testing\"]\n\
+    [masters.security]\nbackend = \"external\"\ndomains = [\"security\"]\n";
+
+#[test]
+fn run_does_a_task_from_beginning_to_end() {
+    let env = TestEnv::with_brief_workers();
+    let dir = workspace(&env);
+    let said = baton(&dir, &["run", "Fix the typo in README.md"]).ends(0);
+    for part in ["completed", "Duration", "Agents coordinated", "1 work order", "Report"] {
+        assert!(said.out.contains(part), "{part} is not in {}", said.out);
+    }
+    assert!(said.err.contains("started by") || said.err.contains("100%"), "{}", said.err);
+    let report = said.out.lines().rfind(|line| line.ends_with(".md")).unwrap();
+    let report = report.split_whitespace().last().unwrap();
+    assert!(dir.join(report).is_file(), "{report}");
+    let status = baton(&dir, &["status", "--json"]).ends(0).json();
+    assert_eq!(status["daemon_pid"], Value::Null, "the daemon it started is gone");
+    assert_eq!(status["workers"], Value::Array(vec![]));
+
+    let task = baton(&dir, &["report", "--json"]).ends(0).json()["task_id"].clone();
+    let again = baton(&dir, &["run", "--json", "Fix the typo in docs/guide.md"]).ends(0).json();
+    assert_eq!((&again["status"], &again["work_orders"]), (&"completed".into(), &1.into()));
+    assert_ne!(again["task_id"], task);
+}
+
+#[test]
+fn run_that_is_interrupted_loses_nothing() {
+    let env = TestEnv::new(EXTERNAL);
+    let dir = workspace(&env);
+    let child = command(&dir, &["run", "Fix the typo in README.md"]).spawn().unwrap();
+    let handoffs = env.path("masters/development/handoffs");
+    let name = env.wait_until("a handoff", || {
+        let name = std::fs::read_dir(&handoffs).ok()?.flatten().next()?.file_name();
+        name.to_str()?.strip_suffix(".json").map(str::to_owned)
+    });
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    let said = ended(child).ends(130);
+    let subtask = name.strip_prefix("to-development-").unwrap();
+    assert!(said.err.contains(&format!("baton handoff take {subtask}")), "{}", said.err);
+    assert!(said.err.contains("nothing is lost"), "{}", said.err);
+
+    let listed = baton(&dir, &["handoff", "list", "--json"]).ends(0).json();
+    assert_eq!(listed["handoffs"][0]["name"], name.as_str());
+    let taken = baton(&dir, &["handoff", "take", &name, "--json"]).ends(0).json();
+    assert_eq!(taken["document"]["handoff_id"], name.as_str());
+    assert!(handoffs.join(format!("{name}.json.processed")).is_file());
+    let late = baton(&dir, &["handoff", "take", &name]).ends(75);
+    assert!(late.err.starts_with("error: somebody else has"), "{}", late.err);
+    assert!(late.err.contains("\n hint: "), "{}", late.err);
+}
+
+#[test]
+fn submit_waits_for_the_end_only_where_one_can_come() {
+    let env = TestEnv::with_brief_workers();
+    let dir = workspace(&env);
+    baton(&dir, &["submit", "--wait", "Fix the typo in README.md"]).ends(4);
+    assert!(!env.exists("inbox"), "nothing was dropped");
+    let dropped = baton(&dir, &["submit", "--json", "Fix the typo in README.md"]).ends(0).json();
+    assert_eq!(dropped["daemon_running"], false);
+    assert!(env.exists(dropped["file"].as_str().unwrap()));
+
+    let _served = env.serve();
+    let id = dropped["task_id"].as_str().unwrap();
+    env.wait_for("orchestration_completed", &[("task_id", id)]);
+    let said = baton(&dir, &["submit", "--wait", "--priority", "high", "Fix a typo"]).ends(0);
+    assert!(said.out.contains("completed"), "{}", said.out);
+    let cycle = r#"{"title": "Go round", "subtasks": [
+        {"subtask_id": "a", "title": "a", "assigned_to": "development", "dependencies": ["b"],
+         "success_criteria": "done"},
+        {"subtask_id": "b", "title": "b", "assigned_to": "development", "dependencies": ["a"],
+         "success_criteria": "done"}]}"#;
+    let said = baton_told(&dir, &["submit", "--wait", "-"], cycle.as_bytes()).ends(65);
+    assert!(said.out.contains("rejected") && said.out.contains("cycle"), "{}", said.out);
+}
+
+#[test]
+fn commands_are_answered_by_a_daemon_and_kept_without_one() {
+    let env = TestEnv::new(EXTERNAL);
+    let dir = workspace(&env);
+    let kept = baton(&dir, &["pause", "orch-x", "--json"]).ends(0).json();
+    assert_eq!(kept["state"], "queued");
+    assert!(env.exists(&format!("inbox/{}.json", kept["command_id"].as_str().unwrap())));
+    let _served = env.serve();
+    env.wait_for("command_refused", &[]);
+    let refused = baton(&dir, &["cancel", "nothing"]).ends(1);
+    assert!(refused.out.contains("there is no task"), "{}", refused.out);
+    let id = baton(&dir, &["submit", "--json", "Fix the typo in README.md"]).ends(0).json();
+    let id = id["task_id"].as_str().unwrap().to_owned();
+    env.wait_for("handoff_published", &[]);
+    let shown = baton(&dir, &["show", &id, "--json"]).ends(0).json();
+    assert_eq!(shown["progress"]["stages"][0][0]["status"], "handed_off");
+    baton(&dir, &["handoff", "withdraw", &id]).ends(0);
+    env.wait_for("handoff_withdrawn", &[]);
+    baton(&dir, &["resume", &id]).ends(0);
+    baton(&dir, &["cancel", &id]).ends(0);
+    env.wait_for("orchestration_cancelled", &[("task_id", &id)]);
+}
+
+#[test]
+fn bad_input_is_one_clear_error_with_a_remedy() {
+    let env = TestEnv::with_brief_workers();
+    let dir = workspace(&env);
+    let deep = format!("{{\"title\": {}", "[".repeat(100_000));
+    let cases: [(&[&str], &[u8], i32); 14] = [
+        (&["submit", ""], b"", 65),
+        (&["submit", "-"], b"  \n", 65),
+        (&["submit", "-"], b"caf\xe9", 65),
+        (&["submit", "-"], b"a\0b", 65),
+        (&["submit", "-"], b"{\"title\": ", 65),
+        (&["submit", "-"], b"{\"title\": \"x\", \"id\": \"../x\"}", 65),
+        (&["submit", "-"], b"{\"titel\": 1}", 65),
+        (&["submit", "./none.md"], b"", 66),
+        (&["submit", "."], b"", 0),
+        (&["plan", "-"], deep.as_bytes(), 65),
+        (&["--coordination", "none", "status"], b"", 66),
+        (&["show", "nothing"], b"", 3),
+        (&["report"], b"", 3),
+        (&["events", "--since", "soon"], b"", 2),
+    ];
+    for (args, stdin, code) in cases {
+        let said = baton_told(&dir, args, stdin);
+        assert_eq!(said.code, Some(code), "{args:?} {}", said.err);
+        if code == 0 {
+            continue;
+        }
+        assert_eq!(said.err.matches("error: ").count(), 1, "{args:?} {}", said.err);
+        assert!(said.err.contains("hint: ") || code == 2, "{args:?} {}", said.err);
+        let with_json: Vec<&str> = args.iter().copied().chain(["--json"]).collect();
+        let said = baton_told(&dir, &with_json, stdin).ends(code);
+        assert_eq!(
+            (said.json()["error"]["code"].as_i64(), said.err.as_str()),
+            (Some(code.into()), "")
+        );
+    }
+}
+
+#[test]
+fn events_are_listed_chosen_and_end_quietly_with_their_reader() {
+    let env = TestEnv::with_brief_workers();
+    let dir = workspace(&env);
+    baton(&dir, &["run", "Fix the typo in README.md"]).ends(0);
+    let all = baton(&dir, &["events", "--json"]).ends(0);
+    let events: Vec<Value> =
+        all.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(events, env.events());
+    let last = baton(&dir, &["events", "--json", "--since", &events.len().to_string()]).ends(0);
+    assert_eq!(last.json(), *events.last().unwrap());
+    let started = baton(&dir, &["events", "--type", "daemon_started"]).ends(0);
+    assert_eq!(started.out.lines().count(), 1);
+
+    let mut child = command(&dir, &["events", "--follow"]).spawn().unwrap();
+    drop(child.stdout.take());
+    ended(child).ends(0);
+}
+
+#[test]
+fn a_directory_is_made_once_examined_and_found_from_below() {
+    let workspace = tempfile::tempdir().unwrap();
+    let dir = workspace.path();
+    let made = baton(dir, &["init", "--json"]).ends(0).json();
+    assert!(made["written"].as_array().unwrap().contains(&"baton.toml".into()));
+    let again = baton(dir, &["init", "--json"]).ends(0).json();
+    assert_eq!((&again["written"], &again["kept"]), (&Value::Array(vec![]), &made["written"]));
+    let below = dir.join("src/deep");
+    std::fs::create_dir_all(&below).unwrap();
+    let found = baton(&below, &["doctor", "--json"]).ends(0).json();
+    assert_eq!(found["coordination"], dir.join("coordination").to_str().unwrap());
+    let masters = baton(&below, &["masters", "--json"]).ends(0).json();
+    assert!(masters["masters"].as_array().unwrap().iter().all(|m| m["execution"] == "external"));
+
+    std::fs::create_dir_all(dir.join("coordination/worker-specs/active")).unwrap();
+    std::fs::write(dir.join("coordination/worker-specs/active/w.json"), "{").unwrap();
+    std::fs::write(dir.join("coordination/baton.toml"), "mastres = 1\n").unwrap();
+    let wrong = baton(&below, &["doctor"]).ends(1);
+    for part in ["w.json", "mastres", "2 things are wrong"] {
+        assert!(wrong.out.contains(part), "{part} is not in {}", wrong.out);
+    }
+    baton(&below, &["plan", "Fix a typo"]).ends(78);
+}
+
+#[test]
+fn a_plan_is_explained_and_nothing_is_written() {
+    let env = TestEnv::with_brief_workers();
+    let dir = workspace(&env);
+    let before: Vec<_> = std::fs::read_dir(env.coordination()).unwrap().flatten().collect();
+    let said = baton(&dir, &["plan", "Add authentication system with security audit"]).ends(0);
+    for part in ["stage 1", "depends on", "Why", "development"] {
+        assert!(said.out.contains(part), "{part} is not in {}", said.out);
+    }
+    let json = baton(&dir, &["plan", "--json", "Fix the typo in README.md"]).ends(0).json();
+    assert_eq!(json["outcome"], "route");
+    assert!(!json["plan"]["explanation"]["reasons"].as_array().unwrap().is_empty());
+    assert_eq!(std::fs::read_dir(env.coordination()).unwrap().count(), before.len());
+}
+
+#[test]
+fn every_help_fits_eighty_columns_and_names_the_exit_codes() {
+    let dir = tempfile::tempdir().unwrap();
+    let help = baton(dir.path(), &["help"]).ends(0);
+    assert!(help.out.contains("Exit codes:"), "{}", help.out);
+    let commands: Vec<&str> = help
+        .out
+        .lines()
+        .skip_while(|line| *line != "Commands:")
+        .skip(1)
+        .take_while(|line| !line.is_empty())
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    assert!(commands.len() > 15, "{commands:?}");
+    for name in commands {
+        let help = baton(dir.path(), &["help", name]).ends(0);
+        for line in help.out.lines() {
+            assert!(line.chars().count() <= 80, "{name}: {line}");
+        }
+    }
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(baton(dir.path(), &["completions", shell]).ends(0).out.contains("baton"));
+    }
+}
