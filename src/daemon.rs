@@ -163,6 +163,8 @@ impl Daemon {
             if self.is_drained(now) {
                 return self.finish().await;
             }
+            // Where hints never end, jobs want to go on too.
+            tokio::task::yield_now().await;
         }
     }
 

@@ -18,9 +18,9 @@ use super::watch::Watch;
 use super::{Daemon, DaemonError, Options, Wake};
 use crate::clock;
 use crate::config::Config;
-use crate::domain::document::DocumentKey;
+use crate::domain::document::{Document, DocumentKey};
 use crate::domain::worker::Execution;
-use crate::domain::{Event, Input, Record, State};
+use crate::domain::{Event, Input, Policy, Record, State};
 use crate::journal::{Journal, Opened};
 use crate::projection;
 use crate::store::{Store, layout, queue};
@@ -70,7 +70,7 @@ fn take(options: Options, shutdown: Shutdown) -> Result<Daemon, DaemonError> {
     for directory in [layout::JOURNAL, layout::INBOX] {
         store.create_dirs(directory).map_err(DaemonError::Directory)?;
     }
-    let (ledger, documents) = read_journal(&store)?;
+    let (ledger, documents) = read_journal(&store, &config.policy)?;
     let executable = match &options.executable {
         Some(executable) => executable.clone(),
         None => std::env::current_exe().map_err(DaemonError::Start)?,
@@ -100,7 +100,7 @@ fn take(options: Options, shutdown: Shutdown) -> Result<Daemon, DaemonError> {
 }
 
 /// Reads the journal, and marks every document that may not show all of it.
-fn read_journal(store: &Store) -> Result<(Ledger, Documents), DaemonError> {
+fn read_journal(store: &Store, policy: &Policy) -> Result<(Ledger, Documents), DaemonError> {
     let mut recent = Vec::new();
     let mut keep = |_: &State, record: &Record| {
         recent.push(record.clone());
@@ -120,7 +120,7 @@ fn read_journal(store: &Store) -> Result<(Ledger, Documents), DaemonError> {
         tracing::warn!(error = %Chain(&error), "cannot complete the event lines; trying again");
         documents.dashboard_is_behind();
     }
-    documents.touch_keys(missing(store, &state), 0);
+    documents.touch_keys(missing(store, &state, policy), 0);
     documents.keep(0, queue::leftovers(store));
     Ok((Ledger::new(state, journal).map_err(DaemonError::Start)?, documents))
 }
@@ -136,7 +136,7 @@ fn forget_synced(recent: &mut Vec<Record>, record: &Record) {
 }
 
 /// Returns the documents whose file is not there. Each directory is listed once.
-fn missing(store: &Store, state: &State) -> Vec<DocumentKey> {
+fn missing(store: &Store, state: &State, policy: &Policy) -> Vec<DocumentKey> {
     let mut listed: BTreeMap<&'static str, BTreeSet<String>> = BTreeMap::new();
     let mut is_there = |directory: &'static str, name: &str| {
         let names = listed.entry(directory).or_insert_with(|| match store.list(directory) {
@@ -165,7 +165,17 @@ fn missing(store: &Store, state: &State) -> Vec<DocumentKey> {
         DocumentKey::QueueEntry(_) => false,
         DocumentKey::Overview => !store.exists(layout::OVERVIEW),
     };
-    projection::keys(state).into_iter().filter(|key| is_missing(key)).collect()
+    // Some have no file as long as there is nothing to say.
+    let should_be_there = |key: &DocumentKey| {
+        projection::render(state, policy, key).iter().any(|document| match document {
+            Document::Replace { path, .. } => !store.exists(path),
+            Document::Absent { .. } | Document::QueuePatch(_) => false,
+        })
+    };
+    projection::keys(state)
+        .into_iter()
+        .filter(|key| is_missing(key) && should_be_there(key))
+        .collect()
 }
 
 impl Daemon {

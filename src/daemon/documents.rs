@@ -35,6 +35,8 @@ pub(super) struct Documents {
     /// Not before this, after a failure.
     not_before_ms: u64,
     queue_not_before_ms: u64,
+    /// Whether the last patch of the queue could not be made.
+    queue_failed: bool,
     /// A patch of the queue is under way; these are not shown before it is done.
     patching: BTreeSet<QueueTarget>,
     /// Versions of the queue that were replaced and may still be written into.
@@ -64,6 +66,7 @@ impl Documents {
     /// Marks documents by their keys.
     pub(super) fn touch_keys(&mut self, keys: impl IntoIterator<Item = DocumentKey>, now_ms: u64) {
         for key in keys {
+            tracing::trace!(?key, "touched");
             match key {
                 DocumentKey::QueueEntry(target) => {
                     self.queue.insert(target);
@@ -94,12 +97,23 @@ impl Documents {
         self.has_news = false;
     }
 
-    /// Tells whether every document shows the state.
-    pub(super) fn is_clean(&self) -> bool {
-        self.touched.is_empty()
-            && self.queue.is_empty()
-            && self.patching.is_empty()
-            && !self.dashboard_behind
+    /// Tells whether every file that is ours alone shows the state.
+    pub(super) fn are_files_clean(&self) -> bool {
+        self.touched.is_empty() && !self.dashboard_behind
+    }
+
+    /// Tells whether a file could not be written just now.
+    pub(super) fn is_failing(&self, now_ms: u64) -> bool {
+        now_ms < self.not_before_ms
+    }
+
+    /// Tells whether the queue is owed a change that may be tried now, whatever rest it was to
+    /// have.
+    pub(super) fn may_patch(&mut self) -> bool {
+        if !self.queue_failed {
+            self.queue_not_before_ms = 0;
+        }
+        !self.queue.is_empty() && self.patching.is_empty() && !self.queue_failed
     }
 
     /// Appends the lines of a batch that is on disk, and writes the answers it gave.
@@ -159,6 +173,7 @@ impl Documents {
         }
         let keys: Vec<DocumentKey> = self.touched.iter().take(RENDER_MAX).cloned().collect();
         for key in keys {
+            tracing::trace!(?key, "touched");
             if !self.write(world, &key, now_ms) {
                 return;
             }
@@ -198,6 +213,7 @@ impl Documents {
     /// the time there is.
     pub(super) fn patched(&mut self, now_ms: u64, took_ms: u64, replaced: Vec<Kept>) {
         self.patching.clear();
+        self.queue_failed = false;
         self.queue_not_before_ms = now_ms.saturating_add(took_ms);
         self.keep(now_ms, replaced);
     }
@@ -229,6 +245,7 @@ impl Documents {
     /// Notes that they are not, and are owed again in a while.
     pub(super) fn not_patched(&mut self, now_ms: u64, after_ms: u64) {
         self.queue.append(&mut self.patching);
+        self.queue_failed = true;
         self.touched_at_ms.get_or_insert(now_ms);
         self.queue_not_before_ms = now_ms.saturating_add(after_ms);
     }

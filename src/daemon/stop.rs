@@ -100,27 +100,26 @@ impl Daemon {
         Ok(is_told)
     }
 
-    /// Writes every document that is not up to date, the queue too. Returns false when some cannot
-    /// be written.
+    /// Writes every document that is not up to date. Returns false when some file of ours cannot be
+    /// written. A queue that is busy does not count: what it lacks is seen when it is read again.
     async fn write_documents(&mut self, now: Moment) -> Result<bool, DaemonError> {
         for _ in 0..LAST_RENDERS_MAX {
             while self.effects.is_running(&Job::PatchQueue) {
                 let (job, answer) = self.effects.next().await;
                 self.take_answer(job, answer, now)?;
             }
-            if self.documents.is_clean() {
-                return Ok(true);
-            }
-            let due_ms = self.documents.due_ms(true, 0);
-            if due_ms.is_some_and(|due_ms| due_ms > clock::now().boottime_ms) {
-                // Something failed just now.
-                return Ok(false);
-            }
             if self.commit_records(now).await?.is_none() {
                 return Ok(false);
             }
-            let world = super::world(&self.means, &self.ledger);
+            let may_patch = self.documents.may_patch();
+            if self.documents.are_files_clean() && !may_patch {
+                return Ok(true);
+            }
             let now_ms = clock::now().boottime_ms;
+            if !may_patch && self.documents.is_failing(now_ms) {
+                return Ok(false);
+            }
+            let world = super::world(&self.means, &self.ledger);
             self.documents.render(&world, now_ms);
             let patches = self.documents.take_patches(&world, now_ms);
             if !patches.is_empty() {

@@ -6,7 +6,8 @@
 use std::borrow::Borrow;
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{Error, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
 /// Says why a text is no identifier of its kind.
@@ -28,9 +29,23 @@ const RESERVED_ENDINGS: [&str; 5] = [".json", ".lock", ".tmp", ".processed", ".w
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident, $kind:literal, $max:literal, $check:expr) => {
         $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(Box<str>);
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.deserialize_str(ParsedVisitor {
+                    wanted: concat!("a ", $kind, " id"),
+                    parse: $name::parse,
+                })
+            }
+        }
 
         impl $name {
             /// Parses an identifier.
@@ -152,6 +167,24 @@ impl WorkerId {
     /// Returns the id of the worker that carries out `attempt`.
     pub fn of(attempt: &AttemptId) -> Self {
         Self(attempt.as_str().into())
+    }
+}
+
+/// Reads a text in place: a replay parses millions.
+struct ParsedVisitor<T> {
+    wanted: &'static str,
+    parse: fn(&str) -> Result<T, IdError>,
+}
+
+impl<T> Visitor<'_> for ParsedVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.wanted)
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
+        (self.parse)(text).map_err(E::custom)
     }
 }
 

@@ -161,6 +161,39 @@ impl State {
         &self.index.owed
     }
 
+    /// Returns a copy without tasks, runs and indexes: a snapshot writes those in parts.
+    pub fn without_tasks_and_runs(&self) -> State {
+        // Named one by one, so that a new field cannot be left out of snapshots.
+        let State {
+            seq,
+            epoch,
+            at,
+            tasks: _,
+            orchestrations: _,
+            refused_entries,
+            claims,
+            answers,
+            quarantined,
+            reports_seen,
+            documents_synced,
+            index: _,
+        } = self;
+        State {
+            seq: *seq,
+            epoch: *epoch,
+            at: *at,
+            tasks: BTreeMap::new(),
+            orchestrations: BTreeMap::new(),
+            refused_entries: refused_entries.clone(),
+            claims: claims.clone(),
+            answers: answers.clone(),
+            quarantined: quarantined.clone(),
+            reports_seen: reports_seen.clone(),
+            documents_synced: *documents_synced,
+            index: Index::default(),
+        }
+    }
+
     /// Finds a subtask: its run and its position there.
     pub fn subtask(&self, id: &SubtaskId) -> Option<(&Orchestration, usize)> {
         let (orchestration_id, position) = self.index.subtasks.get(id)?;

@@ -1,8 +1,12 @@
 //! Snapshots: the state as it was after one event, so that a start need not read all of history.
 
+//!
+//! The first line holds all but tasks and runs, and how many parts follow; each part is a line of
+//! a few hundred tasks and runs. All have checksums, and parts are read by all processors at once.
+
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::FileExt;
+use std::panic::resume_unwind;
 
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +14,9 @@ use super::files::Dir;
 use super::line::{self, LineError};
 use super::{JournalError, segment};
 use crate::domain::State;
+use crate::domain::ids::{OrchestrationId, TaskId};
+use crate::domain::plan::Orchestration;
+use crate::domain::task::Task;
 
 /// The version of the snapshot's own format, which changes whenever the state does.
 const SNAPSHOT_SCHEMA: u64 = 1;
@@ -17,18 +24,29 @@ const SNAPSHOT_SCHEMA: u64 = 1;
 const KEPT: usize = 2;
 const NAME_PREFIX: &str = "snapshot-";
 const NAME_ENDING: &str = ".json";
+/// Tasks, or runs, in one part.
+const PART_ENTRIES: usize = 256;
+/// More threads than this wait for memory, not for each other.
+const READERS_MAX: usize = 8;
 
-#[derive(Serialize)]
-struct Written<'a> {
+#[derive(Serialize, Deserialize)]
+struct Head {
     schema: u64,
     seq: u64,
-    state: &'a State,
+    parts: usize,
+    state: State,
+}
+
+#[derive(Serialize, Default)]
+struct WrittenPart<'a> {
+    tasks: Vec<(&'a TaskId, &'a Task)>,
+    runs: Vec<(&'a OrchestrationId, &'a Orchestration)>,
 }
 
 #[derive(Deserialize)]
-struct Snapshot {
-    seq: u64,
-    state: State,
+struct Part {
+    tasks: Vec<(TaskId, Task)>,
+    runs: Vec<(OrchestrationId, Orchestration)>,
 }
 
 /// Returns the name of the snapshot after this event.
@@ -44,35 +62,39 @@ pub(super) fn seq_of(file: &str) -> Option<u64> {
 
 /// Writes a snapshot, durably.
 pub(super) fn write(dir: &Dir, state: &State) -> Result<(), JournalError> {
-    let content = Written { schema: SNAPSHOT_SCHEMA, seq: state.seq, state };
-    dir.put(&name(state.seq), |file| fill(file, &content))
+    dir.put(&name(state.seq), |file| fill(file, state))
 }
 
-/// Writes a checksummed line without holding it in memory: the checksum is put in last.
-fn fill(file: &File, content: &Written<'_>) -> io::Result<()> {
-    let mut out = Summed { out: BufWriter::with_capacity(1 << 16, file), crc: 0 };
-    out.out.write_all(b"00000000 ")?;
-    serde_json::to_writer(&mut out, content)?;
-    let Summed { mut out, crc } = out;
-    out.write_all(b"\n")?;
-    out.flush()?;
-    file.write_all_at(format!("{crc:08x}").as_bytes(), 0)
-}
-
-struct Summed<W> {
-    out: W,
-    crc: u32,
-}
-
-impl<W: Write> Write for Summed<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = self.out.write(bytes)?;
-        self.crc = crc32c::crc32c_append(self.crc, &bytes[..count]);
-        Ok(count)
+fn fill(file: &File, state: &State) -> io::Result<()> {
+    let parts = [state.tasks.len(), state.orchestrations.len()]
+        .map(|n| n.div_ceil(PART_ENTRIES))
+        .iter()
+        .sum();
+    let head = state.without_tasks_and_runs();
+    let mut out = Lines { out: BufWriter::new(file), line: Vec::new() };
+    out.write(&Head { schema: SNAPSHOT_SCHEMA, seq: state.seq, parts, state: head })?;
+    let tasks: Vec<_> = state.tasks.iter().collect();
+    for tasks in tasks.chunks(PART_ENTRIES) {
+        out.write(&WrittenPart { tasks: tasks.to_vec(), ..WrittenPart::default() })?;
     }
+    let runs: Vec<_> = state.orchestrations.iter().collect();
+    for runs in runs.chunks(PART_ENTRIES) {
+        out.write(&WrittenPart { runs: runs.to_vec(), ..WrittenPart::default() })?;
+    }
+    out.out.flush()
+}
 
-    fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
+/// Writes checksummed lines.
+struct Lines<W: Write> {
+    out: BufWriter<W>,
+    line: Vec<u8>,
+}
+
+impl<W: Write> Lines<W> {
+    fn write(&mut self, content: &impl Serialize) -> io::Result<()> {
+        self.line.clear();
+        line::encode_into(content, &mut self.line);
+        self.out.write_all(&self.line)
     }
 }
 
@@ -115,16 +137,54 @@ pub(super) fn newest(
 
 fn decode(bytes: &[u8], seq: u64) -> Result<State, LineError> {
     let text = bytes.strip_suffix(b"\n").ok_or(LineError::Form)?;
-    let json = line::checked(text)?;
-    match line::schema_of(json)? {
-        schema if schema > SNAPSHOT_SCHEMA => Err(LineError::Newer { schema }),
-        _ => {
-            let snapshot: Snapshot = serde_json::from_slice(json)?;
-            // Bytes that are right, under a name that is not.
-            let is_named_right = snapshot.seq == seq && snapshot.state.seq == seq;
-            if is_named_right { Ok(snapshot.state) } else { Err(LineError::Form) }
-        }
+    let mut lines = text.split(|byte| *byte == b'\n');
+    let json = line::checked(lines.next().unwrap_or_default())?;
+    let schema = line::schema_of(json)?;
+    if schema > SNAPSHOT_SCHEMA {
+        return Err(LineError::Newer { schema });
     }
+    let Head { seq: head_seq, parts: parts_count, mut state, .. } = serde_json::from_slice(json)?;
+    let parts: Vec<&[u8]> = lines.collect();
+    // Bytes that are right under a name that is not, or an end that is missing.
+    if head_seq != seq || state.seq != seq || parts.len() != parts_count {
+        return Err(LineError::Form);
+    }
+    let (mut tasks, mut runs) = (Vec::new(), Vec::new());
+    for part in decode_parts(&parts) {
+        let part = part?;
+        tasks.extend(part.tasks);
+        runs.extend(part.runs);
+    }
+    state.tasks = tasks.into_iter().collect();
+    state.orchestrations = runs.into_iter().collect();
+    Ok(state)
+}
+
+/// Decodes parts on all processors and returns them in order.
+fn decode_parts(parts: &[&[u8]]) -> Vec<Result<Part, LineError>> {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let share = parts.len().div_ceil(processors.min(READERS_MAX)).max(1);
+    let decode =
+        |parts: &[&[u8]]| -> Vec<_> { parts.iter().map(|part| line::decode_as(part)).collect() };
+    let Some((own, others)) = parts.split_at_checked(share) else { return decode(parts) };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = others
+            .chunks(share)
+            .map(|parts| {
+                let thread = std::thread::Builder::new().name("snapshot-decode".into());
+                (parts, thread.spawn_scoped(scope, move || decode(parts)))
+            })
+            .collect();
+        let mut decoded = decode(own);
+        for (parts, thread) in threads {
+            decoded.extend(match thread {
+                Ok(thread) => thread.join().unwrap_or_else(|panic| resume_unwind(panic)),
+                // The system gives no thread: then here.
+                Err(_) => decode(parts),
+            });
+        }
+        decoded
+    })
 }
 
 /// Removes all snapshots but the newest.

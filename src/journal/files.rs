@@ -25,6 +25,8 @@ pub(super) struct Dir {
 const TEMP_ENDING: &str = ".tmp";
 const DIR_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
+/// More than ever waits for a sync: what is before it was synced.
+const REREAD_BYTES: u64 = 16 << 20;
 
 impl Dir {
     /// Opens the directory, and makes it if there is none.
@@ -122,7 +124,9 @@ impl Dir {
         let file = self.open_file(name, OFlags::RDWR | OFlags::APPEND)?;
         sync_file(&file, self.path(name))?;
         // A hint: a file system that ignores it has nothing better to offer.
-        let _ = rustix::fs::fadvise(&file, 0, None, Advice::DontNeed);
+        let len = file.metadata().map_err(|cause| error("look at", self.path(name), cause))?.len();
+        let from = len.saturating_sub(REREAD_BYTES);
+        let _ = rustix::fs::fadvise(&file, from, None, Advice::DontNeed);
         let bytes = self.read_all(name, &file)?;
         Ok((file, bytes))
     }

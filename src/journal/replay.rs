@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 
 use super::acknowledged::{self, Shared};
 use super::files::{self, Dir};
@@ -51,6 +51,35 @@ fn segments_since(dir: &Dir, names: &[String], seq: u64) -> Result<Vec<u64>, Jou
                 remedy: "restore older segments, or a snapshot after them, from a backup".into(),
             }),
         },
+    }
+}
+
+/// Records that are decoded and not applied yet: this many batches of that many.
+const DECODED_BATCHES_MAX: usize = 8;
+const BATCH_RECORDS: usize = 256;
+
+/// What stands at one place of a segment.
+struct Step {
+    next: Next,
+    line: u64,
+    /// Where the next line begins.
+    offset: usize,
+}
+
+/// Decodes a segment up to the first thing that is no record, or until nobody listens.
+fn decode_ahead(bytes: &[u8], steps: &mpsc::SyncSender<Vec<Step>>) {
+    let mut lines = Lines::new(bytes);
+    let mut is_over = false;
+    while !is_over {
+        let mut batch = Vec::with_capacity(BATCH_RECORDS);
+        while batch.len() < BATCH_RECORDS && !is_over {
+            let next = lines.next();
+            is_over = !matches!(next, Next::Record(_));
+            batch.push(Step { next, line: lines.line, offset: lines.offset });
+        }
+        if steps.send(batch).is_err() {
+            return;
+        }
     }
 }
 
@@ -113,27 +142,36 @@ impl Replay<'_> {
                 remedy: "restore the segments from a backup".into(),
             });
         }
-        let mut lines = Lines::new(bytes);
-        loop {
-            match lines.next() {
-                Next::Record(record) => self.record(first_seq, lines.line, &record, bytes)?,
-                Next::Unterminated(record, end) => {
-                    self.record(first_seq, lines.line, &record, bytes)?;
-                    return Ok((end, Tail::Unterminated));
-                }
-                Next::Torn => {
-                    return Ok((lines.offset, Tail::Torn(bytes.len() - lines.offset)));
-                }
-                Next::End => return Ok((lines.offset, Tail::Clean)),
-                Next::Wrong(LineError::Newer { schema }) => {
-                    let file = self.dir.path(&segment::name(first_seq));
-                    return Err(JournalError::Newer { file, line: lines.line, schema });
-                }
-                Next::Wrong(error) => {
-                    return Err(self.damaged(first_seq, lines.line, error.to_string(), bytes));
+        std::thread::scope(|scope| {
+            let (sender, steps) = mpsc::sync_channel(DECODED_BATCHES_MAX);
+            // A start waits for nothing but this, and decoding is the larger half of it.
+            std::thread::Builder::new()
+                .name("journal-decode".into())
+                .spawn_scoped(scope, move || decode_ahead(bytes, &sender))
+                .map_err(|cause| {
+                    let path = self.dir.path(&segment::name(first_seq));
+                    files::error("start a thread to read", path, cause)
+                })?;
+            for Step { next, line, offset } in steps.into_iter().flatten() {
+                match next {
+                    Next::Record(record) => self.record(first_seq, line, &record, bytes)?,
+                    Next::Unterminated(record, end) => {
+                        self.record(first_seq, line, &record, bytes)?;
+                        return Ok((end, Tail::Unterminated));
+                    }
+                    Next::Torn => return Ok((offset, Tail::Torn(bytes.len() - offset))),
+                    Next::End => return Ok((offset, Tail::Clean)),
+                    Next::Wrong(LineError::Newer { schema }) => {
+                        let file = self.dir.path(&segment::name(first_seq));
+                        return Err(JournalError::Newer { file, line, schema });
+                    }
+                    Next::Wrong(error) => {
+                        return Err(self.damaged(first_seq, line, error.to_string(), bytes));
+                    }
                 }
             }
-        }
+            unreachable!("what comes after the last record is a step, too")
+        })
     }
 
     fn record(

@@ -7,7 +7,9 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::domain::event::JOURNAL_SCHEMA;
+use crate::domain::ids::TaskId;
 use crate::domain::moment::BootId;
+use crate::domain::task::{TaskSource, TaskSpec};
 use crate::domain::{Event, Moment, Problem, Timestamp};
 
 mod damage;
@@ -126,6 +128,38 @@ fn a_start_goes_on_from_the_newest_snapshot() {
     assert_eq!(names.iter().filter(|name| segment::first_seq(name).is_some()).count(), 4);
     let read: Vec<u64> = read(dir.path(), 9).unwrap().map(|r| r.unwrap().last_seq()).collect();
     assert!(read[0] >= 9 && read.is_sorted() && read.last() == Some(&told.state.seq), "{read:?}");
+}
+
+#[test]
+fn a_large_snapshot_is_put_together_from_its_parts() {
+    let dir = fresh();
+    let mut told = Told::begin(dir.path());
+    for n in 0..600 {
+        let spec = TaskSpec { title: format!("Task {n}"), ..TaskSpec::default() };
+        let source = TaskSource::Queue { index: n, fingerprint: format!("{n:08x}"), has_id: true };
+        let task_id = TaskId::parse(&format!("t{n}")).unwrap();
+        let event = Event::TaskAccepted { task_id, source, spec: Box::new(spec) };
+        told.tell(&[record(told.state.seq + 1, 1, vec![event])]);
+    }
+    told.snapshot();
+    let path = dir.path().join(compact::name(told.state.seq));
+    let whole = fs::read(&path).unwrap();
+    assert_eq!(whole.iter().filter(|byte| **byte == b'\n').count(), 4);
+    let replayed = |dir: &Path| {
+        let mut count = 0;
+        let opened = Journal::open(dir, &mut |_, _| count += 1).unwrap();
+        assert_eq!(opened.state, told.state);
+        count
+    };
+    assert_eq!(replayed(dir.path()), 0);
+    // Any part that is wrong or missing makes it useless, and history takes its place.
+    let last_line = whole[..whole.len() - 1].iter().rposition(|byte| *byte == b'\n').unwrap() + 1;
+    let mut flipped = whole.clone();
+    flipped[last_line + 100] ^= 1;
+    for damaged in [&whole[..last_line], &flipped, &[&whole[..], &whole[last_line..]].concat()] {
+        fs::write(&path, damaged).unwrap();
+        assert_eq!(replayed(dir.path()), 601);
+    }
 }
 
 #[test]

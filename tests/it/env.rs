@@ -115,10 +115,13 @@ impl TestEnv {
     /// Waits until `look` finds something, looking whenever a file below the directory changes.
     pub fn wait_until<T>(&self, what: &str, look: impl Fn() -> Option<T>) -> T {
         let (sender, changes) = mpsc::channel();
-        let mut watcher = notify::recommended_watcher(move |_| {
-            let _ = sender.send(());
-        })
-        .unwrap();
+        let tell = move |event: notify::Result<notify::Event>| {
+            // Our own reads are told too.
+            if event.is_ok_and(|event| !event.kind.is_access()) {
+                let _ = sender.send(());
+            }
+        };
+        let mut watcher = notify::recommended_watcher(tell).unwrap();
         watcher.watch(&self.coordination(), RecursiveMode::Recursive).unwrap();
         let give_up_at = Instant::now() + PATIENCE;
         loop {
@@ -134,6 +137,7 @@ impl TestEnv {
                 );
             }
             let _ = changes.recv_timeout(left.min(Duration::from_millis(200)));
+            changes.try_iter().for_each(drop);
         }
     }
 }

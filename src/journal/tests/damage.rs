@@ -276,7 +276,7 @@ fn snapshots_of_another_shape_or_name_are_passed_over() {
     let dir = fresh();
     image.restore(dir.path());
     let mut text = Vec::new();
-    let other = serde_json::json!({"schema": 1, "seq": 5, "state": {"tasks": 3}});
+    let other = serde_json::json!({"schema": 1, "seq": 5, "parts": 0, "state": {"tasks": 3}});
     line::encode_into(&other, &mut text);
     fs::write(dir.path().join(&newest), text).unwrap();
     let opened = open(dir.path()).unwrap();

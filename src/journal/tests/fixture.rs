@@ -2,7 +2,6 @@
 //! removed.
 
 use super::*;
-use crate::domain::ids::TaskId;
 
 /// Copies a fixture to where it may be opened, since opening writes.
 fn copy_of(fixture: &str, is_wanted: impl Fn(&str) -> bool) -> TempDir {
