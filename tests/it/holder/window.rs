@@ -166,6 +166,23 @@ async fn what_cannot_be_started_says_why() {
     client.client.shut_down().await;
 }
 
+#[test]
+fn a_marker_that_a_power_cut_emptied_means_begun() {
+    let place = Place::new();
+    std::fs::create_dir_all(place.path("w-1", "")).unwrap();
+    assert_eq!(place.folder("w-1"), Folder::Empty, "a folder alone is nothing");
+    std::fs::write(place.path("w-1", "identity.json"), "").unwrap();
+    let Folder::Interrupted(nobody) = place.folder("w-1") else { panic!("it may not run again") };
+    assert!(
+        !process::is_alive(&nobody) && !process::signal(&nobody, rustix::process::Signal::KILL)
+    );
+
+    let lock = std::fs::File::create(place.path("w-1", "attempt.lock")).unwrap();
+    rustix::fs::flock(lock.as_fd(), FlockOperation::LockExclusive).unwrap();
+    let folder = baton::daemon::folder::inspect(&place.store, &place::id("w-1"), "n");
+    assert!(folder.unwrap_err().to_string().contains("cannot tell which worker holds the lock"));
+}
+
 /// The step before exec with this test for a holder.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_step_with_half_an_order_or_another_parent_begins_nothing() {
