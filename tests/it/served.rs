@@ -56,11 +56,6 @@ impl Served {
         self.child = Some(child);
     }
 
-    /// Returns the daemon's process id.
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.as_ref().expect("it runs").id()
-    }
-
     /// Waits for its end, at most this long; tells whether it ended.
     pub(crate) fn exits_within(&mut self, time: Duration) -> bool {
         let child = self.child.as_mut().expect("it runs");
