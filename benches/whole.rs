@@ -6,7 +6,6 @@
 #![expect(
     clippy::disallowed_methods,
     clippy::unwrap_used,
-    clippy::panic,
     clippy::print_stdout,
     reason = "a bench times from outside, prints figures and ends where it is surprised"
 )]
@@ -340,8 +339,8 @@ fn report(what: &str, mut times: Vec<Duration>) {
 fn daemon_pid(dir: &Path) -> u64 {
     let text = std::fs::read_to_string(dir.join("dashboard-events.jsonl")).unwrap();
     let events = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
-    let pids = events.filter(|event| event["type"] == "daemon_started");
-    pids.last().unwrap()["pid"].as_u64().unwrap()
+    let mut pids = events.filter(|event| event["type"] == "daemon_started");
+    pids.next_back().unwrap()["pid"].as_u64().unwrap()
 }
 
 fn processor_ms(pid: u64) -> u64 {

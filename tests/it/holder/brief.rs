@@ -1,5 +1,4 @@
 //! The built-in worker, as a real process of the holder.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are no tests to clippy")]
 
 use std::path::{Path, PathBuf};
 
@@ -26,7 +25,7 @@ async fn a_brief_is_an_order_for_the_work_and_says_so() {
 
     let report: Report = serde_json::from_value(place.json(WORKER, "report.json")).unwrap();
     let path = format!("coordination/workers/{WORKER}/brief.md");
-    assert_eq!(report.deliverables, [path.clone()]);
+    assert_eq!(report.deliverables, std::slice::from_ref(&path));
     assert!(workspace.join(path).exists());
     let printed = place.read(WORKER, "output.log");
     assert_eq!(printed.trim_end(), report.summary);

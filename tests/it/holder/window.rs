@@ -1,5 +1,4 @@
 //! Kills at every point of the launch window, and the step before exec by itself.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are no tests to clippy")]
 
 use std::os::fd::AsFd;
 use std::path::Path;
