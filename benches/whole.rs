@@ -3,6 +3,13 @@
 //! `cargo bench` runs everything; `cargo bench -- replay idle` runs the parts that are named.
 //! Figures are ratios of one run: compare them with the `fdatasync` line above them.
 
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a bench times from outside, prints figures and ends where it is surprised"
+)]
+
 #[path = "../tests/it/served.rs"]
 #[expect(dead_code, reason = "the tests use more of it")]
 mod served;
@@ -142,11 +149,12 @@ fn idle() {
     served.start();
     let state = served.dir().join("orchestrator/state/current.json");
     served.wait_for(|| state.exists());
-    let before = processor_ms(served.pid());
+    let pid = daemon_pid(served.dir());
+    let before = processor_ms(pid);
     let minute = Duration::from_secs(60);
     served.exits_within(minute);
-    let used = processor_ms(served.pid()) - before;
-    let status = std::fs::read_to_string(format!("/proc/{}/status", served.pid())).unwrap();
+    let used = processor_ms(pid) - before;
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let resident = status.lines().find(|line| line.starts_with("VmRSS")).unwrap();
     println!(
         "idle for a minute: {used} ms of processor time ({:.3} ms/s), {resident}",
@@ -327,7 +335,15 @@ fn report(what: &str, mut times: Vec<Duration>) {
     println!("{what}: p50 {:.2} ms, p99 {:.2} ms, n = {}", at(0.5), at(0.99), times.len());
 }
 
-fn processor_ms(pid: u32) -> u64 {
+/// Reads who serves a directory out of its events.
+fn daemon_pid(dir: &Path) -> u64 {
+    let text = std::fs::read_to_string(dir.join("dashboard-events.jsonl")).unwrap();
+    let events = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let mut pids = events.filter(|event| event["type"] == "daemon_started");
+    pids.next_back().unwrap()["pid"].as_u64().unwrap()
+}
+
+fn processor_ms(pid: u64) -> u64 {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     let fields: Vec<&str> = stat[stat.rfind(')').unwrap() + 2..].split(' ').collect();
     let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();

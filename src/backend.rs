@@ -268,3 +268,223 @@ fn plain(text: &str) -> String {
     }
     plain
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::report::{Report, ReportError};
+    use serde_json::{Value, json};
+
+    /// What of a finished worker differs from one that exited 0 in silence.
+    struct Case<'a> {
+        exit: Exit,
+        output: &'a str,
+        report: Option<Value>,
+        missing: &'a [&'a str],
+        problem: Option<&'a str>,
+    }
+
+    const SILENT: Case<'_> =
+        Case { exit: Exit::Code(0), output: "", report: None, missing: &[], problem: None };
+
+    /// Returns `done: {summary}` or `{category}: {message}`.
+    fn judged(backend: &str, case: &Case<'_>) -> String {
+        let finding = case.report.clone().map(|report| ReportFinding {
+            report: serde_json::from_value::<Report>(report).unwrap(),
+            path: "workers/w/report.json".into(),
+            digest: "00000000".into(),
+            missing: case.missing.iter().map(|path| (*path).to_owned()).collect(),
+        });
+        let outcome = (find(backend).unwrap().interpret)(&Finished {
+            exit: case.exit,
+            report: finding.as_ref(),
+            report_problem: case.problem,
+            output_bytes: case.output.len() as u64,
+            output_tail: case.output,
+            result_kind: ResultKind::Work,
+            worker_id: &WorkerId::parse("w").unwrap(),
+        });
+        match outcome {
+            Outcome::Success(result) => format!("{}: {}", result.kind.as_str(), result.summary),
+            Outcome::Failure(failure) => {
+                let category = serde_json::to_value(failure.category).unwrap();
+                format!("{}: {}", category.as_str().unwrap(), failure.message)
+            }
+        }
+    }
+
+    #[test]
+    fn without_a_report_exit_status_and_output_decide() {
+        let output = "first\n\u{1b}[31mred\u{1b}[0m \u{7}last\n  \n";
+        for (exit, output, verdict) in [
+            (Exit::Code(0), output, "work: red last"),
+            (Exit::Code(0), "", "code_error: it exited 0 and delivered nothing"),
+            (Exit::Code(0), " \n\t\n", "code_error: it exited 0 and delivered nothing"),
+            (Exit::Code(1), "", "code_error: it exited with code 1"),
+            (
+                Exit::Code(2),
+                output,
+                "code_error: it exited with code 2; its last output: first\nred last",
+            ),
+            (
+                Exit::Code(2),
+                "1\n2\n3\n4\n5\n6",
+                "code_error: it exited with code 2; its last output: 2\n3\n4\n5\n6",
+            ),
+            (Exit::Code(75), "", "transient: it exited with code 75"),
+            (Exit::Code(124), "", "transient: it exited with code 124"),
+            (Exit::Code(137), "", "transient: it exited with code 137"),
+            (Exit::Code(143), "", "transient: it exited with code 143"),
+            (Exit::Code(126), "", "blocker: it exited with code 126"),
+            (Exit::Code(127), "", "blocker: it exited with code 127"),
+            (Exit::Signal(9), "", "transient: signal 9 killed it"),
+            (Exit::Signal(11), "x", "transient: signal 11 killed it; its last output: x"),
+            (Exit::Unknown, "", "transient: nobody saw how it ended"),
+        ] {
+            assert_eq!(judged("command", &Case { exit, output, ..SILENT }), verdict);
+        }
+    }
+
+    #[test]
+    fn a_report_decides_over_the_exit_status() {
+        let report = |status: &str, summary: &str, error: Option<(Option<&str>, &str)>| {
+            let error = error.map(|(category, message)| ReportError {
+                category: category.map(|c| serde_json::from_value(json!(c)).unwrap()),
+                message: message.into(),
+            });
+            Some(json!({"subtask_id": "s", "status": status, "summary": summary, "error": error}))
+        };
+        let cases = [
+            (report("success", "did it", None), "", &[][..], "work: did it"),
+            (report("success", " ", None), "printed\n", &[], "work: printed"),
+            (
+                report("success", "", None),
+                "",
+                &[],
+                "code_error: it reported success with neither a summary nor an output",
+            ),
+            (
+                report("success", "did it", None),
+                "",
+                &["a.rs", "b.rs"],
+                "code_error: it reported success, but these are not there: a.rs, b.rs",
+            ),
+            (report("failure", "s", Some((Some("blocker"), "no key"))), "", &[], "blocker: no key"),
+            (report("failure", "s", Some((None, "broke"))), "", &[], "code_error: broke"),
+            (report("partial", "half of it", None), "", &[], "code_error: half of it"),
+            (
+                report("failure", "", None),
+                "",
+                &[],
+                "code_error: it reported a failure without saying what failed",
+            ),
+        ];
+        for (report, output, missing, verdict) in cases {
+            for exit in [Exit::Code(0), Exit::Code(1), Exit::Signal(9), Exit::Unknown] {
+                let case = Case { exit, output, report: report.clone(), missing, problem: None };
+                assert_eq!(judged("command", &case), verdict);
+            }
+        }
+        let case = Case { problem: Some("line 3: no status"), output: "fine", ..SILENT };
+        let verdict = "code_error: its report cannot be used: line 3: no status";
+        assert_eq!(judged("command", &case), verdict);
+    }
+
+    #[test]
+    fn an_order_owes_only_the_files_that_its_report_names() {
+        let report = |deliverables: Value| {
+            Some(json!({
+                "subtask_id": "s", "status": "success", "summary": "ordered",
+                "deliverables": deliverables,
+            }))
+        };
+        let missing = &["src/auth.rs"][..];
+        let case = Case { report: report(json!(["brief.md"])), missing, ..SILENT };
+        assert_eq!(judged("brief", &case), "work_order: ordered");
+        assert!(judged("command", &case).contains("not there: src/auth.rs"));
+        let case = Case { report: report(json!(["src/auth.rs"])), missing, ..SILENT };
+        assert!(judged("brief", &case).contains("not there: src/auth.rs"));
+    }
+
+    fn launched(backend: &str, settings: &BackendSettings) -> Result<Launch, String> {
+        let handoff: Handoff =
+            serde_json::from_str(include_str!("../tests/data/handoff.json")).unwrap();
+        let attempt: Attempt = serde_json::from_value(json!({
+            "id": "auth-002-backend-attempt-1", "number": 1, "agent": "development",
+            "worker_id": "auth-002-backend-attempt-1", "execution": {"by": "launched", "backend": backend},
+            "nonce": "n", "phase": {"phase": "issued"},
+            "issued_at": {"boot": "0", "up": 0, "wall": "2025-11-05T18:00:00Z"},
+        }))
+        .unwrap();
+        (find(backend).unwrap().launch)(&LaunchRequest {
+            handoff: &handoff,
+            attempt: &attempt,
+            coordination: Path::new("/w/coordination"),
+            handoff_path: Path::new(
+                "/w/coordination/masters/development/handoffs/h.json.processed",
+            ),
+            workspace: Path::new("/w"),
+            executable: Path::new("/bin/baton"),
+            settings,
+        })
+    }
+
+    #[test]
+    fn a_command_gets_its_placeholders_and_nothing_goes_through_a_shell() {
+        let argv = [
+            "agent",
+            "--file={handoff}",
+            "{workspace}:{report}",
+            "{worker_id}",
+            "{coordination}",
+            "{\"json\": {unknown}}",
+            "{handoff",
+            "$HOME; rm -rf {}",
+        ];
+        let settings = BackendSettings {
+            argv: argv.map(str::to_owned).to_vec(),
+            env: BTreeMap::from([
+                ("MODE".to_owned(), "fast".to_owned()),
+                ("BATON_WORKER_ID".to_owned(), "somebody else".to_owned()),
+            ]),
+            env_allow: vec!["ANTHROPIC_*".into()],
+            stdin: true,
+        };
+        let launch = launched("command", &settings).unwrap();
+        assert_eq!(launch.program, Path::new("agent"));
+        assert_eq!(
+            launch.args,
+            [
+                "--file=/w/coordination/masters/development/handoffs/h.json.processed",
+                "/w:/w/coordination/workers/auth-002-backend-attempt-1/report.json",
+                "auth-002-backend-attempt-1",
+                "/w/coordination",
+                "{\"json\": {unknown}}",
+                "{handoff",
+                "$HOME; rm -rf {}",
+            ]
+        );
+        assert_eq!(launch.env["MODE"], "fast");
+        assert_eq!(launch.env["BATON_WORKER_ID"], "auth-002-backend-attempt-1");
+        assert_eq!(launch.env["BATON_SUBTASK_ID"], "auth-002-backend");
+        assert_eq!(launch.env["BATON_ORCHESTRATION_ID"], "orch-task-auth");
+        assert_eq!(launch.inherit.last().unwrap(), "ANTHROPIC_*");
+        assert!(!launch.inherit.contains(&"LD_PRELOAD".to_owned()));
+        assert_eq!(launch.cwd, Path::new("/w"));
+        assert!(launch.stdin.unwrap().ends_with("h.json.processed"));
+    }
+
+    #[test]
+    fn a_command_without_a_program_says_what_to_do_and_brief_runs_baton_itself() {
+        for argv in [vec![], vec![String::new()]] {
+            let settings = BackendSettings { argv, ..BackendSettings::default() };
+            let error = launched("command", &settings).unwrap_err();
+            assert!(error.contains("set `argv`") && error.contains("development"), "{error}");
+        }
+        let launch = launched("brief", &BackendSettings::default()).unwrap();
+        assert_eq!(launch.program, Path::new("/bin/baton"));
+        assert_eq!(launch.args, ["worker", "brief"]);
+        assert_eq!(launch.stdin, None);
+        assert!(find("external").is_none(), "it has no process");
+    }
+}

@@ -113,9 +113,12 @@ impl View for Status {
             total_orchestrations: total,
             completed_orchestrations: completed,
             failed_orchestrations: failed,
+            cancelled_orchestrations: cancelled,
             ..
         } = self.overview;
-        let runs = format!("{total}: {active} active, {completed} completed, {failed} failed");
+        let runs = format!(
+            "{total}: {active} active, {completed} completed, {failed} failed, {cancelled} cancelled"
+        );
         page.field("plans", &runs);
         if !self.overview.current_orchestrations.is_empty() {
             page.gap();
@@ -181,7 +184,7 @@ mod tests {
         daemon        not running; `baton daemon` starts one
         queue         there is no task-queue.json
         inbox         0 files waiting
-        plans         0: 0 active, 0 completed, 0 failed
+        plans         0: 0 active, 0 completed, 0 failed, 0 cancelled
         ");
     }
 
@@ -220,7 +223,7 @@ mod tests {
         queue         4 tasks: 1 completed, 2 pending, 1 without status
         inbox         1 file waiting
         masters       1 handoff waiting; `baton handoff list`
-        plans         5: 2 active, 2 completed, 1 failed
+        plans         5: 2 active, 2 completed, 1 failed, 0 cancelled
 
         RUN                                STATUS       STAGE  PROGRESS          HEALTH
         orch-task-1                        in_progress  2      [██░░░░░░░░] 25%  healthy

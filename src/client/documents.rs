@@ -143,6 +143,8 @@ pub struct OverviewDocument {
     pub completed_orchestrations: u64,
     /// Runs that ended without it.
     pub failed_orchestrations: u64,
+    /// Runs that a person ended.
+    pub cancelled_orchestrations: u64,
     /// The runs that are not over.
     pub current_orchestrations: Vec<CurrentOrchestration>,
     /// When this was written.

@@ -26,6 +26,7 @@ pub(super) fn text(handoff: &Handoff) -> String {
     });
     order.section("Where it stands in the plan");
     order.paragraph(&handoff.context.orchestration_context);
+    order.blank();
     order.list("Comes after", &handoff.context.dependencies_completed);
     order.list("Comes before", &handoff.context.next_subtasks);
     order.list("Goes on beside", &handoff.context.related_subtasks);

@@ -76,7 +76,7 @@ fn settings(script: &Path, begun: &Path) -> String {
 }
 
 fn drop_task(dir: &Path, n: usize) {
-    let task = if n % 2 == 0 {
+    let task = if n.is_multiple_of(2) {
         format!(r#"{{"id":"task-{n}","title":"Fix the typo in src/file{n}.rs"}}"#)
     } else {
         let step = |id: &str, needs: &str| {

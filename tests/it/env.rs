@@ -15,19 +15,19 @@ use serde_json::Value;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A temporary `coordination/` with its workspace around it.
-pub struct TestEnv {
+pub(crate) struct TestEnv {
     workspace: tempfile::TempDir,
 }
 
 /// A daemon that runs in a thread of the test.
-pub struct Served {
+pub(crate) struct Served {
     shutdown: ShutdownHandle,
     thread: Option<JoinHandle<Result<Ended, DaemonError>>>,
 }
 
 impl TestEnv {
     /// Makes a directory whose `baton.toml` is `config`.
-    pub fn new(config: &str) -> Self {
+    pub(crate) fn new(config: &str) -> Self {
         let workspace = tempfile::tempdir().unwrap();
         let env = Self { workspace };
         std::fs::create_dir(env.coordination()).unwrap();
@@ -36,7 +36,7 @@ impl TestEnv {
     }
 
     /// Makes a directory whose masters all run `brief`.
-    pub fn with_brief_workers() -> Self {
+    pub(crate) fn with_brief_workers() -> Self {
         let masters = ["development", "security", "inventory", "cicd"];
         let table = |name: &&str| {
             format!("[masters.{name}]\nbackend = \"brief\"\ndomains = [\"{name}\"]\n")
@@ -44,16 +44,16 @@ impl TestEnv {
         Self::new(&masters.iter().map(table).collect::<String>())
     }
 
-    pub fn coordination(&self) -> PathBuf {
+    pub(crate) fn coordination(&self) -> PathBuf {
         self.workspace.path().join("coordination")
     }
 
-    pub fn path(&self, path: &str) -> PathBuf {
+    pub(crate) fn path(&self, path: &str) -> PathBuf {
         self.coordination().join(path)
     }
 
     /// Puts a file in place at once, as careful writers do.
-    pub fn put(&self, path: &str, text: &str) {
+    pub(crate) fn put(&self, path: &str, text: &str) {
         let target = self.path(path);
         std::fs::create_dir_all(target.parent().unwrap()).unwrap();
         let temporary = self.workspace.path().join(format!("{}.tmp", text.len()));
@@ -61,27 +61,27 @@ impl TestEnv {
         std::fs::rename(temporary, target).unwrap();
     }
 
-    pub fn text(&self, path: &str) -> String {
+    pub(crate) fn text(&self, path: &str) -> String {
         std::fs::read_to_string(self.path(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
     }
 
-    pub fn json(&self, path: &str) -> Value {
+    pub(crate) fn json(&self, path: &str) -> Value {
         serde_json::from_str(&self.text(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
     }
 
-    pub fn exists(&self, path: &str) -> bool {
+    pub(crate) fn exists(&self, path: &str) -> bool {
         self.path(path).exists()
     }
 
     /// Starts a daemon here.
-    pub fn serve(&self) -> Served {
+    pub(crate) fn serve(&self) -> Served {
         let (handle, listener) = shutdown();
         let options = self.options();
         let thread = std::thread::spawn(move || run_blocking(options, listener));
         Served { shutdown: handle, thread: Some(thread) }
     }
 
-    pub fn options(&self) -> Options {
+    pub(crate) fn options(&self) -> Options {
         Options {
             coordination: self.coordination(),
             overrides: Overrides::default(),
@@ -91,7 +91,7 @@ impl TestEnv {
     }
 
     /// Every line of `dashboard-events.jsonl`.
-    pub fn events(&self) -> Vec<Value> {
+    pub(crate) fn events(&self) -> Vec<Value> {
         let Ok(text) = std::fs::read_to_string(self.path("dashboard-events.jsonl")) else {
             return Vec::new();
         };
@@ -100,12 +100,12 @@ impl TestEnv {
     }
 
     /// The types of all events so far.
-    pub fn kinds(&self) -> Vec<String> {
+    pub(crate) fn kinds(&self) -> Vec<String> {
         self.events().iter().map(|event| event["type"].as_str().unwrap().to_owned()).collect()
     }
 
     /// Waits until an event of this type is there whose fields hold these values.
-    pub fn wait_for(&self, kind: &str, fields: &[(&str, &str)]) -> Value {
+    pub(crate) fn wait_for(&self, kind: &str, fields: &[(&str, &str)]) -> Value {
         let is_it = |event: &Value| {
             event["type"] == kind && fields.iter().all(|(name, value)| event[*name] == *value)
         };
@@ -113,7 +113,7 @@ impl TestEnv {
     }
 
     /// Waits until `look` finds something, looking whenever a file below the directory changes.
-    pub fn wait_until<T>(&self, what: &str, look: impl Fn() -> Option<T>) -> T {
+    pub(crate) fn wait_until<T>(&self, what: &str, look: impl Fn() -> Option<T>) -> T {
         let (sender, changes) = mpsc::channel();
         let tell = move |event: notify::Result<notify::Event>| {
             // Our own reads are told too.
@@ -144,7 +144,7 @@ impl TestEnv {
 
 impl Served {
     /// Asks it to drain and waits for its end.
-    pub fn drain(mut self) -> Ended {
+    pub(crate) fn drain(mut self) -> Ended {
         self.shutdown.request();
         self.join().unwrap()
     }
@@ -162,7 +162,7 @@ impl Served {
     }
 
     /// Waits for an end that nobody asked for.
-    pub fn fails(mut self) -> DaemonError {
+    pub(crate) fn fails(mut self) -> DaemonError {
         self.join().expect_err("the daemon must not begin")
     }
 

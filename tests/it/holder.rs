@@ -1,6 +1,7 @@
 //! The holder and the launch window, with real processes.
 #![expect(clippy::unwrap_used, reason = "helpers of tests are no tests to clippy")]
 
+mod brief;
 mod place;
 mod window;
 

@@ -1,5 +1,10 @@
 //! The integration tests: one binary.
-#![expect(clippy::disallowed_methods, reason = "tests play the part of everybody else")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "tests play the part of everybody else, and end where they are surprised"
+)]
 
 mod bad_input;
 mod cli;

@@ -8,17 +8,17 @@ use std::time::{Duration, Instant};
 use notify::{RecursiveMode, Watcher};
 
 /// How long anything is waited for before the test gives up.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A daemon that can be started, killed and started again.
-pub struct Served {
+pub(crate) struct Served {
     dir: PathBuf,
     child: Option<Child>,
 }
 
 impl Served {
     /// Makes a coordination directory with these settings; nothing runs yet.
-    pub fn new(dir: &Path, settings: &str) -> Self {
+    pub(crate) fn new(dir: &Path, settings: &str) -> Self {
         for folder in ["inbox", "orchestrator", "masters", "workers"] {
             std::fs::create_dir_all(dir.join(folder)).unwrap();
         }
@@ -27,17 +27,17 @@ impl Served {
     }
 
     /// Takes a directory as it is.
-    pub fn on(dir: &Path) -> Self {
+    pub(crate) fn on(dir: &Path) -> Self {
         Self { dir: dir.to_owned(), child: None }
     }
 
     /// Returns its directory.
-    pub fn dir(&self) -> &Path {
+    pub(crate) fn dir(&self) -> &Path {
         &self.dir
     }
 
     /// Starts the daemon.
-    pub fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
         assert!(self.child.is_none(), "it runs already");
         let log = std::fs::OpenOptions::new()
             .create(true)
@@ -56,13 +56,8 @@ impl Served {
         self.child = Some(child);
     }
 
-    /// Returns the daemon's process id.
-    pub fn pid(&self) -> u32 {
-        self.child.as_ref().expect("it runs").id()
-    }
-
     /// Waits for its end, at most this long; tells whether it ended.
-    pub fn exits_within(&mut self, time: Duration) -> bool {
+    pub(crate) fn exits_within(&mut self, time: Duration) -> bool {
         let child = self.child.as_mut().expect("it runs");
         let pid = rustix::process::Pid::from_child(child);
         let Ok(pidfd) = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())
@@ -75,28 +70,28 @@ impl Served {
     }
 
     /// Kills it without a warning.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         let mut child = self.child.take().expect("it runs");
         child.kill().unwrap();
         child.wait().unwrap();
     }
 
     /// Asks it to drain and returns its exit code.
-    pub fn stop(&mut self) -> Option<i32> {
+    pub(crate) fn stop(&mut self) -> Option<i32> {
         self.signal(rustix::process::Signal::TERM);
         assert!(self.exits_within(PATIENCE), "it does not drain\n{}", self.log());
         self.child.take().expect("it runs").wait().unwrap().code()
     }
 
     /// Sends it a signal.
-    pub fn signal(&self, signal: rustix::process::Signal) {
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
         let pid = rustix::process::Pid::from_child(self.child.as_ref().expect("it runs"));
         rustix::process::kill_process(pid, signal).unwrap();
     }
 
     /// Kills the holder of this directory, if there is one: the process that has
     /// `orchestrator/holder.lock` locked.
-    pub fn kill_holder(&self) {
+    pub(crate) fn kill_holder(&self) {
         for pid in self.holders() {
             if let Some(pid) = rustix::process::Pid::from_raw(pid) {
                 let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
@@ -105,7 +100,7 @@ impl Served {
     }
 
     /// Finds the holders of this directory by their command line.
-    pub fn holders(&self) -> Vec<i32> {
+    pub(crate) fn holders(&self) -> Vec<i32> {
         let dir = self.dir.as_os_str().as_encoded_bytes();
         std::fs::read_dir("/proc")
             .unwrap()
@@ -119,7 +114,7 @@ impl Served {
     }
 
     /// Waits until `is_so`, looking whenever something below the directory changes.
-    pub fn wait_for(&self, is_so: impl Fn() -> bool) {
+    pub(crate) fn wait_for(&self, is_so: impl Fn() -> bool) {
         let (changed, changes) = mpsc::channel();
         let mut watcher = notify::recommended_watcher(move |_| {
             let _ = changed.send(());
@@ -135,7 +130,7 @@ impl Served {
     }
 
     /// Returns the end of what the daemon logged.
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         let path = self.dir.parent().unwrap().join("daemon.log");
         let text = std::fs::read_to_string(path).unwrap_or_default();
         let lines: Vec<&str> = text.lines().collect();
@@ -154,23 +149,23 @@ impl Drop for Served {
 }
 
 /// Puts a file into a folder as the protocol asks: written elsewhere, then renamed in.
-pub fn write_whole(folder: &Path, name: &str, bytes: &[u8]) {
+pub(crate) fn write_whole(folder: &Path, name: &str, bytes: &[u8]) {
     let temp = folder.join(format!(".{name}.tmp"));
     std::fs::write(&temp, bytes).unwrap();
     std::fs::rename(&temp, folder.join(name)).unwrap();
 }
 
 /// A small random number generator (SplitMix64), so that a failing run can be run again.
-pub struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
     /// Begins at a seed.
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
     /// Returns a number below `bound`.
-    pub fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

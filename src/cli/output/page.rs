@@ -175,7 +175,9 @@ impl Tone {
     pub(crate) fn of_status(status: &str) -> Tone {
         match status {
             "completed" | "healthy" | "accepted" | "success" => Tone::Good,
-            "active" | "handed_off" | "in_progress" | "orchestrating" | "assigned" => Tone::Busy,
+            "active" | "running" | "handed_off" | "in_progress" | "orchestrating" | "assigned" => {
+                Tone::Busy
+            }
             "failed" | "zombie" | "blocked" | "rejected" | "stalled" => Tone::Bad,
             "paused" | "cancelled" | "skipped" | "degraded" | "awaiting_approval" => Tone::Warn,
             "pending" | "ready" | "planning" => Tone::Dim,

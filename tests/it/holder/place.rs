@@ -1,5 +1,4 @@
 //! A directory of its own with a holder, and ways to wait for what happens there.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are no tests to clippy")]
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};

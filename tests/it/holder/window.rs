@@ -1,5 +1,4 @@
 //! Kills at every point of the launch window, and the step before exec by itself.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are no tests to clippy")]
 
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -164,6 +163,23 @@ async fn what_cannot_be_started_says_why() {
     failed(client.launch("link", place.script("echo ran")).await);
     assert_eq!(std::fs::read_dir(place.root.join("elsewhere")).unwrap().count(), 0);
     client.client.shut_down().await;
+}
+
+#[test]
+fn a_marker_that_a_power_cut_emptied_means_begun() {
+    let place = Place::new();
+    std::fs::create_dir_all(place.path("w-1", "")).unwrap();
+    assert_eq!(place.folder("w-1"), Folder::Empty, "a folder alone is nothing");
+    std::fs::write(place.path("w-1", "identity.json"), "").unwrap();
+    let Folder::Interrupted(nobody) = place.folder("w-1") else { panic!("it may not run again") };
+    assert!(
+        !process::is_alive(&nobody) && !process::signal(&nobody, rustix::process::Signal::KILL)
+    );
+
+    let lock = std::fs::File::create(place.path("w-1", "attempt.lock")).unwrap();
+    rustix::fs::flock(lock.as_fd(), FlockOperation::LockExclusive).unwrap();
+    let folder = baton::daemon::folder::inspect(&place.store, &place::id("w-1"), "n");
+    assert!(folder.unwrap_err().to_string().contains("cannot tell which worker holds the lock"));
 }
 
 /// The step before exec with this test for a holder.
