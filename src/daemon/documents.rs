@@ -6,6 +6,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 
 use thiserror::Error;
 
+use crate::clock;
 use crate::domain::document::{Document, DocumentKey, QueuePatch, QueueTarget};
 use crate::domain::ids::SubtaskId;
 use crate::domain::{Policy, Record, State};
@@ -16,6 +17,8 @@ use crate::store::{ReadError, Store, StoreError, layout};
 
 /// So many documents are written before the loop looks for something else to do.
 const RENDER_MAX: usize = 256;
+/// Nor are they written for longer than this at a time.
+const RENDER_MS_MAX: u64 = 25;
 /// How long to wait after a document could not be written.
 const RETRY_AFTER_MS: u64 = 2_000;
 /// So much of the end of `dashboard-events.jsonl` is read first to find our last line.
@@ -66,7 +69,6 @@ impl Documents {
     /// Marks documents by their keys.
     pub(super) fn touch_keys(&mut self, keys: impl IntoIterator<Item = DocumentKey>, now_ms: u64) {
         for key in keys {
-            tracing::trace!(?key, "touched");
             match key {
                 DocumentKey::QueueEntry(target) => {
                     self.queue.insert(target);
@@ -173,8 +175,8 @@ impl Documents {
         }
         let keys: Vec<DocumentKey> = self.touched.iter().take(RENDER_MAX).cloned().collect();
         for key in keys {
-            tracing::trace!(?key, "touched");
-            if !self.write(world, &key, now_ms) {
+            let spent_ms = clock::now().boottime_ms.saturating_sub(now_ms);
+            if spent_ms > RENDER_MS_MAX || !self.write(world, &key, now_ms) {
                 return;
             }
         }
