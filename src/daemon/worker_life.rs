@@ -10,14 +10,14 @@ use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
-use super::folder::{self, Begun, Ended, Marker};
+use super::folder::{self, Begun, Ended, FolderError, Marker};
 use super::holder::{Holder, log};
 use super::process_tree::{self, Stopped, Tree};
 use super::protocol::{self, Order, Say, StepInput, StepSays};
 use crate::clock;
 use crate::domain::ids::WorkerId;
 use crate::domain::worker::{Exit, ProcessIdentity};
-use crate::store::Store;
+use crate::store::{ReadError, Store};
 
 /// How long the step before exec may take; it opens a few files.
 const STEP_MS_MAX: u64 = 20_000;
@@ -48,14 +48,14 @@ pub(super) async fn live(holder: &Holder, order: Order, answer: impl FnOnce(Say)
         holder.workers.borrow_mut().insert(worker_id.clone(), Some(identity.clone()));
         answer(Say::Started { identity: identity.clone() });
         let exit = how_it_ended(child.wait().await);
-        if let Some(begun) = begun_as(&holder.store, &worker_id, &nonce, pid) {
+        if let Some(begun) = begun_as(&holder.store, &worker_id, &nonce, pid).await {
             let survivors = end_leftovers(&holder.store, &begun).await;
             record(&holder.store, &begun, exit, None, survivors).await;
         }
         return holder.tell_exited(worker_id);
     }
     let exit = how_it_ended(child.wait().await);
-    let begun = begun_as(&holder.store, &worker_id, &nonce, pid);
+    let begun = begun_as(&holder.store, &worker_id, &nonce, pid).await;
     let mut is_over = false;
     let said = match said {
         StepEnd::Executed(identity) => Say::Started { identity },
@@ -169,21 +169,34 @@ async fn talk(child: &mut Child, input: &StepInput) -> StepEnd {
     end
 }
 
-/// Returns the marker if our child placed it.
-fn begun_as(store: &Store, worker_id: &WorkerId, nonce: &str, pid: Option<u32>) -> Option<Begun> {
-    match folder::marker(store, worker_id) {
-        Ok(Marker::Begun(begun)) if begun.nonce == nonce && Some(begun.process.pid) == pid => {
-            Some(*begun)
+/// Returns the marker if our child placed it. It tries until that can be told: while we live and
+/// have not said how our child ended, everybody waits for it.
+async fn begun_as(
+    store: &Store,
+    worker_id: &WorkerId,
+    nonce: &str,
+    pid: Option<u32>,
+) -> Option<Begun> {
+    loop {
+        let problem = match folder::marker(store, worker_id) {
+            Ok(Marker::Begun(begun)) => {
+                let is_ours = begun.nonce == nonce && Some(begun.process.pid) == pid;
+                return is_ours.then_some(*begun);
+            }
+            Ok(Marker::Absent) => return None,
+            Ok(Marker::Damaged(problem)) => {
+                log(format_args!("cannot record the end of {worker_id}: {problem}"));
+                return None;
+            }
+            Err(error) => error,
+        };
+        log(format_args!("cannot tell whether {worker_id} began: {problem}"));
+        // Anything but a disk or a system in need is in the way for good, and is no marker of ours.
+        let may_pass = matches!(problem, FolderError::Read(ReadError::Io { .. }));
+        if !may_pass || store.still_there().is_err() {
+            return None;
         }
-        Ok(Marker::Begun(_) | Marker::Absent) => None,
-        Ok(Marker::Damaged(problem)) => {
-            log(format_args!("cannot record the end of {worker_id}: {problem}"));
-            None
-        }
-        Err(error) => {
-            log(format_args!("cannot record the end of {worker_id}: {error}"));
-            None
-        }
+        sleep(Duration::from_millis(RECORD_AGAIN_MS)).await;
     }
 }
 
