@@ -421,7 +421,7 @@ mod tests {
     use crate::journal::Journal;
 
     fn records() -> Vec<Record> {
-        let now = crate::clock::now();
+        let now = clock::now();
         let started = |epoch| Event::DaemonStarted { version: "1".into(), pid: 7, epoch };
         let stopped = || Event::DaemonStopped { reason: "\u{e9}nough".into() };
         let record = |seq, epoch, events| Record {

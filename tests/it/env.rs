@@ -150,14 +150,14 @@ impl Served {
     }
 
     /// Asks it to stop its workers too and waits for its end.
-    pub fn stop_with_workers(mut self) -> Ended {
+    pub(crate) fn stop_with_workers(mut self) -> Ended {
         self.shutdown.request();
         self.shutdown.request();
         self.join().unwrap()
     }
 
     /// Asks it to read its configuration again.
-    pub fn reload(&self) {
+    pub(crate) fn reload(&self) {
         self.shutdown.reload();
     }
 
