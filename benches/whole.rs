@@ -310,7 +310,7 @@ fn plan(n: usize) -> String {
 fn external() -> String {
     ["development", "security", "inventory", "cicd"]
         .map(|name| {
-            format!("[masters.{name}]\nbackend = \"external\"\nmax_active = 20000\ndomains = [\"{name}\"]\n")
+            format!("[masters.{name}]\nbackend = \"external\"\nmax_active = 4096\ndomains = [\"{name}\"]\n")
         })
         .concat()
 }
