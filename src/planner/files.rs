@@ -73,7 +73,7 @@ mod tests {
     #[test]
     fn files_are_found_and_other_words_are_not() {
         let text = "Fix bug in `dashboard/server/index.js:42`, (src/api.ts) and README.md. \
-                    See https://a.b/c.js, /etc/passwd.conf, ../x.rs, v22.3.x, e.g. Node.js, \
+                    See https://a.b/c.js, /etc/passwd.conf, ../x.py, v22.3.x, e.g. Node.js, \
                     OAuth 2.0, /api/auth/*, a/b and src/api.ts again";
         assert_eq!(named_in(text), ["dashboard/server/index.js", "src/api.ts", "README.md"]);
     }
