@@ -7,6 +7,7 @@ use tokio::sync::{Mutex, mpsc};
 
 use super::documents::Chain;
 use super::effects::{Answer, Means};
+use super::folder;
 use super::holder::HolderError;
 use super::holder_client::{HolderClient, HolderEvent, Launched};
 use super::monitor::{self, Folder, Worker};
@@ -124,7 +125,8 @@ fn publish_handoff(store: &Store, order: &Order) -> Answer {
         Execution::Launched { .. } => store.publish(&order.taken(), &bytes, false),
         // Under one of its names it was published before, and may be taken already.
         Execution::External if order.names().iter().any(|name| store.exists(name)) => {
-            Ok(Published::AlreadyThere)
+            // Its name may not be on disk yet, if a crash cut the publishing off.
+            store.sync_parent(&order.path).map(|()| Published::AlreadyThere)
         }
         Execution::External => store
             .create_dirs(&layout::worker(&order.attempt.worker_id))
@@ -253,7 +255,17 @@ pub(super) async fn stop_for_shutdown(means: &Means, worker: &Worker) -> Answer 
 /// Ends a worker if it lives, and returns what its folder says then.
 async fn stop(means: &Means, attempt: &Attempt) -> Result<Folder, String> {
     let look = || monitor::look(&means.store, attempt);
-    let Folder::Alive(identity) = look()? else { return look() };
+    let mut folder = look()?;
+    if folder == Folder::Empty {
+        // A launch that an earlier daemon asked for may be on its way: of the two, the one whose
+        // marker is first decides.
+        let forbidden = folder::forbid(&means.store, attempt);
+        if forbidden.map_err(|error| Chain(&error).to_string())? {
+            return Ok(Folder::Empty);
+        }
+        folder = look()?;
+    }
+    let Folder::Alive(identity) = folder else { return Ok(folder) };
     let grace_ms = means.config.daemon.stop_grace_ms;
     let client = means.holder.client(means).await.map_err(|error| Chain(&error).to_string())?;
     match client.stop(&attempt.worker_id, &identity, grace_ms).await {

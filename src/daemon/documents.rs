@@ -173,8 +173,7 @@ impl Documents {
                 Err(error) => return self.failed(&error, now_ms),
             }
         }
-        let keys: Vec<DocumentKey> = self.touched.iter().take(RENDER_MAX).cloned().collect();
-        for key in keys {
+        for key in self.next_keys() {
             let spent_ms = clock::now().boottime_ms.saturating_sub(now_ms);
             if spent_ms > RENDER_MS_MAX || !self.write(world, &key, now_ms) {
                 return;
@@ -186,9 +185,19 @@ impl Documents {
         self.rest_touched();
     }
 
+    /// Returns the keys that are written next: parts before what sums them up, so that whoever reads
+    /// that a whole is completed finds all of it completed.
+    fn next_keys(&self) -> Vec<DocumentKey> {
+        let mut keys: Vec<&DocumentKey> = self.touched.iter().collect();
+        keys.sort_by_key(|key| rank(key));
+        keys.into_iter().take(RENDER_MAX).cloned().collect()
+    }
+
     /// Takes the changes that the queue is owed, if none are under way and it is time.
     pub(super) fn take_patches(&mut self, world: &World<'_>, now_ms: u64) -> Vec<QueuePatch> {
-        if !self.patching.is_empty() || now_ms < self.queue_not_before_ms {
+        // Files that cannot be written do not hold up the queue.
+        let is_last = self.touched.is_empty() || self.is_failing(now_ms);
+        if !self.patching.is_empty() || now_ms < self.queue_not_before_ms || !is_last {
             return Vec::new();
         }
         let targets = std::mem::take(&mut self.queue);
@@ -283,6 +292,19 @@ impl Documents {
         if self.touched.is_empty() && self.queue.is_empty() && !self.dashboard_behind {
             self.touched_at_ms = None;
         }
+    }
+}
+
+/// Says in which order documents are written.
+fn rank(key: &DocumentKey) -> u8 {
+    match key {
+        DocumentKey::Subtask(_) => 0,
+        DocumentKey::WorkerSpec(_) => 1,
+        DocumentKey::Plan(_) => 2,
+        DocumentKey::Completion(_) => 3,
+        DocumentKey::Answer(_) => 4,
+        DocumentKey::Overview => 5,
+        DocumentKey::QueueEntry(_) => 6,
     }
 }
 

@@ -22,10 +22,11 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::process;
+use crate::clock;
 use crate::domain::Timestamp;
 use crate::domain::ids::{AttemptId, WorkerId};
 use crate::domain::moment::BootId;
-use crate::domain::worker::{Exit, ProcessIdentity};
+use crate::domain::worker::{Attempt, Exit, ProcessIdentity};
 use crate::store::layout::{self, WorkerFile};
 use crate::store::{LockError, Published, ReadError, Store, StoreError};
 
@@ -33,6 +34,8 @@ use crate::store::{LockError, Published, ReadError, Store, StoreError};
 pub(super) const LOCK_NAME: &str = "attempt.lock";
 /// The variable that tells the processes of one attempt from all others.
 pub(super) const NONCE_VARIABLE: &str = "BATON_NONCE";
+/// What `identity.json` says that it is.
+pub(super) const IDENTITY_SCHEMA: &str = "baton/identity@1";
 /// No file of ours in the folder is longer.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
@@ -182,6 +185,21 @@ pub(super) fn begin(store: &Store, begun: &Begun) -> Result<bool, FolderError> {
     })
 }
 
+/// Makes sure that an attempt that has not begun never will: a launch that is still on its way
+/// finds the marker of nobody. False when it has begun.
+pub(super) fn forbid(store: &Store, attempt: &Attempt) -> Result<bool, FolderError> {
+    let nobody_begun = Begun {
+        schema: IDENTITY_SCHEMA.into(),
+        worker_id: attempt.worker_id.clone(),
+        attempt_id: attempt.id.clone(),
+        nonce: attempt.nonce.clone(),
+        process: nobody(),
+        holder: nobody(),
+        started_at: clock::now().wall,
+    };
+    begin(store, &nobody_begun)
+}
+
 /// Puts `exit.json` in place.
 pub(super) fn end(store: &Store, worker_id: &WorkerId, ended: &Ended) -> Result<(), FolderError> {
     Ok(store.replace(&layout::worker_file(worker_id, WorkerFile::Exit), &to_json(ended))?)
@@ -265,7 +283,7 @@ fn open(store: &Store, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
     )
 }
 
-/// A process that never was, for a marker that does not say which it was.
+/// A process that never was, for a marker that does not say which it was or that keeps all away.
 fn nobody() -> ProcessIdentity {
     ProcessIdentity {
         host: String::new(),

@@ -70,6 +70,9 @@ pub enum HolderError {
         /// What it said.
         problem: String,
     },
+    /// An earlier launch of the same attempt is not over.
+    #[error("cannot launch it yet: {0}")]
+    HeldUp(String),
     /// The connection ended before the answer.
     #[error("cannot hear the holder any more: it ended or closed the connection")]
     Lost,

@@ -174,7 +174,9 @@ impl HolderClient {
                 }
             }
         }
-        Ok(Launched::Failed { error: held_up, transient: true })
+        // What holds it up may be a step that is slow: as long as it may still begin, this attempt
+        // must not be given up for another.
+        Err(HolderError::HeldUp(held_up))
     }
 
     /// Ends a worker and everything it started: TERM, after `grace_ms` KILL, then proof. A worker

@@ -27,6 +27,9 @@
 //! lock decides while both are between 1 and 5, the marker afterwards. A holder records an exit
 //! only if the marker names the process that it waited for.
 //!
+//! A daemon that calls an attempt back which has not begun places the marker itself, in nobody's
+//! name: a launch that is on its way, asked for by the daemon before, is refused then.
+//!
 //! PR_SET_PDEATHSIG is not set: workers outlive the holder.
 #![expect(clippy::disallowed_methods, reason = "this process becomes the program by exec")]
 
@@ -128,7 +131,7 @@ fn prepare() -> Result<Prepared, StepSays> {
     let mut command = Command::new(&launch.program);
     command.args(&launch.args).env_clear().envs(&launch.env).env(NONCE_VARIABLE, &order.nonce);
     let begun = Begun {
-        schema: "baton/identity@1".into(),
+        schema: folder::IDENTITY_SCHEMA.into(),
         worker_id: order.worker_id,
         attempt_id: order.attempt_id,
         nonce: order.nonce,

@@ -7,6 +7,7 @@ use super::documents::Chain;
 use super::effects::Means;
 use super::folder;
 pub(super) use super::folder::Folder;
+use super::process;
 use crate::backend::{self, Finished};
 use crate::config::Config;
 use crate::domain::ids::{AgentName, AttemptId, WorkerId};
@@ -106,7 +107,18 @@ pub(super) fn told(means: &Means, worker: &Worker, folder: Folder) -> Vec<Input>
     let attempt = &worker.attempt;
     let attempt_id = attempt.id.clone();
     match folder {
-        Folder::Empty => Vec::new(),
+        Folder::Empty => match &attempt.phase {
+            // Nothing in the folder is synced: a power cut may take what the journal knows of.
+            AttemptPhase::Running { identity, .. } if !process::is_alive(identity) => {
+                interrupted(means, worker, "its folder is gone and it runs no more")
+            }
+            AttemptPhase::Running { .. }
+            | AttemptPhase::Issued
+            | AttemptPhase::Published { .. }
+            | AttemptPhase::Taken { .. }
+            | AttemptPhase::Ending { .. }
+            | AttemptPhase::Ended { .. } => Vec::new(),
+        },
         Folder::Alive(identity) => vec![Input::WorkerStarted { attempt_id, identity }],
         Folder::Done { identity, exit } => {
             let outcome = judge(means, attempt, exit, &Reported::read(means, worker));
@@ -115,10 +127,9 @@ pub(super) fn told(means: &Means, worker: &Worker, folder: Folder) -> Vec<Input>
                 Input::WorkerExited { attempt_id, exit, outcome },
             ]
         }
-        Folder::Interrupted(_) => delivered(means, worker).unwrap_or_else(|| {
-            let reason = "it ended unseen and left no report".to_owned();
-            vec![Input::WorkerInterrupted { attempt_id, reason }]
-        }),
+        Folder::Interrupted(_) => {
+            interrupted(means, worker, "it ended unseen and left no report")
+        }
         Folder::Foreign => vec![Input::WorkerNotStarted {
             attempt_id,
             error: format!(
@@ -128,6 +139,14 @@ pub(super) fn told(means: &Means, worker: &Worker, folder: Folder) -> Vec<Input>
             transient: false,
         }],
     }
+}
+
+/// Says what became of a worker whose end nobody saw.
+fn interrupted(means: &Means, worker: &Worker, reason: &str) -> Vec<Input> {
+    delivered(means, worker).unwrap_or_else(|| {
+        let attempt_id = worker.attempt.id.clone();
+        vec![Input::WorkerInterrupted { attempt_id, reason: reason.to_owned() }]
+    })
 }
 
 /// Says what a worker delivered whose end nobody saw; `None` when it left no report.
