@@ -8,7 +8,7 @@ use std::path::Path;
 
 use crate::domain::document::DocumentKey;
 use crate::domain::{Input, Moment, Problem, State};
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
 pub mod handoffs;
 pub mod inbox;
@@ -58,6 +58,28 @@ impl Seen {
         self.inputs.push(Input::FileRefused { digest: digest.to_owned(), problem, copy });
     }
 
+    /// Tells that a directory cannot be listed, once.
+    fn refuse_directory(&mut self, look: &Look<'_>, dir: &str, error: &StoreError) {
+        let problem = Problem {
+            file: dir.to_owned(),
+            field: String::new(),
+            message: error.to_string(),
+            remedy: "make it a directory that the daemon's user may list and write into".to_owned(),
+        };
+        self.refuse(look, problem, CANNOT_LIST, None);
+    }
+
+    /// Tells of files below `dir` that were refused and are not there any more.
+    fn restore_gone(&mut self, look: &Look<'_>, dir: &str, is_gone: impl Fn(&str) -> bool) {
+        let below = format!("{dir}/");
+        let refused = look.state.quarantined.range(below.clone()..).map(|(path, _)| path);
+        for path in refused.take_while(|path| path.starts_with(&below)) {
+            if is_gone(path) {
+                self.inputs.push(Input::FileRestored { path: path.clone() });
+            }
+        }
+    }
+
     /// Tells that a file can be used again, if it was refused.
     fn restore(&mut self, look: &Look<'_>, path: &str) {
         if look.state.quarantined.contains_key(path) {
@@ -90,6 +112,8 @@ pub fn roster() -> Vec<Box<dyn Intake>> {
     ]
 }
 
+/// What stands where the digest of a directory that cannot be listed would.
+const CANNOT_LIST: &str = "cannot-list";
 /// So long the bytes of a file that cannot be read must stay the same before that is said.
 const STABLE_MS: u64 = 2_000;
 const FIRST_DELAY_MS: u64 = 50;

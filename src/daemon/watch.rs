@@ -213,6 +213,7 @@ fn take_hint(hints: &mut Hints, root: &Path, interests: &[Interest], kind: Event
         EventKind::Modify(ModifyKind::Name(_)) | EventKind::Any => (true, true),
         EventKind::Modify(_) | EventKind::Other => (false, false),
     };
+    let is_attribute = matches!(kind, EventKind::Modify(ModifyKind::Metadata(_)));
     let parts: Vec<&str> = path
         .components()
         .filter_map(|part| match part {
@@ -231,6 +232,11 @@ fn take_hint(hints: &mut Hints, root: &Path, interests: &[Interest], kind: Event
         let pattern: Vec<&str> =
             pattern.split('/').filter(|p| !p.is_empty() && *p != ".").collect();
         if matches(&pattern, directory) {
+            hints.intakes.insert(intake);
+        }
+        // Rights may have been given that were missing: to look into it, and to watch it.
+        if is_attribute && matches(&pattern, &parts) {
+            hints.directories = true;
             hints.intakes.insert(intake);
         }
         let leads_there = parts.len() <= pattern.len() && matches(&pattern[..parts.len()], &parts);
@@ -269,7 +275,7 @@ fn join(directory: &str, name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use notify::event::{CreateKind, DataChange, Flag, RemoveKind};
+    use notify::event::{CreateKind, DataChange, Flag, MetadataKind, RemoveKind};
 
     const INTERESTS: [Interest; 4] = [
         ("task_queue", ""),
@@ -292,6 +298,7 @@ mod tests {
     fn a_change_is_a_hint_for_who_asked_for_its_directory() {
         let modified = EventKind::Modify(ModifyKind::Data(DataChange::Any));
         let renamed = EventKind::Modify(ModifyKind::Name(RenameMode::To));
+        let rights = EventKind::Modify(ModifyKind::Metadata(MetadataKind::Any));
         for (kind, path, intakes, directories) in [
             (modified, "task-queue.json", &["task_queue"][..], false),
             (renamed, "task-queue.json", &["task_queue"], false),
@@ -299,6 +306,9 @@ mod tests {
             (modified, "task-queue.json.lock", &[], false),
             (modified, "inbox/.hidden.json", &[], false),
             (renamed, "inbox/a.json", &["inbox"], false),
+            (rights, "inbox", &["inbox"], true),
+            (rights, "masters/dev/handoffs", &["handoffs"], true),
+            (rights, "masters/dev", &[], false),
             (modified, "masters/dev/handoffs/x.json", &["handoffs"], false),
             (modified, "workers/w1/report.json", &["reports"], false),
             (modified, "workers/w1/output.log", &[], false),
@@ -326,7 +336,8 @@ mod tests {
         let heard = Heard::default();
         let overflow = Event::new(EventKind::Other).set_flag(Flag::Rescan);
         heard.tell(Path::new("/c"), &INTERESTS, Ok(overflow));
-        assert!(heard.hints.into_inner().unwrap().everywhere);
+        let hints = heard.hints.into_inner().unwrap();
+        assert!(hints.everywhere && hints.directories, "folders may have come unheard too");
     }
 
     #[test]

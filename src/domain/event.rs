@@ -472,7 +472,7 @@ pub enum Event {
         /// Where a copy was put, relative to `coordination/`.
         copy: Option<String>,
     },
-    /// A file that was refused can be used again.
+    /// A file that was refused can be used again, or is gone.
     FileRestored {
         /// Its path relative to `coordination/`.
         path: String,

@@ -28,7 +28,6 @@ const TEMPORARY_ENDINGS: [&str; 7] =
     [".tmp", ".lock", ".swp", ".part", ".partial", ".crdownload", "~"];
 /// What stands where the digest of an `inbox/` that cannot be used would.
 const WORLD_WRITABLE: &str = "world-writable";
-const CANNOT_LIST: &str = "cannot-list";
 const CANNOT_CLAIM: &str = "cannot-claim";
 
 /// Looks into `inbox/`.
@@ -60,8 +59,7 @@ impl Intake for Inbox {
         let entries = match look.store.list(layout::INBOX) {
             Ok(entries) => entries,
             Err(error) => {
-                let problem = directory_problem(error.to_string(), "make it a readable directory");
-                seen.refuse(look, problem, CANNOT_LIST, None);
+                seen.refuse_directory(look, layout::INBOX, &error);
                 return seen;
             }
         };
@@ -73,6 +71,7 @@ impl Intake for Inbox {
             let name = path.rsplit('/').next().unwrap_or_default();
             entries.binary_search_by(|entry| entry.name.as_str().cmp(name)).is_ok()
         };
+        seen.restore_gone(look, layout::INBOX, |path| !is_there(path));
         self.patience.retain(is_there);
         for entry in &entries {
             if seen.inputs.len() >= BATCH_MAX {
@@ -202,9 +201,7 @@ fn tell_claimed(look: &Look<'_>, seen: &mut Seen) {
             seen.again_in(0);
             return;
         }
-        let name = format!("{}{NAME_ENDING}", layout::claimed(&claim));
-        let name = look.store.read(&name, NAME_LENGTH_MAX).ok().flatten();
-        let name = name.and_then(|content| String::from_utf8(content.bytes).ok());
+        let name = settle::dropped_name(look.store, &claim);
         let name = name.unwrap_or_else(|| entry.name.clone());
         seen.inputs.extend(read_claimed(look, claim, base_name(&name)));
     }

@@ -10,7 +10,7 @@ use crate::domain::read;
 use crate::domain::report::{Report, ReportFinding};
 use crate::domain::worker::{Attempt, AttemptPhase, Execution};
 use crate::domain::{Input, Problem, handoff};
-use crate::store::{FileContent, Store, digest};
+use crate::store::{FileContent, Store, digest, layout};
 
 /// A longer report is refused unread: 16 MiB.
 const LENGTH_MAX: u64 = 16 << 20;
@@ -79,6 +79,9 @@ impl Intake for Reports {
                 self.look_at(look, &mut seen, attempt, &run.plan.subtasks[position]);
             }
         }
+        // Without a byte to read it is only asked whether it is there.
+        let is_gone = |path: &str| matches!(look.store.read(path, 0), Ok(None));
+        seen.restore_gone(look, layout::WORKERS, is_gone);
         seen
     }
 }

@@ -71,7 +71,8 @@ impl Intake for TaskQueue {
                 return seen;
             }
         };
-        let queue = match QueueText::read(text) {
+        let queue = QueueText::read(text);
+        let queue = match queue.and_then(|queue| queue.objection().map_or(Ok(queue), Err)) {
             Ok(queue) => queue,
             Err(error) => {
                 let problem = error.problem(layout::TASK_QUEUE, text);
@@ -95,7 +96,12 @@ impl TaskQueue {
     fn mark(&mut self, look: &Look<'_>, seen: &mut Seen) -> Option<Mark> {
         // A directory that cannot be listed is told by whoever cannot write to it.
         let entries = look.store.list("").ok()?;
-        let entry = entries.into_iter().find(|entry| entry.name == layout::TASK_QUEUE)?;
+        let entry = entries.into_iter().find(|entry| entry.name == layout::TASK_QUEUE);
+        let Some(entry) = entry else {
+            self.patience.forget(layout::TASK_QUEUE);
+            seen.restore(look, layout::TASK_QUEUE);
+            return None;
+        };
         if entry.kind != EntryKind::File {
             let _ = self.read(look, seen);
             return None;
@@ -402,12 +408,9 @@ impl<'a> Comparison<'a> {
 
     fn spec(&self, index: usize, entry: &Entry) -> Result<TaskSpec, Problem> {
         let path = self.queue.path(index);
-        let value = json::Scanner::at(self.text, entry.span.start).value().map_err(|error| {
-            let mut problem = error.problem(layout::TASK_QUEUE, self.text);
-            let dot = if path.is_empty() || problem.field.is_empty() { "" } else { "." };
-            problem.field = format!("{path}{dot}{}", problem.field);
-            problem
-        })?;
+        let value = json::Scanner::at(self.text, entry.span.start)
+            .value()
+            .map_err(|error| error.within(&path).problem(layout::TASK_QUEUE, self.text))?;
         read::task(&value, layout::TASK_QUEUE, &path)
     }
 

@@ -33,7 +33,14 @@ impl Intake for WorkerSpecs {
 
     fn look(&mut self, look: &Look<'_>) -> Seen {
         let mut seen = Seen::default();
-        let Ok(entries) = look.store.list(layout::SPECS_ACTIVE) else { return seen };
+        let entries = match look.store.list(layout::SPECS_ACTIVE) {
+            Ok(entries) => entries,
+            Err(error) => {
+                seen.refuse_directory(look, layout::SPECS_ACTIVE, &error);
+                return seen;
+            }
+        };
+        seen.restore(look, layout::SPECS_ACTIVE);
         let is_spec = |entry: &&Entry| {
             let name = &entry.name;
             name.ends_with(".json") && !name.starts_with('.')
@@ -43,6 +50,7 @@ impl Intake for WorkerSpecs {
             .filter(is_spec)
             .map(|entry| (format!("{}/{}", layout::SPECS_ACTIVE, entry.name), entry))
             .collect();
+        seen.restore_gone(look, layout::SPECS_ACTIVE, |path| !specs.contains_key(path));
         self.patience.retain(|path| specs.contains_key(path));
         self.told.retain(|path, _| specs.contains_key(path));
         for (path, entry) in &specs {

@@ -125,7 +125,11 @@ impl Store {
         };
         let fd = match open(OFlags::RDWR | OFlags::CREATE) {
             // Somebody else's: reading is enough to lock it.
-            Err(Errno::ACCESS) => open(OFlags::RDONLY),
+            Err(Errno::ACCESS) => match open(OFlags::RDONLY) {
+                // There is none, and it is making one that we may not.
+                Err(Errno::NOENT) => Err(Errno::ACCESS),
+                done => done,
+            },
             done => done,
         }
         .map_err(|errno| beneath::open_error(ACTION, path, errno))?;

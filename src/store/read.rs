@@ -65,7 +65,7 @@ impl fmt::Display for EntryKind {
             EntryKind::Dir => "a directory",
             EntryKind::Symlink => "a symbolic link",
             EntryKind::Fifo => "a named pipe",
-            EntryKind::Other => "a socket or a device",
+            EntryKind::Other => "a socket or a device, or its name is not UTF-8",
         })
     }
 }
@@ -277,6 +277,15 @@ impl Store {
         self.open_dir(dir, DirUse::Act)
             .and_then(|opened| rustix::fs::fstat(&opened))
             .is_ok_and(|stat| stat.st_mode & 0o002 != 0)
+    }
+
+    /// Tells whether names may be made and removed in a directory; one that is not there can be.
+    pub fn may_write_into(&self, dir: &str) -> bool {
+        let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
+        let may = self.open_dir(dir, DirUse::Act).and_then(|opened| {
+            rustix::fs::accessat(opened.as_fd(), ".", access, rustix::fs::AtFlags::EACCESS)
+        });
+        !matches!(may, Err(Errno::ACCESS | Errno::PERM | Errno::ROFS))
     }
 
     fn open_to_read(&self, path: &str) -> Result<Option<(File, Stat)>, ReadError> {

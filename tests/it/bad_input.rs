@@ -1,7 +1,7 @@
 //! Bad input of every kind: one clear error and one event each, and all else goes on.
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 use serde_json::Value;
@@ -137,6 +137,60 @@ fn a_queue_that_is_half_written_is_waited_for_and_a_broken_one_told_once() {
     served.wait_for(|| std::fs::read_to_string(&queue).unwrap().contains("assigned"));
     served.stop();
     assert_eq!(refusals(served.dir()).values().sum::<usize>(), 1);
+}
+
+#[test]
+fn what_is_put_right_or_taken_away_is_forgotten_at_once() {
+    let root = tempfile::tempdir().unwrap();
+    let mut served = Served::new(&root.path().join("coordination"), "");
+    let inbox = served.dir().join("inbox");
+    let mode = |mode| std::fs::Permissions::from_mode(mode);
+    let specs = served.dir().join("worker-specs/active");
+    std::fs::create_dir_all(&specs).unwrap();
+    std::fs::write(specs.join("broken.json"), b"{").unwrap();
+    std::fs::create_dir(served.dir().join("task-queue.json")).unwrap();
+    write_whole(&inbox, "good.json", br#"{"id":"good","title":"Fix the typo in src/good.rs"}"#);
+    std::fs::set_permissions(&inbox, mode(0o777)).unwrap();
+    served.start();
+    served.wait_for(|| refusals(served.dir()).len() == 3);
+    // Well before the next look at everything.
+    let begun = std::time::Instant::now();
+    std::fs::set_permissions(&inbox, mode(0o755)).unwrap();
+    std::fs::remove_file(specs.join("broken.json")).unwrap();
+    std::fs::remove_dir(served.dir().join("task-queue.json")).unwrap();
+    let handoff = served.dir().join("masters/development/handoffs/to-development-good.json");
+    served.wait_for(|| handoff.exists() && count(served.dir(), "file_restored") == 3);
+    assert!(begun.elapsed().as_secs() < 60, "it waited for the next look at everything");
+    served.stop();
+    assert!(refusals(served.dir()).values().all(|times| *times == 1));
+}
+
+#[test]
+fn an_inbox_that_is_removed_and_made_again_is_served() {
+    let root = tempfile::tempdir().unwrap();
+    let mut served = Served::new(&root.path().join("coordination"), "");
+    served.start();
+    let begun = std::time::Instant::now();
+    let handoff = |id: &str| {
+        served.dir().join(format!("masters/development/handoffs/to-development-{id}.json"))
+    };
+    let inbox = served.dir().join("inbox");
+    for id in ["one", "two", "three"] {
+        let task = format!(r#"{{"id":"{id}","title":"Fix the typo in src/{id}.rs"}}"#);
+        write_whole(&inbox, &format!("{id}.json"), task.as_bytes());
+        served.wait_for(|| handoff(id).exists());
+        served.wait_for(|| inbox.join(format!("accepted/{id}.json")).exists());
+        std::fs::rename(&inbox, root.path().join(format!("old-{id}"))).unwrap();
+        std::fs::create_dir(&inbox).unwrap();
+    }
+    assert!(begun.elapsed().as_secs() < 60, "it waited for the next look at everything");
+    served.stop();
+}
+
+fn count(dir: &Path, kind: &str) -> usize {
+    let text = std::fs::read_to_string(dir.join("dashboard-events.jsonl")).unwrap_or_default();
+    let events = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    events.filter(|event| event["type"] == kind).count()
 }
 
 /// Counts the events that refuse a file, by the file they name.

@@ -17,6 +17,8 @@ use words::{hex4, is_number, scalar_value, unescape};
 /// Values nested deeper than this are refused; skipping has no such limit.
 pub const DEPTH_MAX: usize = 128;
 
+/// A longer path of a field is shown without its middle.
+const PATH_LENGTH_MAX: usize = 120;
 const REMEDY: &str = "correct it there and write the file again";
 
 /// Reads a whole file as one JSON value.
@@ -80,11 +82,15 @@ impl JsonError {
         } else {
             format!("line {line}, column {column}: {}", self.message)
         };
-        Problem { file: file.into(), field: self.field, message, remedy: self.remedy.into() }
+        let field = short_path(self.field);
+        Problem { file: file.into(), field, message, remedy: self.remedy.into() }
     }
 
-    fn within(mut self, outer: &str) -> Self {
-        let dot = if self.field.is_empty() || self.field.starts_with('[') { "" } else { "." };
+    /// Says that the text it is about is the value of `outer`.
+    #[must_use]
+    pub fn within(mut self, outer: &str) -> Self {
+        let is_plain = self.field.is_empty() || self.field.starts_with('[') || outer.is_empty();
+        let dot = if is_plain { "" } else { "." };
         self.field = format!("{outer}{dot}{}", self.field);
         self
     }
@@ -394,6 +400,21 @@ fn position(text: &str, offset: usize) -> (usize, usize) {
     let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
     let starts_character = |byte: &&u8| **byte & 0xc0 != 0x80;
     (line, before[line_start..].iter().filter(starts_character).count() + 1)
+}
+
+/// Leaves out the middle of a path that is too long to be read: `context[0][0]...[0][0]`.
+fn short_path(path: String) -> String {
+    let length = path.chars().count();
+    if length <= PATH_LENGTH_MAX {
+        return path;
+    }
+    let half = PATH_LENGTH_MAX / 2 - 2;
+    let at = |nth: usize| path.char_indices().nth(nth).map_or(path.len(), |(at, _)| at);
+    let (head, tail) = (&path[..at(half)], &path[at(length - half)..]);
+    // Whole parts, where a part is not long itself.
+    let head = head.rfind(['.', '[']).filter(|end| *end > 0).map_or(head, |end| &head[..end]);
+    let tail = tail.find(['.', '[']).map_or(tail, |start| &tail[start..]);
+    format!("{head}...{tail}")
 }
 
 /// Returns a name as it may be shown in one line.

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use thiserror::Error;
 
-use super::{LENGTH_MAX, NAME_ENDING, base_name};
+use super::{LENGTH_MAX, NAME_ENDING, NAME_LENGTH_MAX, base_name};
 use crate::domain::ids::ClaimId;
 use crate::domain::moment::Timestamp;
 use crate::domain::state::Claim;
@@ -25,6 +25,9 @@ pub enum SettleError {
     },
 }
 
+/// A name may have 255 bytes; this leaves room for a number and for the ending of a reason.
+const NAME_BYTES_MAX: usize = 255 - 8 - layout::REASON_ENDING.len();
+
 /// Puts a claimed file into `inbox/accepted/` or, with a `.reason.json` beside it, into
 /// `inbox/rejected/`. A file of the same name stays as it is: this one gets a number. Doing it
 /// again, also after a crash at any point, changes nothing. `at` is when it is put away.
@@ -39,7 +42,8 @@ pub fn settle(
 ) -> Result<(), SettleError> {
     const TRIES_MAX: u32 = 100_000;
     let from = layout::claimed(claim);
-    let file = base_name(&what.file);
+    let name = dropped_name(store, claim);
+    let file = base_name(name.as_deref().unwrap_or(&what.file));
     let folder = if what.refused.is_some() { layout::REJECTED } else { layout::ACCEPTED };
     for number in 1..=TRIES_MAX {
         if !store.exists(&from) {
@@ -61,6 +65,13 @@ pub fn settle(
         }
     }
     Err(SettleError::NoName { file: file.to_owned(), tries: TRIES_MAX })
+}
+
+/// Returns the name a claimed file was dropped as: what it is claimed for may be named otherwise.
+pub(super) fn dropped_name(store: &Store, claim: &ClaimId) -> Option<String> {
+    let path = format!("{}{NAME_ENDING}", layout::claimed(claim));
+    let content = store.read(&path, NAME_LENGTH_MAX).ok().flatten()?;
+    String::from_utf8(content.bytes).ok()
 }
 
 /// Writes why a file is refused beside where it is to be put. False when the name is another's.
@@ -86,13 +97,19 @@ fn explain(
     Ok(true)
 }
 
-/// Returns `a.json` as it is and as `a-2.json`, `a-3.json`, ...
+/// Returns `a.json` as it is and as `a-2.json`, `a-3.json`, ... A name so long that no number and
+/// no ending for its reason fits behind it loses its middle.
 fn numbered(file: &str, number: u32) -> String {
-    if number == 1 {
+    let is_long = file.len() > NAME_BYTES_MAX;
+    if number == 1 && !is_long {
         return file.to_owned();
     }
-    match file.rsplit_once('.') {
-        Some((stem, ending)) if !stem.is_empty() => format!("{stem}-{number}.{ending}"),
-        Some(_) | None => format!("{file}-{number}"),
-    }
+    let (stem, ending) = match file.rsplit_once('.') {
+        Some((stem, ending)) if !stem.is_empty() && ending.len() < NAME_BYTES_MAX / 2 => {
+            (stem, format!(".{ending}"))
+        }
+        Some(_) | None => (file, String::new()),
+    };
+    let stem = &stem[..stem.floor_char_boundary(NAME_BYTES_MAX - ending.len())];
+    if number == 1 { format!("{stem}{ending}") } else { format!("{stem}-{number}{ending}") }
 }

@@ -32,6 +32,18 @@ pub struct Entry {
     pub is_pending: bool,
 }
 
+/// Names beside `tasks` in an object that is a queue.
+const NAMES_AROUND: [&str; 8] = [
+    "schema",
+    "$schema",
+    "version",
+    "stats",
+    "metadata",
+    "updated_at",
+    "last_updated",
+    "created_at",
+];
+
 /// The shapes in which queues are written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Shape {
@@ -41,6 +53,8 @@ enum Shape {
     Single(Range<usize>),
     /// An object that is neither.
     Other(Range<usize>),
+    /// An object that is neither and that holds what no queue does.
+    Foreign(Range<usize>),
 }
 
 /// What identifies an entry from one version of the queue to the next.
@@ -76,6 +90,18 @@ impl<'a> QueueText<'a> {
         &self.entries
     }
 
+    /// Says why this is no queue although it is JSON: an object without tasks that holds something
+    /// else.
+    pub fn objection(&self) -> Option<JsonError> {
+        let Shape::Foreign(object) = &self.shape else { return None };
+        Some(JsonError {
+            offset: object.start,
+            field: String::new(),
+            message: "the object has neither a list `tasks` nor is it a task".to_owned(),
+            remedy: "write {\"tasks\": [...]}",
+        })
+    }
+
     /// Returns the bytes of an entry.
     pub fn bytes(&self, entry: &Entry) -> &'a str {
         &self.text[entry.span.clone()]
@@ -88,7 +114,7 @@ impl<'a> QueueText<'a> {
                 format!("tasks[{index}]")
             }
             Shape::List(_) => format!("[{index}]"),
-            Shape::Single(_) | Shape::Other(_) => String::new(),
+            Shape::Single(_) | Shape::Other(_) | Shape::Foreign(_) => String::new(),
         }
     }
 
@@ -166,7 +192,7 @@ impl<'a> QueueText<'a> {
                 edits.insert(task.start, "[\n".into());
                 edits.insert(task.end, format!("{}\n]", style.elements(&texts, false)));
             }
-            Shape::Other(object) => {
+            Shape::Other(object) | Shape::Foreign(object) => {
                 let entries = new.iter().map(NewEntry::value).collect::<Result<Vec<_>, _>>()?;
                 let fields = Map::from_iter([("tasks".to_owned(), Value::Array(entries))]);
                 edit_members(self.text, object.start, &fields, edits)?;
@@ -277,7 +303,7 @@ fn read_list(scanner: &mut Scanner<'_>) -> Result<(Range<usize>, Vec<Entry>), Js
 
 fn read_object(scanner: &mut Scanner<'_>) -> Result<(Shape, Vec<Entry>), JsonError> {
     let mut again = scanner.clone();
-    let (mut found, mut looks_like_a_task) = (None, false);
+    let (mut found, mut looks_like_a_task, mut is_foreign) = (None, false, false);
     let object = scanner.object(&mut |scanner, key| {
         match key.name.as_ref() {
             "tasks" if found.is_some() => return Err(scanner.twice(key)),
@@ -289,6 +315,7 @@ fn read_object(scanner: &mut Scanner<'_>) -> Result<(Shape, Vec<Entry>), JsonErr
             }
             name => {
                 looks_like_a_task |= matches!(name, "title" | "description" | "payload");
+                is_foreign |= !NAMES_AROUND.contains(&name);
                 scanner.skip()?;
             }
         }
@@ -297,6 +324,7 @@ fn read_object(scanner: &mut Scanner<'_>) -> Result<(Shape, Vec<Entry>), JsonErr
     Ok(match found {
         Some((list, entries)) => (Shape::List(list), entries),
         None if looks_like_a_task => (Shape::Single(object), vec![read_entry(&mut again)?]),
+        None if is_foreign => (Shape::Foreign(object), Vec::new()),
         None => (Shape::Other(object), Vec::new()),
     })
 }

@@ -38,6 +38,9 @@ fn depth_is_limited_for_values_and_not_for_skipping() {
     let nested = |depth| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
     parse_json(nested(DEPTH_MAX).as_bytes(), "f").unwrap();
     assert!(problem(nested(200).as_bytes()).contains("nested more than 128 levels"));
+    let field = parse_json(format!("{{\"a\":{}}}", nested(200)).as_bytes(), "f").unwrap_err().field;
+    assert!(field.starts_with("a[0][0]") && field.ends_with("[0][0]"), "{field}");
+    assert!(field.contains("]...[") && field.len() <= PATH_LENGTH_MAX, "{field}");
     let deep = nested(1_000_000);
     assert_eq!(Scanner::new(&deep).skip().unwrap(), 0..deep.len());
 }
