@@ -45,6 +45,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 
@@ -66,6 +67,7 @@ pub struct Cli {
 struct Globals {
     /// The coordination directory [default: ./coordination, or the nearest parent that has one]
     #[arg(long, global = true, value_name = "DIR", env = "BATON_COORDINATION", hide_env = true)]
+    #[arg(value_parser = OsStringValueParser::new().map(PathBuf::from))]
     coordination: Option<PathBuf>,
     /// Print JSON on stdout, errors too
     #[arg(long, global = true)]

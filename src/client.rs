@@ -12,6 +12,7 @@ pub mod preview;
 pub mod progress;
 pub mod reports;
 pub mod request;
+pub mod same;
 pub mod tail;
 pub mod wait;
 

@@ -2,8 +2,9 @@
 
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
+use serde::Serialize;
 
-use super::output::{CliError, Exit};
+use super::output::{CliError, Exit, Page, View};
 use super::{Cli, Context};
 
 /// Arguments of `baton completions`.
@@ -14,11 +15,29 @@ pub(crate) struct CompletionsArgs {
 }
 
 impl CompletionsArgs {
-    /// Prints the script; it is the same with `--json`, since a shell reads it.
+    /// Prints the script as it is, or as a text in JSON.
     pub(crate) fn run(&self, context: &Context) -> Result<Exit, CliError> {
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut Cli::command(), "baton", &mut script);
-        context.out.print(&String::from_utf8_lossy(&script))?;
+        context.out.show(&Script {
+            schema: "baton/completions@1",
+            shell: self.shell.to_string(),
+            script: String::from_utf8_lossy(&script).into_owned(),
+        })?;
         Ok(Exit::Done)
+    }
+}
+
+/// A script for a shell.
+#[derive(Debug, Serialize)]
+struct Script {
+    schema: &'static str,
+    shell: String,
+    script: String,
+}
+
+impl View for Script {
+    fn human(&self, page: &mut Page) {
+        page.verbatim(&self.script);
     }
 }

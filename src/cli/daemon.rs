@@ -30,7 +30,7 @@ pub(crate) struct DaemonArgs {
     /// The working directory of workers [default: the parent of the coordination directory]
     #[arg(long, value_name = "DIR")]
     workspace: Option<std::path::PathBuf>,
-    /// A setting of baton.toml, e.g. --set log.filter=debug; may be given again
+    /// A setting of baton.toml, e.g. --set log=debug; may be given again
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = setting)]
     settings: Vec<(String, String)>,
     /// Drain when the process that started this one ends
@@ -131,11 +131,19 @@ impl OwnDaemon {
         Ok(Self { pidfd: std::sync::Arc::new(pidfd), asked: 0, ended: false })
     }
 
-    /// Asks it to end: the first time it drains, the second it stops its workers, the third it
-    /// ends at once. Returns how often it was asked.
-    pub(crate) fn ask_to_end(&mut self) -> u32 {
+    /// Asks it to end because nobody needs it any more: it leaves its workers running.
+    pub(crate) fn let_go(&mut self) {
+        self.ask_to_end(Signal::TERM);
+    }
+
+    /// Asks it to end for a person: the first time it gives its workers time to end, the second it
+    /// stops them, the third it ends at once. Returns how often it was asked.
+    pub(crate) fn interrupt(&mut self) -> u32 {
+        self.ask_to_end(if self.asked > 2 { Signal::KILL } else { Signal::INT })
+    }
+
+    fn ask_to_end(&mut self, signal: Signal) -> u32 {
         self.asked += 1;
-        let signal = if self.asked > 3 { Signal::KILL } else { Signal::TERM };
         // It may have ended by itself.
         let _gone = rustix::process::pidfd_send_signal(&self.pidfd, signal);
         self.asked
@@ -150,15 +158,18 @@ impl OwnDaemon {
 impl Drop for OwnDaemon {
     fn drop(&mut self) {
         if !self.ended && self.asked == 0 {
-            self.ask_to_end();
+            self.let_go();
         }
     }
 }
 
-/// Returns the last words of a daemon that ended: the last lines of its log.
+/// Returns the last words of a daemon that ended: its error, or else the last line of its log.
 pub(crate) fn last_words(client: &Client) -> String {
-    let lines = client.daemon_log().ok().and_then(|path| tail::last_lines(&path, 3).ok());
-    lines.unwrap_or_default().join(" / ")
+    const LINES: usize = 5;
+    let lines = client.daemon_log().ok().and_then(|path| tail::last_lines(&path, LINES).ok());
+    let lines = lines.unwrap_or_default();
+    let error = lines.iter().rev().find_map(|line| line.strip_prefix("error: "));
+    error.or(lines.last().map(String::as_str)).unwrap_or("it said nothing").to_owned()
 }
 
 fn open_log(path: &Path) -> std::io::Result<File> {

@@ -202,10 +202,12 @@ impl View for Event {
         let time = time.map_or_else(|| " ".repeat(20), seconds);
         let seq = self.value.get("seq").map(ToString::to_string).unwrap_or_default();
         let kind = self.text("type").unwrap_or("?");
+        let about = self.about();
+        let gap = if about.is_empty() { "" } else { "  " };
         page.line(&[
             span(Tone::Dim, format!("{time} {seq:>6} ")),
-            span(tone(kind), format!("{kind}  ")),
-            plain(self.about()),
+            span(tone(kind), format!("{kind}{gap}")),
+            plain(about),
         ]);
     }
 }

@@ -200,7 +200,8 @@ impl View for Listing {
             page.line(&[span(Tone::Dim, "no handoff waits")]);
             return;
         }
-        let mut table = Table::new(&["HANDOFF", "PRIORITY", "STATE", "TITLE"], 3);
+        let heads = ["SUBTASK", "TRY", "MASTER", "PRIORITY", "STATE", "TITLE"];
+        let mut table = Table::new(&heads, 5);
         for entry in &self.handoffs {
             let (title, tone) = match &entry.problem {
                 Some(problem) => (problem.as_str(), Tone::Bad),
@@ -210,8 +211,11 @@ impl View for Listing {
                 HandoffState::Waiting => Tone::Busy,
                 HandoffState::Taken | HandoffState::Withdrawn => Tone::Dim,
             };
+            let is_named = !entry.subtask_id.is_empty();
             table.row(vec![
-                plain(&entry.file.name),
+                plain(if is_named { &entry.subtask_id } else { &entry.file.name }),
+                plain(if is_named { entry.attempt.to_string() } else { String::new() }),
+                plain(&entry.file.master),
                 plain(&entry.priority),
                 span(state, entry.file.state.as_str()),
                 span(tone, title),
@@ -227,22 +231,52 @@ struct Shown {
     schema: &'static str,
     path: String,
     state: &'static str,
+    /// Where its report goes, absolute.
+    report: String,
     document: Value,
 }
 
 impl Shown {
     fn of(client: &Client, path: &str, state: &'static str) -> Result<Self, CliError> {
         let document = client.value(path)?.ok_or_else(|| taken(path))?;
-        let path = client.root().join(path).to_string_lossy().into_owned();
-        Ok(Self { schema: "baton/handoff-file@1", path, state, document })
+        let absolute = |path: &str| client.root().join(path).to_string_lossy().into_owned();
+        let report = document.get("report_to").and_then(Value::as_str).unwrap_or_default();
+        let (path, report) = (absolute(path), absolute(report));
+        Ok(Self { schema: "baton/handoff-file@1", path, state, report, document })
     }
 }
 
 impl View for Shown {
     fn human(&self, page: &mut Page) {
-        page.line(&[span(Tone::Dim, format!("{}  ", self.state))]);
-        page.verbatim(&self.path);
+        page.line(&[span(Tone::Dim, self.state)]);
+        page.path(&self.path);
         handoff(page, &self.document);
+        if self.state == "taken" {
+            self.how_to_report(page);
+        }
+    }
+}
+
+impl Shown {
+    /// Says how what was taken is reported: the file, whole, and what has to be in it.
+    fn how_to_report(&self, page: &mut Page) {
+        let known: HandoffDocument =
+            serde_json::from_value(self.document.clone()).unwrap_or_default();
+        page.heading("When it is done");
+        page.paragraph(0, "Write this beside the report (as report.json.tmp) and rename it to:");
+        page.path(&self.report);
+        let report = serde_json::json!({
+            "subtask_id": known.subtask_id,
+            "attempt_id": known.attempt_id,
+            "status": "success",
+            "summary": "what was done",
+            "deliverables": known.subtask.deliverables,
+        });
+        page.verbatim(&format!("{report:#}"));
+        page.paragraph(
+            0,
+            "\"failure\" with an \"error\" of {\"message\"} says that it cannot be done.",
+        );
     }
 }
 
@@ -309,10 +343,10 @@ mod tests {
     fn the_most_urgent_is_listed_first_and_the_broken_last() {
         let (_dir, client) = with_handoffs();
         insta::assert_snapshot!(seen(&Listing::of(&client, None, false).unwrap()), @r"
-        HANDOFF                             PRIORITY  STATE    TITLE
-        to-security-task-9                  critical  waiting  Rotate the keys that lea…
-        to-security-subtask-auth-005-audit  high      waiting  Audit what was built
-        to-security-x                                 waiting  cannot understand master…
+        SUBTASK         TRY  MASTER    PRIORITY  STATE    TITLE
+        auth-005-audit  1    security  critical  waiting  Rotate the keys that leaked,…
+        auth-005-audit  1    security  high      waiting  Audit what was built
+        to-security-x        security            waiting  cannot understand masters/sec…
         ");
         let none = Listing::of(&client, AgentName::parse("cicd").ok().as_ref(), false).unwrap();
         assert_eq!(seen(&none), "no handoff waits\n");
@@ -325,6 +359,8 @@ mod tests {
         let text = human(&Shown::of(&client, &path, "taken").unwrap(), 80);
         let text = anstream::adapter::strip_str(&text).to_string();
         assert!(text.contains("report to     workers/w/report.json"), "{text}");
+        let report = client.root().join("workers/w/report.json");
+        assert!(text.contains(&format!("\n{}\n", report.display())), "{text}");
         let late = take_named(&client, "auth-005-audit").unwrap_err();
         assert_eq!(late.exit, Exit::Busy);
         let next = take_next(&client, AgentName::parse("security").ok().as_ref()).unwrap();

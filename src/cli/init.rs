@@ -1,12 +1,13 @@
 //! `baton init`: makes a coordination directory; what is there already stays as it is.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
 
 use super::Context;
-use super::output::{CliError, Exit, Page, Tone, View};
+use super::output::{CliError, Exit, Page, Tone, View, text};
 use crate::{client, config};
 
 /// Arguments of `baton init`.
@@ -61,11 +62,11 @@ impl View for Made {
         } else {
             page.point(Tone::Good, "✓", &format!("{place} is ready"));
         }
-        for path in &self.written {
-            page.field("  wrote", path);
-        }
-        for path in &self.kept {
-            page.field("  kept", path);
+        if !self.written.is_empty() {
+            page.field("  wrote", &in_short(&self.written));
+            if !self.kept.is_empty() {
+                page.field("  kept", &in_short(&self.kept));
+            }
         }
         let masters = if self.agents_found.is_empty() {
             "every master is external: somebody takes its handoffs and reports by file".to_owned()
@@ -82,5 +83,48 @@ impl View for Made {
         page.point(Tone::Dim, " 1.", "look at baton.toml: who does the work?");
         page.point(Tone::Dim, " 2.", "baton run \"Add a login page with tests\"");
         page.point(Tone::Dim, " 3.", "baton doctor, if something is not as it should be");
+    }
+}
+
+/// Names files, and counts those in directories.
+fn in_short(paths: &[&str]) -> String {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut said: Vec<String> = Vec::new();
+    for path in paths {
+        match path.split_once('/') {
+            Some((dir, _)) => *counts.entry(dir).or_default() += 1,
+            None => said.push((*path).to_owned()),
+        }
+    }
+    said.extend(
+        counts.iter().map(|(dir, count)| format!("{dir}/ ({})", text::count(*count, "file"))),
+    );
+    said.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::output::tests::seen;
+    use super::*;
+
+    #[test]
+    fn what_was_made_fits_a_small_screen() {
+        let made = Made {
+            schema: "baton/init@1",
+            coordination: "/work/coordination".into(),
+            written: vec!["README.md", "examples/task.json", "schemas/a.json", "schemas/b.json"],
+            kept: vec!["baton.toml"],
+            agents_found: Vec::new(),
+        };
+        insta::assert_snapshot!(seen(&made), @r#"
+        ✓ /work/coordination is ready
+          wrote       README.md, examples/ (1 file), schemas/ (2 files)
+          kept        baton.toml
+
+        Next
+         1. look at baton.toml: who does the work?
+         2. baton run "Add a login page with tests"
+         3. baton doctor, if something is not as it should be
+        "#);
     }
 }

@@ -57,7 +57,11 @@ pub(crate) fn operate(
     let answer = if is_served { wait(client, &waiter, &dropped, timeout_s)? } else { None };
     let (exit, state, message) = match answer {
         Some(answer) if answer.ok => (Exit::Done, "done", answer.message),
-        Some(answer) => (Exit::Failed, "refused", answer.message),
+        Some(answer) => {
+            let is_known = client.find(target)?.is_some();
+            let exit = if is_known { Exit::Failed } else { Exit::NotFound };
+            (exit, "refused", answer.message)
+        }
         None if is_served => {
             let message = format!(
                 "the daemon has not answered yet; look again with `baton show {}`",
@@ -111,7 +115,12 @@ impl View for Outcome {
             "refused" => (Tone::Bad, "✗"),
             _ => (Tone::Warn, "…"),
         };
-        page.point(tone, mark, &format!("{} {}: {}", self.verb, self.target, self.message));
+        let said = if self.message.contains(&self.target) {
+            format!("{}: {}", self.verb, self.message)
+        } else {
+            format!("{} {}: {}", self.verb, self.target, self.message)
+        };
+        page.point(tone, mark, &said);
         if self.state == "queued" {
             page.field("  command", &self.command_id);
         }

@@ -37,6 +37,8 @@ pub(crate) struct Output {
 
 /// Columns when nothing else is known.
 const COLUMNS_DEFAULT: usize = 80;
+/// More than any line of a log needs.
+const LOG_COLUMNS: usize = 100_000;
 /// Fewer would show nothing at all; more would be hard to read.
 const COLUMNS_RANGE: std::ops::RangeInclusive<usize> = 40..=160;
 
@@ -67,7 +69,7 @@ impl Output {
                 .map_err(|e| CliError::new(Exit::Io, format!("cannot write JSON: {e}")))?;
             self.print(&format!("{text}\n"))
         } else {
-            self.print(&human(view, columns()))
+            self.print(&on_stdout(view))
         }
     }
 
@@ -81,7 +83,7 @@ impl Output {
                 .map_err(|e| CliError::new(Exit::Io, format!("cannot write JSON: {e}")))?;
             self.print(&format!("{text}\n"))
         } else {
-            self.print(&human(view, columns()))
+            self.print(&on_stdout(view))
         }
     }
 
@@ -149,12 +151,23 @@ impl Output {
                 to_stderr(&error_text(error, COLUMNS_DEFAULT));
             }
         } else {
-            to_stderr(&error_text(error, columns()));
+            // In a log it is one line, however long.
+            let is_read_at_once = io::stderr().is_terminal();
+            to_stderr(&error_text(error, if is_read_at_once { columns() } else { LOG_COLUMNS }));
         }
     }
 }
 
+/// Returns a view as text for who reads stdout: cut to a terminal, and whole for everybody else.
+fn on_stdout(view: &impl View) -> String {
+    let page = Page::new(columns());
+    let mut page = if io::stdout().is_terminal() { page } else { page.uncut() };
+    view.human(&mut page);
+    page.into_text()
+}
+
 /// Returns a view as text for people, with ANSI styles.
+#[cfg(test)]
 pub(crate) fn human(view: &impl View, width: usize) -> String {
     let mut page = Page::new(width);
     view.human(&mut page);

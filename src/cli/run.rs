@@ -9,7 +9,7 @@ use signal_hook::iterator::Signals;
 use super::daemon::{OwnDaemon, last_words};
 use super::output::live::Live;
 use super::output::summary::Summary;
-use super::output::{CliError, Exit};
+use super::output::{CliError, Exit, text};
 use super::submit::{RequestArgs, is_settling};
 use super::{Context, init};
 use crate::client::follow::{Follower, Standing};
@@ -17,6 +17,7 @@ use crate::client::request::Request;
 use crate::client::wait::{Waiter, Wake};
 use crate::client::{Client, ClientError};
 use crate::clock;
+use crate::config::{Config, Overrides};
 
 /// Arguments of `baton run`.
 #[derive(Debug, Args)]
@@ -41,26 +42,68 @@ const TICK: Duration = Duration::from_secs(1);
 
 impl RunArgs {
     pub(crate) fn run(&self, context: &Context) -> Result<Exit, CliError> {
-        let request = self.request.read()?;
+        let mut request = self.request.read()?;
         let client = open_or_make(context)?;
+        let under_way = client.unfinished_like(&request)?;
+        if let Some(earlier) = &under_way {
+            let id = &earlier.task_id;
+            context.out.note(&format!("{id} asks for the same and is not over: going on with it"));
+            request.task_id = id.clone();
+        }
         let mut run = Run::begin(context, &client, &request)?;
         let began = clock::now();
-        let file = request.submit(&client)?;
+        let file = match under_way {
+            Some(earlier) => earlier.file,
+            None => request.submit(&client)?,
+        };
         run.follower.dropped_as(&file);
         let ended = run.follow();
+        let has_own = run.own.is_some();
         run.end_daemon();
         let interrupted = run.interrupted;
+        // What ran may have ended it while it was given time to.
+        let latest = if interrupted { run.follower.look().ok() } else { None };
         drop(run);
-        let standing = ended?;
+        let standing = latest.map_or(ended, Ok)?;
         let duration_ms = clock::now().since_ms(&began).unwrap_or(0);
-        if interrupted {
-            let id = &request.task_id;
-            return Err(CliError::new(Exit::Interrupted, format!("interrupted; {id} is not over"))
-                .hint("nothing is lost: `baton daemon` goes on with it where it was"));
+        if interrupted && !standing.is_over() {
+            return Err(interruption(&client, &request, has_own));
         }
         let summary = Summary::of(&client, &request, &standing, duration_ms)?;
         context.out.show(&summary)?;
+        if has_own {
+            say_what_is_left(context, &client);
+        }
         Ok(summary.exit())
+    }
+}
+
+/// Says what a person who had enough leaves behind.
+fn interruption(client: &Client, request: &Request, has_own: bool) -> CliError {
+    let id = &request.task_id;
+    if !has_own {
+        let message = format!("interrupted; the daemon of this directory goes on with {id}");
+        return CliError::new(Exit::Interrupted, message)
+            .hint(format!("`baton show {id}` says how far it is, `baton cancel {id}` ends it"));
+    }
+    let running = client.workers().map_or(0, |workers| workers.len());
+    let running = match running {
+        0 => String::new(),
+        1 => ", and 1 worker runs on".to_owned(),
+        more => format!(", and {more} workers run on"),
+    };
+    CliError::new(Exit::Interrupted, format!("interrupted; {id} is not over{running}"))
+        .hint("nothing is lost: the same command, or `baton daemon`, goes on where it was")
+}
+
+/// The daemon of this run has ended: what it leaves open, somebody has to go on with.
+fn say_what_is_left(context: &Context, client: &Client) {
+    let open = client.overview().map_or(0, |overview| overview.current_orchestrations.len());
+    if open > 0 {
+        let plans = text::count(open, "other plan");
+        context
+            .out
+            .note(&format!("{plans} not over here: `baton daemon` goes on with what is open"));
     }
 }
 
@@ -87,7 +130,12 @@ impl<'a> Run<'a> {
         let follower = Follower::new(client, &request.task_id)?;
         let own = match client.daemon() {
             Some(_) => None,
-            None => Some(OwnDaemon::start(client, waiter.sender())?),
+            None => {
+                // A mistake in it is better told by us than by a daemon that ends at once.
+                let env = |name: &str| std::env::var(name).ok();
+                Config::load(client.root(), &env, &Overrides::default())?;
+                Some(OwnDaemon::start(client, waiter.sender())?)
+            }
         };
         let live = Live::new(&context.out, &request.spec.title);
         Ok(Self { client, follower, waiter, live, own, interrupted: false })
@@ -122,9 +170,11 @@ impl<'a> Run<'a> {
     /// Ends the daemon that was started for this run, if any, and waits until it is gone.
     fn end_daemon(&mut self) {
         let Some(own) = &mut self.own else { return };
-        own.ask_to_end();
         if self.interrupted {
-            self.live.notice("draining; Ctrl-C again stops the workers");
+            own.interrupt();
+            self.live.notice("nothing new is begun, workers may end; Ctrl-C again stops them");
+        } else {
+            own.let_go();
         }
         loop {
             match self.waiter.wait(TICK) {
@@ -135,7 +185,7 @@ impl<'a> Run<'a> {
                 }
                 Wake::Signal(_) => {
                     self.interrupted = true;
-                    if own.ask_to_end() > 2 {
+                    if own.interrupt() > 2 {
                         return;
                     }
                     self.live.notice("stopping the workers; Ctrl-C again ends at once");

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::Context;
 use super::handoff;
-use super::output::{CliError, Exit, Page, Tone, View, span, text, tree};
+use super::output::{CliError, Exit, Page, Tone, View, text, tree};
 use crate::client::Client;
 use crate::client::documents::{PlanDocument, SubtaskDocument};
 use crate::client::find::{Found, Kind};
@@ -51,7 +51,9 @@ impl ShowArgs {
 /// Says that an id names nothing, and what may have been meant.
 pub(crate) fn not_found(client: &Client, id: &str) -> Result<CliError, CliError> {
     let near = client.near(id)?;
-    let hint = if near.is_empty() {
+    let hint = if client.has_master(id) {
+        "that is a master: `baton masters` shows it, `baton handoff list` what it is given".into()
+    } else if near.is_empty() {
         "`baton status` lists what is under way".to_owned()
     } else {
         format!("did you mean {}?", near.join(" or "))
@@ -98,7 +100,7 @@ fn progress(client: &Client, found: &Found) -> Result<Option<Progress>, CliError
 
 impl View for Shown {
     fn human(&self, page: &mut Page) {
-        page.line(&[span(Tone::Dim, &self.found.path)]);
+        page.path(&self.found.path);
         match self.found.kind {
             Kind::Orchestration => self.run(page),
             Kind::Subtask => self.subtask(page),
@@ -207,6 +209,8 @@ fn fields(page: &mut Page, document: &Value) {
         page.verbatim(&document.to_string());
         return;
     };
+    let names = fields.keys().map(|name| text::columns(name) + 2);
+    page.name_columns(names.max().unwrap_or(0).clamp(14, 24));
     for (name, value) in fields.iter().filter(|(name, _)| *name != "schema") {
         let shown = match value {
             Value::String(text) => text::clean_lines(text),

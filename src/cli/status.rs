@@ -133,11 +133,11 @@ impl View for Status {
 
 impl Status {
     fn runs(&self, page: &mut Page) {
-        let mut table = Table::new(&["RUN", "STATUS", "STAGE", "PROGRESS", "HEALTH"], 0);
+        let mut table = Table::new(&["TASK", "STATUS", "STAGE", "PROGRESS", "HEALTH"], 0);
         for run in &self.overview.current_orchestrations {
             let percent = u32::try_from(run.progress_percent).unwrap_or(100);
             table.row(vec![
-                plain(&run.orchestration_id),
+                plain(run.orchestration_id.trim_start_matches("orch-")),
                 span(Tone::of_status(&run.status), &run.status),
                 plain(run.current_stage.as_str().map_or_else(
                     || run.current_stage.to_string(),
@@ -225,9 +225,9 @@ mod tests {
         masters       1 handoff waiting; `baton handoff list`
         plans         5: 2 active, 2 completed, 1 failed, 0 cancelled
 
-        RUN                                STATUS       STAGE  PROGRESS          HEALTH
-        orch-task-1                        in_progress  2      [██░░░░░░░░] 25%  healthy
-        orch-very-long-very-long-very-lo…  blocked      3      [██████░░░░] 66%  blocked
+        TASK                               STATUS       STAGE  PROGRESS          HEALTH
+        task-1                             in_progress  2      [██░░░░░░░░] 25%  healthy
+        very-long-very-long-very-long-ve…  blocked      3      [██████░░░░] 66%  blocked
 
         WORKER           MASTER       STATUS  SINCE
         fix-1-attempt-1  development  active  2025-11-05T18:00:00Z

@@ -136,7 +136,11 @@ fn journal_health(client: &Client) -> Vec<Finding> {
             Err(error) => return vec![broken(error.to_string())],
         }
     }
-    vec![Finding::good(CHECK, format!("{decisions} decisions up to event {events} are readable"))]
+    let message = match decisions {
+        1 => format!("1 decision up to event {events} is readable"),
+        _ => format!("{decisions} decisions up to event {events} are readable"),
+    };
+    vec![Finding::good(CHECK, message)]
 }
 
 /// Lists some names and counts the rest: `a, b and 3 more`.

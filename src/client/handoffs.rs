@@ -57,6 +57,12 @@ impl HandoffState {
 }
 
 impl Client {
+    /// Tells whether `name` is a master that was ever given work.
+    pub fn has_master(&self, name: &str) -> bool {
+        AgentName::parse(name)
+            .is_ok_and(|master| self.root().join("masters").join(master.as_str()).is_dir())
+    }
+
     /// Lists the handoff files of all masters, sorted by master and name.
     ///
     /// # Errors

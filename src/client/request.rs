@@ -24,6 +24,8 @@ pub struct Request {
     pub spec: TaskSpec,
     /// What is dropped.
     body: Map<String, Value>,
+    /// Its id was made here, and ends in something unique.
+    has_own_id: bool,
 }
 
 /// What the command line says beside the request; it wins over what the request says.
@@ -105,6 +107,8 @@ pub const REQUEST_BYTES_MAX: u64 = 16 << 20;
 
 /// Letters of the title that an id shows at most.
 const SLUG_LENGTH_MAX: usize = 26;
+/// Letters that make the id unique.
+const UNIQUE_LENGTH: usize = 6;
 
 impl Request {
     /// Reads a request: `words` are `-` for `stdin`, one name of a file, or the text itself.
@@ -140,9 +144,27 @@ impl Request {
             })?,
             None => new_id(&spec.title),
         };
+        let has_own_id = spec.id.is_none();
         body.insert("id".into(), json!(task_id));
         let spec = TaskSpec { id: Some(task_id.to_string()), ..spec };
-        Ok(Self { task_id, spec, body })
+        Ok(Self { task_id, spec, body, has_own_id })
+    }
+
+    /// Returns what the names of its file and of files that say the same begin with.
+    pub(super) fn name_stem(&self) -> &str {
+        let id = self.task_id.as_str();
+        if self.has_own_id { &id[..id.len() - UNIQUE_LENGTH] } else { id }
+    }
+
+    /// Tells whether a file that was dropped says what this request says.
+    pub(super) fn says_the_same(&self, dropped: &Map<String, Value>) -> bool {
+        const OWN: [&str; 3] = ["schema", "id", "created_at"];
+        let said = |body: &Map<String, Value>| {
+            let fields = body.iter().filter(|(name, _)| !OWN.contains(&name.as_str()));
+            fields.map(|(name, value)| (name.clone(), value.clone())).collect::<Map<_, _>>()
+        };
+        let may_be_it = self.has_own_id || self.body.get("id") == dropped.get("id");
+        may_be_it && said(&self.body) == said(dropped)
     }
 
     /// Drops the request into the inbox; returns the name of the file there.
@@ -209,7 +231,7 @@ fn text_of(words: &[String], stdin: &mut dyn Read) -> Result<(String, String), R
             || only.starts_with("../")
             || only.starts_with('/'));
     match std::fs::metadata(path) {
-        Ok(meta) if meta.is_dir() && named_like_a_file => {
+        Ok(meta) if meta.is_dir() && (named_like_a_file || only.ends_with('/')) => {
             Err(RequestError::Directory { path: path.to_path_buf() })
         }
         Ok(meta) if !meta.is_dir() => {
@@ -298,7 +320,7 @@ fn new_id(title: &str) -> TaskId {
 }
 
 fn unique() -> String {
-    uuid::Uuid::new_v4().simple().to_string()[..6].to_owned()
+    uuid::Uuid::new_v4().simple().to_string()[..UNIQUE_LENGTH].to_owned()
 }
 
 fn problem_text(problem: &Problem) -> String {

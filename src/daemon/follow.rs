@@ -114,11 +114,113 @@ fn hands_out_to_others(record: &Record) -> bool {
 fn tell(record: &Record) {
     for (seq, event) in (record.seq..).zip(&record.events) {
         let kind = event.kind();
-        let shown = || serde_json::to_string(event).unwrap_or_default();
         if STORY.contains(&kind) {
-            tracing::info!(seq, event = shown(), "{kind}");
-        } else {
-            tracing::debug!(seq, event = shown(), "{kind}");
+            let told = Told::of(event);
+            tracing::info!(
+                seq,
+                task = told.task,
+                orchestration = told.orchestration,
+                subtask = told.subtask,
+                attempt = told.attempt,
+                file = told.file,
+                reason = told.reason,
+                remedy = told.remedy,
+                "{kind}"
+            );
+        } else if tracing::enabled!(tracing::Level::DEBUG) {
+            let event = serde_json::to_string(event).unwrap_or_default();
+            tracing::debug!(seq, event, "{kind}");
         }
+    }
+}
+
+/// The parts of an event that an operator's line has room for; the event is in the journal, whole.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Told {
+    task: Option<String>,
+    orchestration: Option<String>,
+    subtask: Option<String>,
+    attempt: Option<u64>,
+    file: Option<String>,
+    reason: Option<String>,
+    remedy: Option<String>,
+}
+
+/// Characters of foreign text in a line at most.
+const TEXT_LENGTH_MAX: usize = 300;
+
+impl Told {
+    fn of(event: &Event) -> Self {
+        let event = serde_json::to_value(event).unwrap_or_default();
+        let text = |pointers: &[&str]| {
+            let found = pointers.iter().find_map(|pointer| event.pointer(pointer)?.as_str());
+            found.filter(|text| !text.is_empty()).map(short)
+        };
+        // An id that holds the others needs them no more.
+        let subtask = text(&["/subtask_id", "/blocking_subtask"]);
+        let task = text(&["/task_id"]);
+        let orchestration = text(&["/orchestration_id"]).filter(|_| task.is_none());
+        let attempt_id = event.pointer("/attempt_id").and_then(serde_json::Value::as_str);
+        Self {
+            task,
+            orchestration,
+            subtask,
+            attempt: attempt_id.and_then(|id| id.rsplit('-').next()?.parse().ok()),
+            file: text(&["/problem/file"]),
+            reason: text(&[
+                "/reason",
+                "/error",
+                "/failure_reason",
+                "/failure/message",
+                "/problem/message",
+            ]),
+            remedy: text(&["/remedy", "/problem/remedy"]),
+        }
+    }
+}
+
+fn short(text: &str) -> String {
+    match text.char_indices().nth(TEXT_LENGTH_MAX) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Problem;
+    use crate::domain::report::{Category, Failure};
+
+    #[test]
+    fn a_line_names_ids_reason_and_remedy_and_stays_short() {
+        let failed: Event = serde_json::from_value(serde_json::json!({
+            "type": "subtask_failed",
+            "orchestration_id": "orch-task-1",
+            "subtask_id": "auth-001-design",
+            "attempt_id": "auth-001-design-attempt-2",
+            "failure": Failure::new(Category::CodeError, "x".repeat(1000)),
+        }))
+        .unwrap();
+        let told = Told::of(&failed);
+        assert_eq!(told.subtask.as_deref(), Some("auth-001-design"));
+        assert_eq!(told.orchestration.as_deref(), Some("orch-task-1"));
+        assert_eq!(told.attempt, Some(2));
+        assert_eq!(told.reason.map(|reason| reason.chars().count()), Some(TEXT_LENGTH_MAX + 1));
+
+        let problem = Problem {
+            file: "worker-specs/active/w.json".into(),
+            field: String::new(),
+            message: "it is empty".into(),
+            remedy: "write it again".into(),
+        };
+        let set_aside = Event::FileQuarantined { problem, digest: "0".into(), copy: None };
+        let expected = Told {
+            file: Some("worker-specs/active/w.json".into()),
+            reason: Some("it is empty".into()),
+            remedy: Some("write it again".into()),
+            ..Told::default()
+        };
+        assert_eq!(Told::of(&set_aside), expected);
     }
 }

@@ -14,6 +14,8 @@ pub enum Urgency {
     /// Not at all.
     #[default]
     Run,
+    /// Nothing new is begun, and running workers are given time to end.
+    Finish,
     /// Nothing new is begun; what runs in the daemon is finished, workers live on.
     Drain,
     /// Workers are stopped too.
@@ -56,10 +58,21 @@ impl ShutdownHandle {
     /// Asks to stop, each time more urgently: drain, stop the workers, end at once. Returns how
     /// urgently it is asked now.
     pub fn request(&self) -> Urgency {
+        self.ask(Urgency::Drain)
+    }
+
+    /// Asks as [`ShutdownHandle::request`] does, but for somebody who watches: the first time,
+    /// running workers are given time to end, so that there is time to ask again.
+    pub fn interrupt(&self) -> Urgency {
+        self.ask(Urgency::Finish)
+    }
+
+    fn ask(&self, first: Urgency) -> Urgency {
         self.orders.send_modify(|orders| {
             orders.urgency = match orders.urgency {
-                Urgency::Run => Urgency::Drain,
-                Urgency::Drain => Urgency::StopWorkers,
+                Urgency::Run => first,
+                Urgency::Finish if first == Urgency::Drain => Urgency::Drain,
+                Urgency::Finish | Urgency::Drain => Urgency::StopWorkers,
                 Urgency::StopWorkers | Urgency::Now => Urgency::Now,
             };
         });
@@ -97,8 +110,10 @@ pub(super) struct SignalListener {
 }
 
 impl SignalListener {
-    /// Turns TERM and INT into requests to stop and HUP into a reload. The third request ends the
-    /// process here and now, whatever the loop is doing.
+    /// Turns TERM and INT into requests to stop and HUP into a reload. INT comes from a person at a
+    /// terminal, who may ask again while workers end; TERM from a service manager that may start
+    /// the next daemon, which finds the workers. The third request ends the process here and now,
+    /// whatever the loop is doing.
     ///
     /// # Errors
     /// The system refuses the handlers or the thread.
@@ -107,9 +122,15 @@ impl SignalListener {
         let handle = signals.handle();
         std::thread::Builder::new().name("signals".into()).spawn(move || {
             for signal in signals.forever() {
-                if signal == SIGHUP {
-                    orders.reload();
-                } else if orders.request() == Urgency::Now {
+                let urgency = match signal {
+                    SIGHUP => {
+                        orders.reload();
+                        continue;
+                    }
+                    SIGINT => orders.interrupt(),
+                    _ => orders.request(),
+                };
+                if urgency == Urgency::Now {
                     std::process::exit(128 + signal);
                 }
             }
@@ -138,6 +159,17 @@ mod tests {
         }
         handle.reload();
         assert_eq!(shutdown.orders().reloads, 1);
+    }
+
+    #[test]
+    fn a_person_has_time_to_ask_again() {
+        let (handle, _shutdown) = shutdown();
+        for urgency in [Urgency::Finish, Urgency::StopWorkers, Urgency::Now] {
+            assert_eq!(handle.interrupt(), urgency);
+        }
+        let (handle, _shutdown) = shutdown();
+        handle.interrupt();
+        assert_eq!(handle.request(), Urgency::Drain, "whoever started it is gone: wait no more");
     }
 
     #[tokio::test]

@@ -20,6 +20,17 @@ impl Daemon {
         let settings = self.means.config.daemon;
         match urgency {
             Urgency::Run | Urgency::Now => {}
+            Urgency::Finish => {
+                let grace_s = settings.drain_grace_ms / 1000;
+                let running = self.running_workers().count();
+                tracing::info!(
+                    running,
+                    grace_s,
+                    "draining: nothing new is begun, workers may end; ask again to stop them"
+                );
+                self.systemd.stopping();
+                self.drain_until_ms = Some(now_ms.saturating_add(settings.drain_grace_ms));
+            }
             Urgency::Drain => {
                 tracing::info!("draining: nothing new is begun, workers live on");
                 self.systemd.stopping();
@@ -38,10 +49,14 @@ impl Daemon {
     /// Tells whether nothing is left to wait for.
     pub(super) fn is_drained(&self, now: Moment) -> bool {
         let Some(until_ms) = self.drain_until_ms else { return false };
-        let is_done = self.effects.running() == 0;
+        let jobs = self.effects.running();
+        let waits_for_workers = self.orders.urgency == Urgency::Finish;
+        let workers = if waits_for_workers { self.running_workers().count() } else { 0 };
+        let is_done = jobs == 0 && workers == 0;
         if !is_done && now.boottime_ms >= until_ms {
             tracing::warn!(
-                running = self.effects.running(),
+                jobs,
+                workers,
                 "not everything was finished in time; the next start goes on with it"
             );
             return true;
@@ -60,7 +75,7 @@ impl Daemon {
             self.sync_documents(now).await?;
         }
         let reason = match self.orders.urgency {
-            Urgency::Run | Urgency::Drain | Urgency::Now => "asked to drain",
+            Urgency::Run | Urgency::Finish | Urgency::Drain | Urgency::Now => "asked to drain",
             Urgency::StopWorkers => "asked to stop with its workers",
         };
         self.decide_all(&[Input::DaemonStopped { reason: reason.into() }], now)?;
@@ -130,11 +145,17 @@ impl Daemon {
     }
 
     fn stop_workers(&mut self) {
-        let state = self.ledger.state();
-        for worker in state.live_attempts().filter_map(|id| Worker::of(state, id)) {
-            if matches!(worker.attempt.phase, AttemptPhase::Running { .. }) {
-                self.effects.start_stop(worker, &self.means);
-            }
+        let running: Vec<Worker> = self.running_workers().collect();
+        for worker in running {
+            self.effects.start_stop(worker, &self.means);
         }
+    }
+
+    fn running_workers(&self) -> impl Iterator<Item = Worker> {
+        let state = self.ledger.state();
+        state
+            .live_attempts()
+            .filter_map(|id| Worker::of(state, id))
+            .filter(|worker| matches!(worker.attempt.phase, AttemptPhase::Running { .. }))
     }
 }

@@ -117,6 +117,78 @@ fn run_that_is_interrupted_loses_nothing() {
     assert!(late.err.contains("\n hint: "), "{}", late.err);
 }
 
+/// An agent that works until it is told to stop, and says when it has begun.
+const PATIENT: &str = "[masters.development]\nbackend = \"command\"\n\
+    argv = [\"/bin/sh\", \"-c\", \"echo begun; while [ ! -e done ]; do sleep 0.05; done\"]\n";
+
+fn tell(child: &Child, signal: rustix::process::Signal) {
+    rustix::process::kill_process(rustix::process::Pid::from_child(child), signal).unwrap();
+}
+
+#[test]
+fn run_gives_workers_time_to_end_and_stops_them_when_asked_again() {
+    use rustix::process::Signal;
+    let env = TestEnv::new(PATIENT);
+    let dir = workspace(&env);
+    let args = ["run", "Fix the typo in README.md"];
+    let child = command(&dir, &args).spawn().unwrap();
+    env.wait_for("worker_started", &[]);
+    tell(&child, Signal::INT);
+    env.wait_until("the drain", || {
+        let log = std::fs::read_to_string(env.path("orchestrator/daemon.log")).ok()?;
+        log.contains("workers may end").then_some(())
+    });
+    std::fs::write(dir.join("done"), "").unwrap();
+    let said = ended(child).ends(0);
+    assert!(said.err.contains("Ctrl-C again"), "{}", said.err);
+    assert!(said.out.contains("completed"), "it ended in the time it was given: {}", said.out);
+    std::fs::remove_file(dir.join("done")).unwrap();
+
+    let child = command(&dir, &["run", "Fix the typo in docs/guide.md"]).spawn().unwrap();
+    let started = || env.events().iter().filter(|e| e["type"] == "worker_started").count();
+    env.wait_until("the second worker", || (started() == 2).then_some(()));
+    tell(&child, Signal::INT);
+    env.wait_until("the drain", || {
+        let log = std::fs::read_to_string(env.path("orchestrator/daemon.log")).ok()?;
+        (log.matches("workers may end").count() == 2).then_some(())
+    });
+    tell(&child, Signal::INT);
+    let said = ended(child).ends(130);
+    assert!(said.err.contains("stopping the workers"), "{}", said.err);
+    let status = baton(&dir, &["status", "--json"]).ends(0).json();
+    assert_eq!(status["workers"], Value::Array(vec![]), "nothing runs on");
+}
+
+#[test]
+fn the_same_command_again_goes_on_with_what_is_not_over() {
+    let env = TestEnv::new(PATIENT);
+    let dir = workspace(&env);
+    let args = ["run", "Fix the typo in README.md"];
+    let mut child = command(&dir, &args).spawn().unwrap();
+    env.wait_for("worker_started", &[]);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    std::fs::write(dir.join("done"), "").unwrap();
+    let said = baton(&dir, &args).ends(0);
+    assert!(said.err.contains("asks for the same and is not over"), "{}", said.err);
+    let accepted = env.events().iter().filter(|e| e["type"] == "task_accepted").count();
+    let started = env.events().iter().filter(|e| e["type"] == "worker_started").count();
+    assert_eq!((accepted, started), (1, 1), "one task, one worker");
+    let again = baton(&dir, &args).ends(0);
+    assert!(!again.err.contains("asks for the same"), "that one is over: {}", again.err);
+}
+
+#[test]
+fn a_mistake_in_the_settings_is_told_before_anything_is_dropped() {
+    let env = TestEnv::new("[masters.x]\nbackend = \"brief\"\nbad = 1\n");
+    let dir = workspace(&env);
+    let said = baton(&dir, &["run", "Fix the typo in README.md"]).ends(78);
+    assert!(said.err.contains("baton.toml:3: masters.x.bad"), "{}", said.err);
+    assert_eq!(said.err.lines().count(), 2, "a log has one line for each: {}", said.err);
+    let status = baton(&dir, &["status", "--json"]).ends(0).json();
+    assert_eq!(status["inbox"], 0);
+}
+
 #[test]
 fn submit_waits_for_the_end_only_where_one_can_come() {
     let env = TestEnv::with_brief_workers();
@@ -150,8 +222,10 @@ fn commands_are_answered_by_a_daemon_and_kept_without_one() {
     assert!(env.exists(&format!("inbox/{}.json", kept["command_id"].as_str().unwrap())));
     let _served = env.serve();
     env.wait_for("command_refused", &[]);
-    let refused = baton(&dir, &["cancel", "nothing"]).ends(1);
+    let refused = baton(&dir, &["cancel", "nothing"]).ends(3);
     assert!(refused.out.contains("there is no task"), "{}", refused.out);
+    let found = baton(&dir, &["doctor"]).ends(0);
+    assert!(!found.out.contains("refused"), "its answer was given: {}", found.out);
     let id = baton(&dir, &["submit", "--json", "Fix the typo in README.md"]).ends(0).json();
     let id = id["task_id"].as_str().unwrap().to_owned();
     env.wait_for("handoff_published", &[]);
@@ -169,7 +243,7 @@ fn bad_input_is_one_clear_error_with_a_remedy() {
     let env = TestEnv::with_brief_workers();
     let dir = workspace(&env);
     let deep = format!("{{\"title\": {}", "[".repeat(100_000));
-    let cases: [(&[&str], &[u8], i32); 14] = [
+    let cases: [(&[&str], &[u8], i32); 15] = [
         (&["submit", ""], b"", 65),
         (&["submit", "-"], b"  \n", 65),
         (&["submit", "-"], b"caf\xe9", 65),
@@ -179,6 +253,7 @@ fn bad_input_is_one_clear_error_with_a_remedy() {
         (&["submit", "-"], b"{\"titel\": 1}", 65),
         (&["submit", "./none.md"], b"", 66),
         (&["submit", "."], b"", 0),
+        (&["submit", "coordination/"], b"", 65),
         (&["plan", "-"], deep.as_bytes(), 65),
         (&["--coordination", "none", "status"], b"", 66),
         (&["show", "nothing"], b"", 3),
@@ -282,6 +357,9 @@ fn every_help_fits_eighty_columns_and_names_the_exit_codes() {
         }
     }
     for shell in ["bash", "zsh", "fish"] {
-        assert!(baton(dir.path(), &["completions", shell]).ends(0).out.contains("baton"));
+        let script = baton(dir.path(), &["completions", shell]).ends(0).out;
+        assert!(script.contains("baton"), "{shell}");
+        let json = baton(dir.path(), &["completions", shell, "--json"]).ends(0).json();
+        assert_eq!((&json["shell"], &json["script"]), (&shell.into(), &script.into()));
     }
 }

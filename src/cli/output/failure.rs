@@ -154,7 +154,8 @@ impl From<RequestError> for CliError {
 
 impl From<ConfigError> for CliError {
     fn from(error: ConfigError) -> Self {
-        Self::new(Exit::Config, chain(&error)).hint("`baton doctor` shows what is wrong")
+        Self::new(Exit::Config, chain(&error))
+            .hint("correct it there; README.md in the directory explains every key")
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcgetpgrp, tcsetattr};
 
 use super::page::{Page, Tone, plain, span};
 use super::{Output, columns, rows, say, tree};
@@ -12,10 +13,12 @@ use crate::client::follow::Standing;
 use crate::client::handoffs::HandoffState;
 use crate::client::progress::Progress;
 
-/// Shows how far a task is while it is waited for. Dropping it leaves the last picture.
+/// Shows how far a task is while it is waited for. Dropping it removes the tree: what comes after
+/// it says more.
 #[derive(Debug)]
 pub(crate) struct Live {
     way: Way,
+    _keys: Option<QuietKeys>,
     title: String,
     /// Said beneath the tree until something else is.
     notice: Option<String>,
@@ -58,7 +61,8 @@ impl Live {
         } else {
             Way::Lines(Lines::default())
         };
-        Self { way, title: title.to_owned(), notice: None }
+        let keys = matches!(way, Way::Tree(_)).then(QuietKeys::begin).flatten();
+        Self { way, _keys: keys, title: title.to_owned(), notice: None }
     }
 
     /// Says something beneath the tree from now on.
@@ -91,6 +95,35 @@ impl Drop for Live {
         if let Way::Tree(bar) = &self.way {
             bar.finish_and_clear();
         }
+    }
+}
+
+/// Keeps the terminal from showing `^C` while it exists: that would break the picture, whose last
+/// line reaches to the edge.
+#[derive(Debug)]
+struct QuietKeys {
+    before: Termios,
+}
+
+impl QuietKeys {
+    fn begin() -> Option<Self> {
+        let terminal = std::io::stderr();
+        // Who changes a terminal from the background is stopped by the system.
+        if tcgetpgrp(&terminal).ok()? != rustix::process::getpgrp() {
+            return None;
+        }
+        let before = tcgetattr(&terminal).ok()?;
+        let mut quiet = before.clone();
+        quiet.local_modes.remove(LocalModes::ECHOCTL);
+        tcsetattr(&terminal, OptionalActions::Now, &quiet).ok()?;
+        Some(Self { before })
+    }
+}
+
+impl Drop for QuietKeys {
+    fn drop(&mut self) {
+        // A terminal that is gone needs nothing.
+        let _gone = tcsetattr(std::io::stderr(), OptionalActions::Now, &self.before);
     }
 }
 

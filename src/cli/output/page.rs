@@ -38,6 +38,8 @@ pub(crate) struct Span {
 #[derive(Debug)]
 pub(crate) struct Page {
     width: usize,
+    /// Whether what is too long for a line is cut.
+    cuts: bool,
     /// Columns of the names of fields.
     name_columns: usize,
     text: String,
@@ -59,7 +61,17 @@ pub(crate) fn plain(text: impl AsRef<str>) -> Span {
 impl Page {
     /// Begins a page of `width` columns.
     pub(crate) fn new(width: usize) -> Self {
-        Self { width, name_columns: NAME_COLUMNS, text: String::new() }
+        Self { width, cuts: true, name_columns: NAME_COLUMNS, text: String::new() }
+    }
+
+    /// Leaves every line whole, for those who search in it or cut ids out of it.
+    pub(crate) fn uncut(self) -> Self {
+        Self { cuts: false, ..self }
+    }
+
+    /// Returns how many columns something may have that could have `columns` in a terminal.
+    pub(crate) fn room(&self, columns: usize) -> usize {
+        if self.cuts { columns } else { usize::MAX }
     }
 
     /// Returns how many columns there are.
@@ -74,7 +86,7 @@ impl Page {
 
     /// Adds a line, cut to the width.
     pub(crate) fn line(&mut self, spans: &[Span]) {
-        let mut left = self.width;
+        let mut left = self.room(self.width);
         for span in spans {
             let shown = text::cut(&span.text, left);
             left -= text::columns(&shown).min(left);
@@ -103,6 +115,13 @@ impl Page {
     /// Gives the names of the fields that follow so many columns.
     pub(crate) fn name_columns(&mut self, name_columns: usize) {
         self.name_columns = name_columns;
+    }
+
+    /// Adds a path, whole: it is there to be copied.
+    pub(crate) fn path(&mut self, path: &str) {
+        let shown = text::clean(path);
+        let style = Tone::Dim.style();
+        let _infallible = writeln!(self.text, "{style}{shown}{style:#}");
     }
 
     /// Adds `name   value`, the value wrapped beneath itself.

@@ -176,7 +176,7 @@ impl View for Summary {
         }
         let shown = self.results.iter().take(RESULTS_MAX);
         let ids = shown.clone().map(|result| text::columns(&result.subtask_id));
-        let id_columns = ids.max().unwrap_or(0).min(page.width() / 2);
+        let id_columns = ids.max().unwrap_or(0).min(page.room(page.width() / 2));
         for result in shown {
             let tone = Tone::of_status(&result.status);
             let said = match (result.kind.as_deref(), result.deliverables.first()) {

@@ -28,7 +28,7 @@ impl Table {
 
     /// Puts the table on a page.
     pub(crate) fn print(&self, page: &mut Page) {
-        let widths = self.widths(page.width());
+        let widths = self.widths(page.room(page.width()));
         let heads: Vec<Span> = self.heads.iter().map(|head| span(Tone::Dim, head)).collect();
         page.line(&laid_out(&heads, &widths));
         for row in &self.rows {

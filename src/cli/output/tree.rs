@@ -13,7 +13,7 @@ pub(crate) fn print(page: &mut Page, progress: &Progress, rows_max: usize) {
         .map(|step| text::columns(&step.subtask_id))
         .max()
         .unwrap_or(0)
-        .min(page.width() * 2 / 5);
+        .min(page.room(page.width() * 2 / 5));
     if progress.strategy.is_empty() {
         progress.steps().for_each(|step| step_line(page, step, id_columns));
         return;
@@ -77,7 +77,7 @@ pub(crate) fn standing(step: &Step) -> String {
         ("handed_off", _) => format!("handed off to {}{again}", step.master),
         ("ready", _) => match &step.reason {
             Some(reason) => format!("waiting (to try again: {reason})"),
-            None => "waiting (for a free worker)".to_owned(),
+            None => "waiting (for a free worker, or for its files)".to_owned(),
         },
         (status, _) => match &step.reason {
             Some(reason) => format!("{status}: {reason}"),

@@ -37,7 +37,7 @@ pub(super) fn access(client: &Client) -> Vec<Finding> {
         ));
     }
     for dir in TRUSTED.iter().filter(|dir| client.store().is_world_writable(dir)) {
-        let path = client.root().join(dir);
+        let path = if dir.is_empty() { client.root().into() } else { client.root().join(dir) };
         findings.push(Finding::wrong(
             CHECK,
             format!("everybody may write into {}: nothing is taken from it", path.display()),
@@ -83,6 +83,7 @@ pub(super) fn queue(client: &Client) -> Vec<Finding> {
         Ok(None) => Vec::new(),
         Ok(Some(content)) => vec![match parse_json(&content.bytes, layout::TASK_QUEUE) {
             Ok(_) => match client.queue() {
+                Ok(tasks) if tasks.len() == 1 => Finding::good(CHECK, "1 task is readable"),
                 Ok(tasks) => Finding::good(CHECK, format!("{} tasks are readable", tasks.len())),
                 Err(error) => Finding::wrong(CHECK, error.to_string(), "correct the file"),
             },
@@ -153,7 +154,13 @@ pub(super) fn specs(client: &Client) -> Vec<Finding> {
 /// Counts what was refused or set aside: it is told once, and stays until somebody removes it.
 pub(super) fn refused(client: &Client) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let rejected = client.files(layout::REJECTED, layout::REASON_ENDING).unwrap_or_default();
+    let mut rejected = client.files(layout::REJECTED, layout::REASON_ENDING).unwrap_or_default();
+    // Whoever gave a command has its answer.
+    let answers = client.files(layout::ANSWERS, ".json").unwrap_or_default();
+    rejected.retain(|name| {
+        let file = name.trim_end_matches(layout::REASON_ENDING);
+        !answers.contains(&format!("{}.json", file.trim_end_matches(".json")))
+    });
     if !rejected.is_empty() {
         let names: Vec<String> =
             rejected.iter().map(|n| n.trim_end_matches(layout::REASON_ENDING).into()).collect();
