@@ -3,8 +3,10 @@
 use super::batch::Commit;
 use super::documents::Chain;
 use super::{Daemon, DaemonError, world};
+use crate::domain::ids::WorkerId;
 use crate::domain::worker::Execution;
 use crate::domain::{Effect, Event, Moment, Record};
+use crate::store::layout;
 
 /// How long to wait before the journal is tried again when there was no room for it.
 const HELD_RETRY_MS: u64 = 1_000;
@@ -65,6 +67,7 @@ impl Daemon {
     /// Carries out what follows from records that are on disk, and from those before them.
     fn follow(&mut self, records: &[Record], now: Moment) {
         let now_ms = now.boottime_ms;
+        self.expect_reports(records);
         let world = world(&self.means, &self.ledger);
         for effect in self.effects.startable(world.state, now_ms, self.may()) {
             if let Effect::PublishHandoff(id) = &effect
@@ -87,8 +90,16 @@ impl Daemon {
         if !kept.is_empty() {
             self.effects.start_collect(kept, &self.means);
         }
-        if records.iter().any(hands_out_to_others) {
-            self.extend_watch();
+    }
+
+    /// Makes and watches the folders in which masters elsewhere will report, before they can have
+    /// the handoff. One that cannot be made is made when the handoff is published.
+    fn expect_reports(&mut self, records: &[Record]) {
+        for worker in records.iter().flat_map(workers_elsewhere) {
+            match self.means.store.create_dirs(&layout::worker(worker)) {
+                Ok(()) => self.watch.add_worker(worker),
+                Err(error) => tracing::debug!(%error, %worker, "cannot make a worker's folder yet"),
+            }
         }
     }
 
@@ -102,12 +113,15 @@ impl Daemon {
     }
 }
 
-/// Tells whether a handoff for a master elsewhere follows.
-fn hands_out_to_others(record: &Record) -> bool {
-    let is_external = |event: &Event| {
-        matches!(event, Event::SubtaskHandedOff { execution: Execution::External, .. })
-    };
-    record.events.iter().any(is_external)
+/// Returns the workers of masters elsewhere that a record hands something out to.
+fn workers_elsewhere(record: &Record) -> impl Iterator<Item = &WorkerId> {
+    record.events.iter().filter_map(|event| {
+        if let Event::SubtaskHandedOff { execution: Execution::External, worker_id, .. } = event {
+            Some(worker_id)
+        } else {
+            None
+        }
+    })
 }
 
 /// Logs what happened: the operator's story, and the rest for who wants to know.

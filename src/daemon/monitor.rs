@@ -127,9 +127,7 @@ pub(super) fn told(means: &Means, worker: &Worker, folder: Folder) -> Vec<Input>
                 Input::WorkerExited { attempt_id, exit, outcome },
             ]
         }
-        Folder::Interrupted(_) => {
-            interrupted(means, worker, "it ended unseen and left no report")
-        }
+        Folder::Interrupted(_) => interrupted(means, worker, "it ended unseen and left no report"),
         Folder::Foreign => vec![Input::WorkerNotStarted {
             attempt_id,
             error: format!(

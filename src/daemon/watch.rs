@@ -9,7 +9,7 @@ use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
 
 use crate::domain::ids::WorkerId;
-use crate::store::{EntryKind, Store};
+use crate::store::{EntryKind, Store, layout};
 
 /// What one intake wants to hear of: its name and a directory relative to `coordination/`, in
 /// which `*` stands for every subdirectory.
@@ -123,6 +123,19 @@ impl Watch {
             }
         }
         self.watched.len() > before
+    }
+
+    /// Watches the folder of one more worker, which has just been made.
+    pub(super) fn add_worker(&mut self, worker: &WorkerId) {
+        let path = self.root.join(layout::worker(worker));
+        let Some(watcher) = &mut self.watcher else { return };
+        match watcher.watch(&path, RecursiveMode::NonRecursive) {
+            Ok(()) => {
+                self.watched.insert(path);
+            }
+            // The next look at everything tries again, and says what is in the way.
+            Err(error) => tracing::debug!(%error, path = %path.display(), "cannot watch a folder"),
+        }
     }
 
     /// Tells whether something was heard that nobody took.
@@ -240,7 +253,9 @@ fn take_hint(hints: &mut Hints, root: &Path, interests: &[Interest], kind: Event
             hints.intakes.insert(intake);
         }
         let leads_there = parts.len() <= pattern.len() && matches(&pattern[..parts.len()], &parts);
-        if leads_there && comes {
+        // The folders of workers that matter are made by ourselves, and watched from then on.
+        let is_worker = pattern.len() == parts.len() && pattern.join("/") == WORKERS;
+        if leads_there && comes && !is_worker {
             hints.directories = true;
             hints.intakes.insert(intake);
         }
