@@ -249,7 +249,10 @@ impl Daemon {
         while let Ok(event) = self.holder_events.try_recv() {
             self.hear(event);
         }
-        let ends = self.monitor.gather(self.ledger.state(), &self.means);
+        let mut ends = self.monitor.gather(self.ledger.state(), &self.means);
+        if self.orders.urgency >= Urgency::StopWorkers {
+            ends.iter_mut().for_each(stop::as_interruption);
+        }
         self.decide_all(&ends, now)?;
         if self.is_draining() {
             return Ok(());

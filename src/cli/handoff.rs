@@ -263,7 +263,10 @@ impl Shown {
         let known: HandoffDocument =
             serde_json::from_value(self.document.clone()).unwrap_or_default();
         page.heading("When it is done");
-        page.paragraph(0, "Make the folder, write report.json.tmp there like this, and rename it to:");
+        page.paragraph(
+            0,
+            "Make the folder, write report.json.tmp there like this, and rename it to:",
+        );
         page.path(&self.report);
         let report = serde_json::json!({
             "subtask_id": known.subtask_id,

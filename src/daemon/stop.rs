@@ -6,12 +6,26 @@ use super::monitor::Worker;
 use super::signals::Urgency;
 use super::{Daemon, DaemonError, Ended};
 use crate::clock;
-use crate::domain::worker::AttemptPhase;
+use crate::domain::report::Outcome;
+use crate::domain::worker::{AttemptPhase, Exit};
 use crate::domain::{Input, Moment};
 
 /// So many times documents are tried that cannot be written at the end; the next start derives
 /// them again.
 const LAST_RENDERS_MAX: usize = 10_000;
+
+/// A worker that we stop because we stop ourselves did not fail: what a signal ended without a
+/// result was interrupted.
+pub(super) fn as_interruption(end: &mut Input) {
+    if let Input::WorkerExited { attempt_id, exit: Exit::Signal(_), outcome: Outcome::Failure(_) } =
+        end
+    {
+        *end = Input::WorkerInterrupted {
+            attempt_id: attempt_id.clone(),
+            reason: "stopped together with the daemon".into(),
+        };
+    }
+}
 
 impl Daemon {
     /// Begins to stop, or does so with more urgency.

@@ -20,6 +20,9 @@ pub const LENGTH_MAX: u64 = 16 << 20;
 const BATCH_MAX: usize = 1_000;
 /// A text shows not whether it is whole: it is taken when it was left alone this long.
 const TEXT_STABLE_MS: u64 = 100;
+/// When the directory itself cannot be used it is tried again after this: no change in it would tell
+/// that a descriptor or a block is free again.
+const TROUBLE_AGAIN_MS: u64 = 2_000;
 /// Ending of the file beside a claimed one that holds the name it was dropped as.
 const NAME_ENDING: &str = ".name";
 const NAME_LENGTH_MAX: u64 = 4_096;
@@ -60,6 +63,7 @@ impl Intake for Inbox {
             Ok(entries) => entries,
             Err(error) => {
                 seen.refuse_directory(look, layout::INBOX, &error);
+                seen.again_in(TROUBLE_AGAIN_MS);
                 return seen;
             }
         };
@@ -144,6 +148,7 @@ impl Inbox {
                     "let the daemon's user write into it",
                 );
                 seen.refuse(look, problem, CANNOT_CLAIM, None);
+                seen.again_in(TROUBLE_AGAIN_MS);
                 false
             }
         }

@@ -24,6 +24,9 @@ for k in 1 2 3 4; do
     "$BATON" --coordination "$dir" daemon 2>"$root/log-$k-again" &
     daemon=$!
     handed_out() { [[ -e $dir/masters/development/handoffs/to-development-one.json ]]; }
+    # Before that TERM just ends it.
+    serves() { grep -q ' serving ' "$root/log-$k-again"; }
+    until_true 20 serves || fail "after sync $k failed it does not start"
     until_true 20 handed_out || fail "after sync $k failed the task is lost"
     kill -TERM "$daemon"
     wait "$daemon" || fail "it did not drain"

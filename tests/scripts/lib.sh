@@ -25,13 +25,13 @@ need_command() {
     apt-get update -qq && apt-get install -y -qq "$2" >/dev/null
 }
 
-# until_true SECONDS COMMAND...: asks every tenth of a second.
+# until_true SECONDS COMMAND...: asks 50 times a second.
 until_true() {
-    local tries=$(($1 * 10))
+    local tries=$(($1 * 50))
     shift
     while ! "$@"; do
         ((tries-- > 0)) || { printf 'waited in vain for: %s\n' "$*" >&2; return 1; }
-        read -r -t 0.1 <> <(:) || true
+        read -r -t 0.02 <> <(:) || true
     done
 }
 
