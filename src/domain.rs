@@ -28,3 +28,6 @@ pub use input::{Input, Problem};
 pub use moment::{Moment, Timestamp};
 pub use policy::Policy;
 pub use state::State;
+
+#[cfg(test)]
+mod tests;

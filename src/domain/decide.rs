@@ -11,8 +11,9 @@ mod worker;
 use super::event::Event;
 use super::input::Input;
 use super::moment::Moment;
-use super::plan::Orchestration;
+use super::plan::{Orchestration, OrchestrationPhase, SubtaskPhase, SubtaskRun};
 use super::policy::Policy;
+use super::recovery::blocked;
 use super::state::State;
 
 /// Decides what follows from an input. What is known already gives nothing.
@@ -76,23 +77,59 @@ pub fn decide(state: &State, policy: &Policy, input: &Input, now: Moment) -> Vec
     }
 }
 
-/// Says what follows for a run when the subtask at `position` is satisfied: the stages that are
-/// complete thereby, and the end of the run when it was the last.
-fn satisfied(run: &Orchestration, position: usize, now: Moment) -> Vec<Event> {
+/// Says what follows for a run when the subtask at `position` is satisfied, because it delivered
+/// or because it is left out: what it blocked goes on, stages are complete thereby, and the run
+/// ends when it was the last. A run of which everything was left out delivered nothing, and that
+/// is no success (S4-68).
+fn satisfied(
+    run: &Orchestration,
+    position: usize,
+    is_delivered: bool,
+    reason: &str,
+    now: Moment,
+) -> Vec<Event> {
+    let (orchestration_id, task_id) = (run.id.clone(), run.task_id.clone());
+    let is_blocked = matches!(run.phase, OrchestrationPhase::Blocked(_));
+    let mut events: Vec<Event> = next_question(run, &[position]).into_iter().collect();
+    if is_blocked && still_blocked(run, &[position]).is_none() {
+        let (orchestration_id, reason) = (orchestration_id.clone(), reason.to_owned());
+        events.push(Event::OrchestrationResumed { orchestration_id, reason });
+    }
     let open = run.first_open_stage(Some(position));
-    let is_all = open > run.plan.stages.len();
     let first = run.first_open_stage(None);
-    let mut events: Vec<Event> = (first..open)
-        .map(|stage| Event::StageCompleted { orchestration_id: run.id.clone(), stage })
-        .collect();
-    if is_all {
-        events.push(Event::OrchestrationCompleted {
-            orchestration_id: run.id.clone(),
-            task_id: run.task_id.clone(),
-            duration_ms: duration_ms(&run.created_at, &now),
-        });
+    events.extend(
+        (first..open).map(|stage| Event::StageCompleted {
+            orchestration_id: orchestration_id.clone(),
+            stage,
+        }),
+    );
+    let is_completed = |run: &SubtaskRun| matches!(run.phase, SubtaskPhase::Completed { .. });
+    let is_last = open > run.plan.stages.len();
+    if is_last && (is_delivered || run.runs.iter().any(is_completed)) {
+        let duration_ms = duration_ms(&run.created_at, &now);
+        events.push(Event::OrchestrationCompleted { orchestration_id, task_id, duration_ms });
+    } else if is_last {
+        let reason = format!("every subtask was left out, the last one by {reason}");
+        events.push(Event::OrchestrationCancelled { orchestration_id, task_id, reason });
     }
     events
+}
+
+/// Returns the first blocked subtask of a run apart from those that were just answered.
+fn still_blocked(run: &Orchestration, answered: &[usize]) -> Option<usize> {
+    let is_blocked = |at: &usize| matches!(run.runs[*at].phase, SubtaskPhase::Blocked { .. });
+    (0..run.runs.len()).filter(|at| !answered.contains(at)).find(is_blocked)
+}
+
+/// What a person was asked is answered, but another subtask is blocked too: now that is asked.
+fn next_question(run: &Orchestration, answered: &[usize]) -> Option<Event> {
+    let OrchestrationPhase::Blocked(asked) = &run.phase else { return None };
+    if !answered.iter().any(|at| run.plan.subtasks[*at].subtask_id == asked.blocking_subtask) {
+        return None;
+    }
+    let next = still_blocked(run, answered)?;
+    let SubtaskPhase::Blocked { failure, .. } = &run.runs[next].phase else { return None };
+    Some(blocked(run, next, failure.message.clone()))
 }
 
 /// Returns the time between two moments, on the boot-time clock where one boot saw both.

@@ -3,6 +3,8 @@
 mod escalate;
 mod retry;
 
+pub(super) use escalate::blocked;
+
 use super::event::Event;
 use super::plan::{Orchestration, Why};
 use super::policy::Policy;

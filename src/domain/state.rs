@@ -16,6 +16,7 @@ use super::plan::Orchestration;
 use super::task::Task;
 use super::worker::Attempt;
 use index::Index;
+pub(super) use index::Turn;
 
 /// The whole state. A snapshot of it is its JSON; the indexes are rebuilt when it is read.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]

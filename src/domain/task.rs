@@ -83,6 +83,9 @@ pub struct TaskSpec {
     /// The author's own stages for those subtasks, as lists of their ids.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stages: Vec<Vec<String>>,
+    /// Every other field, as it is: an entry of the queue that is put back has them again.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub rest: Map<String, Value>,
 }
 
 /// Where a task came from, so that its author can be answered there.

@@ -79,7 +79,6 @@ pub fn validate(
 ) -> Result<Plan, Vec<PlanError>> {
     check_count(draft, policy)?;
     let mut errors = Vec::new();
-    let mut warnings = count_warnings(draft, policy);
     let ids = naming::subtask_ids(draft, taken, &mut errors);
     let index = naming::index(draft, &mut errors);
     let graph = graph::resolve(draft, &index, &mut errors);
@@ -90,15 +89,27 @@ pub fn validate(
     };
     graph::check_stage_count(stages.len(), policy, &mut errors);
     let checked = subtask::check_all(draft, policy, subtask::Mode::Split, &mut errors);
-    warnings.extend(subtask::warnings(draft, policy));
     if !errors.is_empty() {
         return Err(capped(errors));
     }
+    let mut warnings = count_warnings(draft, policy);
+    warnings.extend(subtask::warnings(draft, &ids, policy));
     let in_order = stages.iter().flatten();
     let subtasks = in_order
         .map(|&at| {
             let dependencies = graph[at].iter().map(|&on| ids[on].clone()).collect();
-            checked[at].to_subtask(&draft.subtasks[at], &ids[at], task_id, dependencies)
+            let mut subtask =
+                checked[at].to_subtask(&draft.subtasks[at], &ids[at], task_id, dependencies);
+            // The draft's reasons name what it waits for by the ids of the draft.
+            for &on in &graph[at] {
+                let (drafted, id) = (&draft.subtasks[on].subtask_id, ids[on].as_str());
+                if drafted != id {
+                    for why in &mut subtask.why {
+                        why.evidence = why.evidence.replace(drafted, id);
+                    }
+                }
+            }
+            subtask
         })
         .collect();
     let stages = stages.iter().map(|s| s.iter().map(|&at| ids[at].clone()).collect()).collect();

@@ -181,12 +181,19 @@ fn queue_result(run: &Orchestration) -> Value {
     })
 }
 
-/// Builds an entry again that somebody removed. What we do not know of it is lost with it.
+/// Builds an entry again that somebody removed, with the fields that are of no meaning to us.
 fn whole_entry(task: &Task, fields: &Map<String, Value>) -> Value {
     let mut entry = Map::new();
     entry.insert("id".into(), json!(task.id));
     let spec = &task.spec;
-    let plain = TaskSpec { id: None, subtasks: Vec::new(), stages: Vec::new(), ..spec.clone() };
+    entry.extend(spec.rest.clone());
+    let plain = TaskSpec {
+        id: None,
+        subtasks: Vec::new(),
+        stages: Vec::new(),
+        rest: Map::new(),
+        ..spec.clone()
+    };
     if let Ok(Value::Object(plain)) = serde_json::to_value(plain) {
         entry.extend(plain);
     }

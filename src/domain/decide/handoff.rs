@@ -37,7 +37,8 @@ pub(super) fn lost(state: &State, id: &AttemptId) -> Vec<Event> {
     let path = handoff_path(run.kind, attempt, subtask_id);
     let remedy = format!(
         "{path} is gone under every name: if a master has it, wait for its report; if not, \
-         `baton cancel {subtask_id}` and `baton retry {subtask_id}` hand it out again"
+         `baton withdraw {subtask_id}` and then `baton resume {}` hand it out again",
+        run.task_id
     );
     vec![Event::HandoffLost { attempt_id: id.clone(), subtask_id: subtask_id.clone(), remedy }]
 }
@@ -47,6 +48,9 @@ pub(super) fn lost(state: &State, id: &AttemptId) -> Vec<Event> {
 pub(super) fn withdrawn(state: &State, id: &AttemptId, in_time: bool) -> Vec<Event> {
     let Some((_, subtask_id, attempt)) = find(state, id) else { return Vec::new() };
     let AttemptPhase::Ending { reason, .. } = &attempt.phase else { return Vec::new() };
+    if attempt.execution != Execution::External {
+        return Vec::new();
+    }
     let (attempt_id, subtask_id) = (id.clone(), subtask_id.clone());
     if in_time {
         let withdrawn = Event::HandoffWithdrawn {

@@ -4,12 +4,12 @@ use crate::domain::event::Event;
 use crate::domain::ids::{ClaimId, OrchestrationId, SubtaskId, TaskId};
 use crate::domain::input::Command;
 use crate::domain::moment::{Moment, Timestamp};
-use crate::domain::plan::{Orchestration, OrchestrationPhase, SubtaskPhase};
+use crate::domain::plan::{Orchestration, OrchestrationPhase, RunKind, SubtaskPhase};
 use crate::domain::state::State;
 use crate::domain::task::{Phase, Task};
 use crate::domain::worker::{Attempt, AttemptPhase, Execution};
 
-use super::satisfied;
+use super::{next_question, satisfied, still_blocked};
 
 /// How long a command stands that does not say when it expires.
 const EXPIRES_AFTER_MS: i64 = 3_600_000;
@@ -50,7 +50,7 @@ fn carried_out(state: &State, command: &Command, now: Moment) -> Done {
     let reason = format!("command {}", command.command_id);
     match command.verb.as_str() {
         "cancel" => cancel(state, &find(state, &command.target)?, &reason),
-        "retry" => retry(state, &find(state, &command.target)?, &reason),
+        "retry" => retry(&find(state, &command.target)?, &reason),
         "skip" => skip(&find(state, &command.target)?, &reason, now),
         "pause" => pause(&find(state, &command.target)?, &reason),
         "resume" => resume(&find(state, &command.target)?, &reason),
@@ -95,7 +95,8 @@ fn find<'a>(state: &'a State, target: &str) -> Result<Target<'a>, String> {
 /// Finds a subtask by its id, an attempt's, a handoff's or the name of a handoff's file.
 fn subtask<'a>(state: &'a State, target: &str) -> Option<Target<'a>> {
     let name = target.rsplit('/').next().unwrap_or(target);
-    let name = name.strip_suffix(".processed").unwrap_or(name);
+    let endings = [".processed", ".withdrawn"];
+    let name = endings.into_iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
     let name = name.strip_suffix(".json").unwrap_or(name);
     let name = match name.rsplit_once("-attempt-") {
         Some((stem, number)) if number.bytes().all(|b| b.is_ascii_digit()) => stem,
@@ -157,7 +158,7 @@ fn cancel_run(run: &Orchestration, reason: &str) -> Done {
     Ok((format!("{} is cancelled; {recalled} attempts are called back", run.task_id), events))
 }
 
-fn retry(state: &State, target: &Target<'_>, reason: &str) -> Done {
+fn retry(target: &Target<'_>, reason: &str) -> Done {
     match target {
         Target::Task(task) => match task.phase {
             Phase::Rejected { .. } | Phase::Cancelled { .. } => {
@@ -171,30 +172,37 @@ fn retry(state: &State, target: &Target<'_>, reason: &str) -> Done {
                 Err(format!("task {} is being planned", task.id))
             }
         },
-        Target::Run(run) => {
-            let again: Vec<usize> = match run.phase {
-                OrchestrationPhase::Completed { .. } => (0..run.runs.len()).collect(),
-                OrchestrationPhase::Failed { .. }
-                | OrchestrationPhase::Cancelled { .. }
-                | OrchestrationPhase::Blocked(_) => {
-                    (0..run.runs.len()).filter(|at| has_given_up(run, *at)).collect()
-                }
-                OrchestrationPhase::InProgress | OrchestrationPhase::Paused { .. } => {
-                    return Err(format!("{} is running; nothing of it has given up", run.task_id));
-                }
-            };
-            run_again(run, &again, reason)
-        }
+        Target::Run(run) => retry_run(run, reason),
         Target::Subtask(run, position) => {
             let id = &run.plan.subtasks[*position].subtask_id;
-            let is_routed = state.tasks.contains_key(id.as_str());
-            if !is_routed && !has_given_up(run, *position) {
-                return Err(format!(
-                    "subtask {id} has not given up; to do all of it again: `baton retry {}`",
+            match (run.kind, has_given_up(run, *position)) {
+                (RunKind::Routed, _) => retry_run(run, reason),
+                (RunKind::Planned, false) => Err(format!(
+                    "subtask {id} has not given up; when all of it is over, `baton retry {}` does \
+                     it again",
                     run.task_id
-                ));
+                )),
+                // What ended with the run has to go on with it, or the run could never end.
+                (RunKind::Planned, true) if run.is_over() => retry_run(run, reason),
+                (RunKind::Planned, true) => run_again(run, &[*position], reason),
             }
-            run_again(run, &[*position], reason)
+        }
+    }
+}
+
+/// Does again what has given up; all of it where nothing has.
+fn retry_run(run: &Orchestration, reason: &str) -> Done {
+    let all: Vec<usize> = (0..run.runs.len()).collect();
+    let given_up: Vec<usize> = all.iter().copied().filter(|at| has_given_up(run, *at)).collect();
+    match run.phase {
+        OrchestrationPhase::InProgress | OrchestrationPhase::Paused { .. } => {
+            Err(format!("{} is not over, and nothing of it has given up", run.task_id))
+        }
+        OrchestrationPhase::Completed { .. }
+        | OrchestrationPhase::Failed { .. }
+        | OrchestrationPhase::Cancelled { .. }
+        | OrchestrationPhase::Blocked(_) => {
+            run_again(run, if given_up.is_empty() { &all } else { &given_up }, reason)
         }
     }
 }
@@ -207,16 +215,18 @@ fn run_again(run: &Orchestration, positions: &[usize], reason: &str) -> Done {
         let id = &run.plan.subtasks[*at].subtask_id;
         return Err(format!("an attempt at {id} is still ending; try again when it is gone"));
     }
-    if ids.is_empty() {
-        return Err(format!("nothing of {} has given up", run.task_id));
+    let begin = if ids.len() == 1 { "begins" } else { "begin" };
+    let mut message = format!("{} of {} {begin} anew", count(ids.len(), "subtask"), run.task_id);
+    if let Some(other) = still_blocked(run, positions).filter(|_| !run.is_over()) {
+        let other = &run.plan.subtasks[other].subtask_id;
+        message += &format!(" when {other}, which is blocked too, is answered");
     }
-    let message = format!("{} of {} begin anew", count(ids.len(), "subtask"), run.task_id);
     let again = Event::OrchestrationRetried {
         orchestration_id: run.id.clone(),
         subtasks: ids,
         reason: reason.to_owned(),
     };
-    Ok((message, vec![again]))
+    Ok((message, [again].into_iter().chain(next_question(run, positions)).collect()))
 }
 
 fn has_given_up(run: &Orchestration, position: usize) -> bool {
@@ -231,39 +241,31 @@ fn has_given_up(run: &Orchestration, position: usize) -> bool {
 }
 
 fn skip(target: &Target<'_>, reason: &str, now: Moment) -> Done {
-    let Target::Subtask(run, position) = target else {
-        return Err(
-            "only a subtask of a plan can be skipped; `baton cancel` ends a task".to_owned()
-        );
+    let (run, position) = match target {
+        Target::Subtask(run, position) if run.kind == RunKind::Planned => (*run, *position),
+        Target::Task(_) | Target::Run(_) | Target::Subtask(..) => {
+            let said = "only a subtask of a plan can be skipped; `baton cancel` ends a task";
+            return Err(said.to_owned());
+        }
     };
-    let id = &run.plan.subtasks[*position].subtask_id;
-    if run.is_over() || run.runs[*position].is_satisfied() {
+    let id = &run.plan.subtasks[position].subtask_id;
+    if run.is_over() || run.runs[position].is_satisfied() {
         return Err(format!("subtask {id} is over"));
     }
-    let mut events: Vec<Event> = recall(run, *position, reason).into_iter().collect();
+    let mut events: Vec<Event> = recall(run, position, reason).into_iter().collect();
     events.push(Event::SubtaskSkipped {
         orchestration_id: run.id.clone(),
         subtask_id: id.clone(),
         reason: reason.to_owned(),
     });
-    let blocked =
-        |at: usize| at != *position && matches!(run.runs[at].phase, SubtaskPhase::Blocked { .. });
-    let was_last_block =
-        matches!(run.phase, OrchestrationPhase::Blocked(_)) && !(0..run.runs.len()).any(blocked);
-    if was_last_block {
-        events.push(Event::OrchestrationResumed {
-            orchestration_id: run.id.clone(),
-            reason: reason.to_owned(),
-        });
-    }
-    events.extend(satisfied(run, *position, now));
+    events.extend(satisfied(run, position, false, reason, now));
     Ok((format!("subtask {id} is skipped"), events))
 }
 
 fn pause(target: &Target<'_>, reason: &str) -> Done {
     let run = run_of(target)?;
     if run.phase != OrchestrationPhase::InProgress {
-        return Err(format!("{} is not in progress", run.task_id));
+        return Err(format!("{} is {}, not in progress", run.task_id, standing(run)));
     }
     let paused =
         Event::OrchestrationPaused { orchestration_id: run.id.clone(), reason: reason.to_owned() };
@@ -273,14 +275,29 @@ fn pause(target: &Target<'_>, reason: &str) -> Done {
 fn resume(target: &Target<'_>, reason: &str) -> Done {
     let run = run_of(target)?;
     if !matches!(run.phase, OrchestrationPhase::Paused { .. }) {
-        return Err(format!("{} is not paused", run.task_id));
+        return Err(match &run.phase {
+            OrchestrationPhase::Blocked(asked) => format!(
+                "{} is not paused but blocked by {}: {}",
+                run.task_id,
+                asked.blocking_subtask,
+                asked.options.join(", ")
+            ),
+            OrchestrationPhase::InProgress
+            | OrchestrationPhase::Paused { .. }
+            | OrchestrationPhase::Completed { .. }
+            | OrchestrationPhase::Failed { .. }
+            | OrchestrationPhase::Cancelled { .. } => {
+                format!("{} is {}, not paused", run.task_id, standing(run))
+            }
+        });
     }
     let resumed =
         Event::OrchestrationResumed { orchestration_id: run.id.clone(), reason: reason.to_owned() };
     Ok((format!("{} goes on", run.task_id), vec![resumed]))
 }
 
-/// Takes a handoff back and holds its run, so that it is not given out again at once.
+/// Takes a handoff back and holds its run, so that it is not given out again at once. One that a
+/// master has taken can be called back too: it may have been lost.
 fn withdraw(target: &Target<'_>, reason: &str) -> Done {
     let (run, position) = match target {
         Target::Subtask(run, position) => (*run, *position),
@@ -290,25 +307,39 @@ fn withdraw(target: &Target<'_>, reason: &str) -> Done {
         }
         Target::Task(task) => return Err(format!("task {} has no handoff", task.id)),
     };
-    let waits = run.runs[position].attempts.last().filter(|attempt| {
-        attempt.execution == Execution::External
-            && matches!(attempt.phase, AttemptPhase::Issued | AttemptPhase::Published { .. })
-    });
-    if waits.is_none() {
-        let id = &run.plan.subtasks[position].subtask_id;
-        return Err(format!("no handoff of {id} waits for a master"));
-    }
-    let mut events: Vec<Event> = recall(run, position, reason).into_iter().collect();
+    let id = &run.plan.subtasks[position].subtask_id;
+    let newest = run.runs[position].attempts.last();
+    let Some(attempt) = newest.filter(|attempt| attempt.execution == Execution::External) else {
+        return Err(format!("no handoff of {id} is out"));
+    };
+    let Some(recalled) = recall(run, position, reason) else {
+        return Err(format!("the handoff of {id} is over or being taken back already"));
+    };
+    let mut events = vec![recalled];
     if run.phase == OrchestrationPhase::InProgress {
         events.push(Event::OrchestrationPaused {
             orchestration_id: run.id.clone(),
             reason: reason.to_owned(),
         });
     }
-    let message = format!(
-        "the handoff is taken back and {0} is paused; `baton resume {0}` hands it out again",
-        run.task_id
-    );
+    let taken = match attempt.phase {
+        AttemptPhase::Taken { .. } => ", although a master may be at work on it,",
+        AttemptPhase::Issued
+        | AttemptPhase::Published { .. }
+        | AttemptPhase::Running { .. }
+        | AttemptPhase::Ending { .. }
+        | AttemptPhase::Ended { .. } => "",
+    };
+    let task = &run.task_id;
+    let message = if let OrchestrationPhase::Blocked(asked) = &run.phase {
+        let by = &asked.blocking_subtask;
+        format!("the handoff is taken back{taken} and goes out again when {by} is answered")
+    } else {
+        format!(
+            "the handoff is taken back{taken} and {task} is paused; `baton resume {task}` hands it \
+             out again"
+        )
+    };
     Ok((message, events))
 }
 
@@ -331,6 +362,18 @@ fn recall(run: &Orchestration, position: usize, reason: &str) -> Option<Event> {
         subtask_id: run.plan.subtasks[position].subtask_id.clone(),
         reason: reason.to_owned(),
     })
+}
+
+/// Says how a run stands, as the end of a sentence.
+fn standing(run: &Orchestration) -> &'static str {
+    match run.phase {
+        OrchestrationPhase::InProgress => "in progress",
+        OrchestrationPhase::Paused { .. } => "paused",
+        OrchestrationPhase::Blocked(_) => "blocked",
+        OrchestrationPhase::Completed { .. } => "completed",
+        OrchestrationPhase::Failed { .. } => "failed",
+        OrchestrationPhase::Cancelled { .. } => "cancelled",
+    }
 }
 
 fn over(id: &TaskId) -> String {

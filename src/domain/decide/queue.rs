@@ -1,5 +1,6 @@
 //! What was dropped: tasks, files of no use, messages.
 
+use crate::domain::effect::{Effect, outbox};
 use crate::domain::event::Event;
 use crate::domain::ids::{ClaimId, TaskId};
 use crate::domain::input::Problem;
@@ -44,7 +45,9 @@ pub(super) fn refused(
     title: &str,
     problem: &Problem,
 ) -> Vec<Event> {
-    if is_known(state, source) {
+    let is_accepted =
+        id.and_then(|id| state.tasks.get(id)).is_some_and(|task| task.source == *source);
+    if is_accepted || is_known(state, source) {
         return Vec::new();
     }
     vec![Event::TaskRejected {
@@ -57,7 +60,12 @@ pub(super) fn refused(
 
 pub(super) fn vanished(state: &State, id: &TaskId) -> Vec<Event> {
     match state.tasks.get(id) {
-        Some(task) if state.is_open(id) && !task.missing && task.removals <= PUT_BACK_MAX => {
+        Some(task)
+            if matches!(task.source, TaskSource::Queue { .. })
+                && state.is_open(id)
+                && !task.missing
+                && task.removals <= PUT_BACK_MAX =>
+        {
             let times = task.removals + 1;
             let put_back = times <= PUT_BACK_MAX;
             vec![Event::TaskRemoved { task_id: id.clone(), times, put_back }]
@@ -117,7 +125,8 @@ pub(super) fn file_restored(state: &State, path: &str) -> Vec<Event> {
 }
 
 pub(super) fn settled(state: &State, claim: &ClaimId) -> Vec<Event> {
-    if !state.claims.contains_key(claim) {
+    // The file of a task that is being planned is not put away yet.
+    if !outbox(state).contains(&Effect::SettleClaim(claim.clone())) {
         return Vec::new();
     }
     vec![Event::ClaimSettled { claim: claim.clone() }]

@@ -1,13 +1,14 @@
 //! What time and free places allow: back-offs that end, handoffs that are given out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_set};
 
 use crate::domain::event::Event;
 use crate::domain::ids::{AgentName, AttemptId, WorkerId};
 use crate::domain::moment::Moment;
 use crate::domain::plan::{Orchestration, Why};
 use crate::domain::policy::{MasterPolicy, Policy};
-use crate::domain::state::State;
+use crate::domain::recovery::blocked;
+use crate::domain::state::{State, Turn};
 use crate::domain::worker::Execution;
 
 /// Handoffs that one decision gives out at the most; the next tick goes on.
@@ -25,28 +26,63 @@ pub(super) fn tick(state: &State, policy: &Policy, now: Moment) -> Vec<Event> {
             Some(Event::BackoffEnded { orchestration_id, subtask_id })
         })
         .collect();
-    if due.is_empty() { hand_out(state, policy, now) } else { due }
+    if !due.is_empty() {
+        return due;
+    }
+    let unmanned = unmanned(state, policy);
+    if unmanned.is_empty() { hand_out(state, policy, now) } else { unmanned }
 }
 
-/// Gives ready subtasks to their masters: by priority, then by age, as far as the limits go, and
-/// never two that touch the same file.
+/// Asks a person about ready subtasks whose master is no longer configured: nobody would ever take
+/// them, and nothing would say so.
+fn unmanned(state: &State, policy: &Policy) -> Vec<Event> {
+    let lines = state.index.ready.iter().filter(|(agent, _)| !policy.masters.contains_key(*agent));
+    let turns = lines.flat_map(|(agent, line)| line.iter().map(move |turn| (agent, turn)));
+    let asked = |(agent, turn): (&AgentName, &Turn)| {
+        let run = state.orchestrations.get(&turn.orchestration_id)?;
+        let reason =
+            format!("there is no master {agent} any more: add it to baton.toml, or skip its work");
+        Some(blocked(run, turn.position, reason))
+    };
+    turns.filter_map(asked).take(HANDOFFS_MAX).collect()
+}
+
+/// Gives ready subtasks to their masters: by priority, then by age, whoever the master is, as far
+/// as the limits go, and never two that touch the same file.
 fn hand_out(state: &State, policy: &Policy, now: Moment) -> Vec<Event> {
     let mut places = Places::of(state, policy);
     let mut events = Vec::new();
-    for (agent, line) in &state.index.ready {
-        let Some(master) = policy.masters.get(agent) else { continue };
-        for turn in line {
-            if events.len() >= HANDOFFS_MAX || !places.has_room(state, agent, master) {
-                break;
-            }
-            let Some(run) = state.orchestrations.get(&turn.orchestration_id) else { continue };
-            if places.are_files_free(state, run, turn.position) {
-                places.take(run, turn.position, agent, master);
-                events.push(handed_off(state, run, turn.position, master, now, events.len()));
-            }
+    let ready = state.index.ready.iter();
+    let mut lines: Vec<Line> = ready
+        .filter_map(|(agent, line)| {
+            let (master, mut rest) = (policy.masters.get(agent)?, line.iter());
+            Some(Line { first: rest.next()?, rest, agent, master })
+        })
+        .collect();
+    while events.len() < HANDOFFS_MAX {
+        lines.retain(|line| places.has_room(state, line.agent, line.master));
+        let Some(nth) = (0..lines.len()).min_by_key(|nth| lines[*nth].first) else { break };
+        let Line { first: Turn { orchestration_id, position, .. }, agent, master, .. } = lines[nth];
+        if let Some(run) = state.orchestrations.get(orchestration_id)
+            && places.are_files_free(state, run, *position)
+        {
+            places.take(run, *position, agent, master);
+            events.push(handed_off(state, run, *position, master, now, events.len()));
+        }
+        match lines[nth].rest.next() {
+            Some(next) => lines[nth].first = next,
+            None => drop(lines.remove(nth)),
         }
     }
     events
+}
+
+/// The ready subtasks of one master that are not looked at yet.
+struct Line<'a> {
+    first: &'a Turn,
+    rest: btree_set::Iter<'a, Turn>,
+    agent: &'a AgentName,
+    master: &'a MasterPolicy,
 }
 
 /// The places that are free, with those that this decision gives away.

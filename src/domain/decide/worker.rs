@@ -8,22 +8,23 @@ use crate::domain::policy::Policy;
 use crate::domain::recovery::{Situation, recover};
 use crate::domain::report::{Category, Failure, Outcome, SubtaskResult};
 use crate::domain::state::State;
-use crate::domain::worker::{Attempt, AttemptEnd, AttemptPhase, Exit, ProcessIdentity};
+use crate::domain::worker::{Attempt, AttemptEnd, AttemptPhase, Execution, Exit, ProcessIdentity};
 
 use super::handoff::find;
 use super::satisfied;
 
 pub(super) fn started(state: &State, id: &AttemptId, identity: &ProcessIdentity) -> Vec<Event> {
     let Some((_, subtask_id, attempt)) = find(state, id) else { return Vec::new() };
-    let is_news = match &attempt.phase {
-        AttemptPhase::Issued
-        | AttemptPhase::Published { .. }
-        | AttemptPhase::Ending { identity: None, .. } => true,
-        AttemptPhase::Taken { .. }
-        | AttemptPhase::Running { .. }
-        | AttemptPhase::Ending { identity: Some(_), .. }
-        | AttemptPhase::Ended { .. } => false,
-    };
+    let is_news = is_launched(attempt)
+        && match &attempt.phase {
+            AttemptPhase::Issued
+            | AttemptPhase::Published { .. }
+            | AttemptPhase::Ending { identity: None, .. } => true,
+            AttemptPhase::Taken { .. }
+            | AttemptPhase::Running { .. }
+            | AttemptPhase::Ending { identity: Some(_), .. }
+            | AttemptPhase::Ended { .. } => false,
+        };
     if !is_news {
         return Vec::new();
     }
@@ -124,7 +125,8 @@ pub(super) fn delivered(
         attempt_id: attempt.id.clone(),
         result,
     }];
-    events.extend(satisfied(run, position, now));
+    let reason = format!("{} delivered", attempt.id);
+    events.extend(satisfied(run, position, true, &reason, now));
     events
 }
 
@@ -187,6 +189,12 @@ fn interruptions_before(run: &SubtaskRun) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }
 
+/// Finds an attempt that Baton launched and that still holds anything.
 fn live<'a>(state: &'a State, id: &AttemptId) -> Option<(&'a Orchestration, usize, &'a Attempt)> {
-    state.attempt(id).filter(|(_, _, attempt)| attempt.is_live())
+    state.attempt(id).filter(|(_, _, attempt)| is_launched(attempt) && attempt.is_live())
+}
+
+/// Nothing about processes can be true of an attempt that a master elsewhere carries out.
+fn is_launched(attempt: &Attempt) -> bool {
+    attempt.execution != Execution::External
 }

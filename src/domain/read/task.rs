@@ -37,7 +37,7 @@ pub fn task(value: &Value, file: &str, prefix: &str) -> Result<TaskSpec, Problem
         return Err(fields.problem("title", message, "add a `title`"));
     }
     let subtasks = subtasks(&fields)?;
-    Ok(TaskSpec {
+    let mut spec = TaskSpec {
         id: fields.word(&["id", "task_id"])?,
         title,
         description,
@@ -54,7 +54,46 @@ pub fn task(value: &Value, file: &str, prefix: &str) -> Result<TaskSpec, Problem
         strategy: strategy(&fields)?,
         stages: if subtasks.is_empty() { Vec::new() } else { stages(&fields)? },
         subtasks,
-    })
+        rest: Map::new(),
+    };
+    spec.rest = rest(value, &spec);
+    Ok(spec)
+}
+
+/// Fields that a task keeps under a name of its own, whatever stands in them.
+const TAKEN: [&str; 16] = [
+    "id",
+    "task_id",
+    "title",
+    "description",
+    "type",
+    "priority",
+    "status",
+    "assigned_to",
+    "assigned_master",
+    "master",
+    "orchestration_required",
+    "complexity",
+    "context",
+    "metadata",
+    "subtasks",
+    "execution_plan",
+];
+
+/// Returns the fields that the task does not keep otherwise.
+fn rest(value: &Value, spec: &TaskSpec) -> Map<String, Value> {
+    let is_kept = |name: &str| match name {
+        "created_at" => spec.created_at.is_some(),
+        "created_by" => spec.created_by.is_some(),
+        "strategy" => spec.strategy.is_some(),
+        "stages" => !spec.stages.is_empty(),
+        _ => TAKEN.contains(&name),
+    };
+    let fields = value.as_object().into_iter().flatten();
+    fields
+        .filter(|(name, _)| !is_kept(name))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
 }
 
 /// Reads a text or Markdown file as a task whose title is its first line.
@@ -164,6 +203,7 @@ mod tests {
         assert_eq!(spec.assigned_to.as_deref(), Some("development"));
         assert_eq!(spec.orchestration_required, Some(false));
         assert_eq!(spec.context, Map::from_iter([("context".to_owned(), json!("see the wiki"))]));
+        assert_eq!(spec.rest, Map::from_iter([("moe_test".to_owned(), json!(true))]));
         let spec = read(&json!({
             "task_id": "api-guide", "description": "\n Create a guide\nwith examples",
             "assigned_master": "development-master", "created_at": "$(date -Iseconds)",
@@ -174,6 +214,7 @@ mod tests {
         );
         assert_eq!(spec.assigned_to.as_deref(), Some("development-master"));
         assert_eq!(spec.created_at, None);
+        assert_eq!(spec.rest["created_at"], "$(date -Iseconds)");
         let spec = read(&json!({
             "id": " ", "priority": 5, "payload": {"title": "Build it", "query": "All of it"},
         }));

@@ -2,7 +2,7 @@
 
 use super::{Answer, Situation, Strategy};
 use crate::domain::event::Event;
-use crate::domain::plan::Why;
+use crate::domain::plan::{Orchestration, RunKind, Why};
 use crate::domain::policy::Policy;
 use crate::domain::report::Category;
 
@@ -25,28 +25,37 @@ fn answer(situation: &Situation<'_>, policy: &Policy) -> Option<Answer> {
             format!("failure {failures} of {} allowed", policy.retry.attempts_max)
         }
     };
-    let id = &subtask.subtask_id;
-    let blocked = Event::OrchestrationBlocked {
-        orchestration_id: run.id.clone(),
-        task_id: run.task_id.clone(),
-        blocking_subtask: id.clone(),
-        failure_reason: format!(
-            "{} worker failed {failures} time{}: {}",
-            subtask.worker_type,
-            if failures == 1 { "" } else { "s" },
-            failure.message
-        ),
-        escalation: "waiting for a person to decide".to_owned(),
-        options: vec![
-            format!("baton retry {id}"),
-            format!("baton skip {id}"),
-            format!("baton cancel {}", run.task_id),
-        ],
-    };
+    let failure_reason = format!(
+        "{} worker failed {failures} time{}: {}",
+        subtask.worker_type,
+        if failures == 1 { "" } else { "s" },
+        failure.message
+    );
+    let blocked = blocked(run, *position, failure_reason);
     let why = Why {
         rule,
         evidence: failure.message.clone(),
         alternatives: ["retry", "skip", "cancel"].map(str::to_owned).to_vec(),
     };
     Some(Answer { why, events: vec![blocked] })
+}
+
+/// Asks a person what becomes of the subtask at `position`, with the commands that answer.
+pub(in crate::domain) fn blocked(
+    run: &Orchestration,
+    position: usize,
+    failure_reason: String,
+) -> Event {
+    let id = &run.plan.subtasks[position].subtask_id;
+    let skip = (run.kind == RunKind::Planned).then(|| format!("baton skip {id}"));
+    let retry = format!("baton retry {id}");
+    let cancel = format!("baton cancel {}", run.task_id);
+    Event::OrchestrationBlocked {
+        orchestration_id: run.id.clone(),
+        task_id: run.task_id.clone(),
+        blocking_subtask: id.clone(),
+        failure_reason,
+        escalation: "waiting for a person to decide".to_owned(),
+        options: [Some(retry), skip, Some(cancel)].into_iter().flatten().collect(),
+    }
 }

@@ -19,10 +19,11 @@ fn answer(situation: &Situation<'_>, policy: &Policy) -> Option<Answer> {
         return None;
     }
     let delay_ms = policy.retry.delay_ms(failures);
+    let before = situation.run.runs[situation.position].retry.as_ref();
     let retried = Event::SubtaskRetried {
         orchestration_id: situation.run.id.clone(),
         subtask_id: situation.run.plan.subtasks[situation.position].subtask_id.clone(),
-        retry_count: failures,
+        retry_count: before.map_or(0, |retry| retry.retry_count) + 1,
         retry_reason: situation.failure.message.clone(),
         retry_modifications: modifications.to_owned(),
         delay_ms,

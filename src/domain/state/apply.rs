@@ -4,6 +4,7 @@ mod attempts;
 mod inbox;
 mod runs;
 
+use crate::domain::effect::Effect;
 use crate::domain::event::Event;
 use crate::domain::moment::Moment;
 use crate::domain::plan::{Orchestration, OrchestrationPhase, Plan, RunKind};
@@ -118,9 +119,9 @@ impl State {
                 self.note_reopening(orchestration_id, at);
                 self.change_phase(orchestration_id, OrchestrationPhase::InProgress)
             }
-            Event::OrchestrationRetried { orchestration_id, subtasks, .. } => {
+            Event::OrchestrationRetried { orchestration_id, subtasks, reason } => {
                 self.note_reopening(orchestration_id, at);
-                self.run_again(orchestration_id, subtasks)
+                self.run_again(orchestration_id, subtasks, reason)
             }
             Event::CommandAccepted { claim, command, message, .. } => {
                 self.answer(claim, command, true, message, at);
@@ -240,7 +241,7 @@ impl State {
             return Err(format!("task {id} is not being planned"));
         }
         task.phase = phase;
-        self.planning_over(id);
+        self.phase_changed(id);
         Ok(())
     }
 
@@ -251,7 +252,14 @@ impl State {
         }
         task.phase = Phase::Planning;
         task.reopened_at = Some(*at);
-        self.planning_over(id);
+        let source = task.source.clone();
+        self.index.hold_claim(&source);
+        if let TaskSource::Inbox { claim, .. } = &source
+            && let Some(claim) = self.claims.get_mut(claim)
+        {
+            claim.refused = None;
+        }
+        self.phase_changed(id);
         Ok(())
     }
 
@@ -282,12 +290,12 @@ impl State {
         }
         self.index.add_run(&run);
         self.orchestrations.insert(run.id.clone(), run);
-        self.planning_over(id);
+        self.phase_changed(id);
         Ok(())
     }
 
-    /// Looks at a task again whose phase has changed; its file can be put away now.
-    fn planning_over(&mut self, id: &TaskId) {
+    /// Looks at a task again whose phase has changed; once it is planned its file can be put away.
+    fn phase_changed(&mut self, id: &TaskId) {
         let Some(task) = self.tasks.get(id) else { return };
         let run = task.orchestration_id().and_then(|id| self.orchestrations.get(id));
         self.index.refresh_task(task, run);
@@ -296,7 +304,7 @@ impl State {
             && !matches!(task.phase, Phase::Planning)
         {
             let claim = claim.clone();
-            self.index.owed.insert(crate::domain::effect::Effect::SettleClaim(claim));
+            self.index.owed.insert(Effect::SettleClaim(claim));
         }
     }
 

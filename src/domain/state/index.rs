@@ -172,8 +172,10 @@ impl Index {
                 }
             }
             Strategy::Sequential => {
-                if position + 1 < run.runs.len() {
-                    self.refresh_turn(run, position + 1);
+                // Those right after it may have been left out before their turn came.
+                let next = (position + 1..run.runs.len()).find(|at| !run.runs[*at].is_satisfied());
+                if let Some(next) = next {
+                    self.refresh_turn(run, next);
                 }
             }
         }

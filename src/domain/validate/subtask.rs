@@ -62,16 +62,17 @@ pub(super) fn check_all(
     draft.subtasks.iter().filter_map(|subtask| check(subtask, policy, mode, errors)).collect()
 }
 
-/// Returns what the author of a plan may want to change in its subtasks.
-pub(super) fn warnings(draft: &Draft, policy: &Policy) -> Vec<String> {
+/// Returns what the author of a plan may want to change in its subtasks, by the ids that they have
+/// in the plan.
+pub(super) fn warnings(draft: &Draft, ids: &[SubtaskId], policy: &Policy) -> Vec<String> {
     let limit = policy.plan.subtask_minutes_max;
     let long = |s: &&DraftSubtask| s.minutes.high > limit;
     let double = |s: &&DraftSubtask| names_two_things(&s.title);
     let mut warnings = Vec::new();
-    if let Some(ids) = ids_where(draft, long) {
+    if let Some(ids) = ids_where(draft, ids, long) {
         warnings.push(format!("more than {limit} minutes may be too much for one subtask: {ids}"));
     }
-    if let Some(ids) = ids_where(draft, double) {
+    if let Some(ids) = ids_where(draft, ids, double) {
         warnings
             .push(format!("the title joins two things by \"and\", perhaps two subtasks: {ids}"));
     }
@@ -253,9 +254,13 @@ pub(crate) fn inside_workspace(path: &str) -> Result<String, &'static str> {
     if parts.is_empty() { Err("is the workspace itself") } else { Ok(parts.join("/")) }
 }
 
-fn ids_where(draft: &Draft, holds: impl Fn(&&DraftSubtask) -> bool) -> Option<String> {
-    let ids: Vec<&str> =
-        draft.subtasks.iter().filter(holds).map(|s| s.subtask_id.as_str()).collect();
+fn ids_where(
+    draft: &Draft,
+    ids: &[SubtaskId],
+    holds: impl Fn(&&DraftSubtask) -> bool,
+) -> Option<String> {
+    let subtasks = draft.subtasks.iter().zip(ids);
+    let ids: Vec<&str> = subtasks.filter(|(s, _)| holds(s)).map(|(_, id)| id.as_str()).collect();
     if ids.is_empty() { None } else { Some(listed(ids.into_iter())) }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::domain::ids::AgentName;
 use crate::domain::plan::{
-    Complexity, DraftIds, DraftSubtask, Explanation, Range, Strategy, Workflow,
+    Complexity, DraftIds, DraftSubtask, Explanation, Range, Strategy, Why, Workflow,
 };
 
 /// A valid subtask.
@@ -277,6 +277,19 @@ fn oddities_are_warned_about() {
     let eleven: Vec<DraftSubtask> = (0..11).map(|n| subtask(&format!("s{n}"), &[])).collect();
     let warnings = plan(&explicit(eleven)).unwrap().explanation.warnings;
     assert_eq!(warnings, ["11 subtasks are more than 10: perhaps it is several tasks"]);
+}
+
+#[test]
+fn warnings_and_reasons_name_the_ids_of_the_plan() {
+    let mut draft = graph(&[("auth-1", &[]), ("auth-2", &["auth-1"])]);
+    draft.ids = DraftIds::Slug("auth".into());
+    draft.subtasks[0].minutes.high = 21;
+    draft.subtasks[1].why = vec![Why::new("order", "waits for auth-1: it says then")];
+    let is_taken = |id: &SubtaskId| id.as_str() == "auth-1";
+    let task_id = TaskId::parse("t").unwrap();
+    let plan = validate(&draft, &task_id, &Policy::default(), &is_taken).unwrap();
+    assert!(plan.explanation.warnings[1].ends_with(": auth-2-1"), "{:?}", plan.explanation);
+    assert_eq!(plan.subtasks[1].why[0].evidence, "waits for auth-2-1: it says then");
 }
 
 #[test]

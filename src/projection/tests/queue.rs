@@ -7,6 +7,7 @@ use super::drive::{Drive, chain};
 use crate::domain::document::{QueueEntryRef, QueuePatch};
 use crate::domain::input::Input;
 use crate::domain::plan::Strategy;
+use crate::domain::task::TaskSource;
 
 fn patch<'a>(drive: &'a Drive, id: &str) -> &'a QueuePatch {
     &drive.queue[&format!("{:?}", QueueEntryRef::Id(id.into()))]
@@ -129,6 +130,22 @@ fn a_removed_task_is_put_back_whole_once() {
     assert_eq!(patch(&drive, "t").put_back, None);
     drive.tell(Input::TaskVanished { task_id: task });
     assert_eq!(patch(&drive, "t").put_back, None);
+}
+
+#[test]
+fn unknown_fields_are_put_back_too() {
+    let mut drive = Drive::new();
+    let entry = json!({
+        "id": "t", "title": "T", "status": "pending", "moe": {"expert": [1, null]}, "created_at": "soon",
+    });
+    let spec = crate::domain::read::task(&entry, "task-queue.json", "tasks[0]").unwrap();
+    let source = TaskSource::Queue { index: 0, fingerprint: "00000000".into(), has_id: true };
+    drive.tell(Input::TaskObserved { source, spec: Box::new(spec) });
+    drive.tell(Input::TaskVanished { task_id: "t".parse().unwrap() });
+    let put_back = patch(&drive, "t").put_back.clone().unwrap();
+    for field in ["id", "title", "status", "moe", "created_at"] {
+        assert_eq!(put_back[field], entry[field], "{put_back:#}");
+    }
 }
 
 #[test]

@@ -31,12 +31,14 @@ impl State {
                 return Err(format!("subtask {subtask_id} has not failed"));
             }
             subtask.phase = SubtaskPhase::BackingOff { since: *at, delay_ms: *delay_ms };
+            // The same count again: nothing failed, the attempt was interrupted.
+            let counted = subtask.retry.as_ref().map_or(0, |retry| retry.retry_count);
+            run.retries += u32::from(*retry_count > counted);
             subtask.retry = Some(RetryRecord {
                 retry_count: *retry_count,
                 retry_reason: retry_reason.clone(),
                 retry_modifications: retry_modifications.clone(),
             });
-            run.retries += 1;
             Ok(())
         })
     }
@@ -87,7 +89,9 @@ impl State {
         };
         self.with_run(blocking_subtask, |run, position| {
             let subtask = &mut run.runs[position];
+            // What blocks it need not be what its last attempt failed with.
             let failure = last_failure(subtask.attempts.last())
+                .filter(|failure| failure_reason.ends_with(&failure.message))
                 .unwrap_or_else(|| Failure::new(Category::Blocker, failure_reason.clone()));
             subtask.phase = SubtaskPhase::Blocked { at: *at, failure };
             Ok(())
@@ -157,7 +161,12 @@ impl State {
         }
     }
 
-    pub(super) fn run_again(&mut self, id: &OrchestrationId, subtasks: &[SubtaskId]) -> Applied {
+    pub(super) fn run_again(
+        &mut self,
+        id: &OrchestrationId,
+        subtasks: &[SubtaskId],
+        reason: &str,
+    ) -> Applied {
         self.change_run(id, |run| {
             for subtask_id in subtasks {
                 let position = run
@@ -169,6 +178,12 @@ impl State {
                 }
                 subtask.phase = SubtaskPhase::Pending;
                 subtask.failures = 0;
+                // The next worker is told what failed, as after any failure.
+                subtask.retry = last_failure(subtask.attempts.last()).map(|failure| RetryRecord {
+                    retry_count: subtask.retry.as_ref().map_or(0, |retry| retry.retry_count),
+                    retry_reason: failure.message,
+                    retry_modifications: format!("none: begun anew by {reason}"),
+                });
             }
             let blocked = |run: &SubtaskRun| matches!(run.phase, SubtaskPhase::Blocked { .. });
             if run.is_over() || !run.runs.iter().any(blocked) {

@@ -1,0 +1,240 @@
+//! What is true of every state, worked out from the plainest facts and without any index.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::domain::event::{Event, Record};
+use crate::domain::ids::{AgentName, SubtaskId};
+use crate::domain::plan::{Orchestration, OrchestrationPhase, RunKind, Strategy, SubtaskPhase};
+use crate::domain::task::Phase;
+use crate::domain::worker::{Attempt, AttemptEnd, AttemptPhase, Execution};
+use crate::domain::{Effect, Policy, State, outbox};
+
+/// Panics unless the state is one that may be, with nothing left that time alone would change.
+pub(super) fn hold(state: &State, policy: &Policy) {
+    for run in state.orchestrations.values() {
+        assert!(state.tasks[&run.task_id].orchestration_id() == Some(&run.id), "{run:#?}");
+        (0..run.runs.len()).for_each(|at| attempts_are_in_order(run, at));
+        (0..run.runs.len()).for_each(|at| its_phase_fits(run, at));
+        the_run_fits(run);
+        nothing_is_forgotten(state, policy, run);
+    }
+    no_file_has_two_writers(state);
+    everything_owed_is_owed(state);
+}
+
+/// Panics unless what was decided may follow from the state.
+pub(super) fn may_happen(before: &State, policy: &Policy, record: &Record) {
+    let mut given: BTreeMap<&AgentName, usize> = BTreeMap::new();
+    let mut launched = 0;
+    for event in &record.events {
+        let Event::SubtaskHandedOff { subtask_id, assigned_to, execution, .. } = event else {
+            continue;
+        };
+        let (run, at) = find(before, subtask_id);
+        assert!(run.phase == OrchestrationPhase::InProgress, "{event:#?}\n{run:#?}");
+        assert!(may_start(run, at), "{event:#?} too early in {run:#?}");
+        let master = &policy.masters[assigned_to];
+        assert!(
+            master.execution == *execution && run.plan.subtasks[at].assigned_to == *assigned_to
+        );
+        *given.entry(assigned_to).or_default() += 1;
+        let busy = live(before).filter(|(_, _, a)| a.agent == *assigned_to).count();
+        assert!(busy + given[assigned_to] <= master.attempts_active_max, "too many: {event:#?}");
+        if *execution != Execution::External {
+            launched += 1;
+            let busy = live(before).filter(|(.., a)| a.execution != Execution::External).count();
+            assert!(busy + launched <= policy.attempts_active_max, "too many: {event:#?}");
+        }
+    }
+}
+
+/// Tells whether anything waits for a time to come.
+pub(super) fn waits_for_time(state: &State) -> bool {
+    state
+        .orchestrations
+        .values()
+        .flat_map(|run| &run.runs)
+        .any(|run| matches!(run.phase, SubtaskPhase::BackingOff { .. }))
+}
+
+fn attempts_are_in_order(run: &Orchestration, at: usize) {
+    let subtask = &run.runs[at];
+    let numbers: Vec<u32> = subtask.attempts.iter().map(|attempt| attempt.number).collect();
+    assert_eq!(numbers, (1..).take(numbers.len()).collect::<Vec<u32>>(), "{run:#?}");
+    let older = subtask.attempts.split_last().map_or(&[][..], |(_, older)| older);
+    assert!(older.iter().all(is_over), "an attempt was left behind: {run:#?}");
+    let failed = |attempt: &&Attempt| {
+        matches!(attempt.phase, AttemptPhase::Ended { end: AttemptEnd::Failed { .. }, .. })
+    };
+    let failed = subtask.attempts.iter().filter(failed).count();
+    assert!(subtask.failures as usize <= failed, "more failures than failed attempts: {run:#?}");
+}
+
+fn its_phase_fits(run: &Orchestration, at: usize) {
+    let subtask = &run.runs[at];
+    let last = subtask.attempts.last();
+    let is_live = last.is_some_and(|attempt| !is_over(attempt));
+    let is_ending = last.is_some_and(|a| matches!(a.phase, AttemptPhase::Ending { .. }));
+    let is_open = !ended(run);
+    let fits = match subtask.phase {
+        SubtaskPhase::Pending | SubtaskPhase::BackingOff { .. } | SubtaskPhase::Blocked { .. } => {
+            is_open && !is_live
+        }
+        SubtaskPhase::InAttempt => is_live && (is_open || is_ending),
+        SubtaskPhase::Completed { .. } | SubtaskPhase::Skipped { .. } => !is_live || is_ending,
+        SubtaskPhase::Cancelled { .. } => !is_open && !is_live,
+    };
+    assert!(fits, "subtask {at} of {run:#?}");
+}
+
+fn the_run_fits(run: &Orchestration) {
+    let blocked: Vec<&SubtaskId> = (0..run.runs.len())
+        .filter(|at| matches!(run.runs[*at].phase, SubtaskPhase::Blocked { .. }))
+        .map(|at| &run.plan.subtasks[at].subtask_id)
+        .collect();
+    let is_done = (0..run.runs.len()).all(|at| is_satisfied(run, at));
+    let fits = match &run.phase {
+        OrchestrationPhase::InProgress | OrchestrationPhase::Paused { .. } => {
+            blocked.is_empty() && !is_done
+        }
+        OrchestrationPhase::Blocked(escalation) => blocked.contains(&&escalation.blocking_subtask),
+        OrchestrationPhase::Completed { .. } => {
+            let delivered = |phase: &SubtaskPhase| matches!(phase, SubtaskPhase::Completed { .. });
+            is_done && run.runs.iter().any(|run| delivered(&run.phase))
+        }
+        OrchestrationPhase::Failed { .. } | OrchestrationPhase::Cancelled { .. } => true,
+    };
+    assert!(fits, "{run:#?}");
+    let stage = (1..=run.plan.stages.len()).find(|stage| {
+        !(0..run.runs.len()).all(|at| run.stage_of(at) != *stage || is_satisfied(run, at))
+    });
+    let current = stage.unwrap_or(run.plan.stages.len());
+    assert!(ended(run) || run.current_stage == current, "stage {current}: {run:#?}");
+}
+
+/// In a run that goes on, every subtask that may start is held by a limit or a file in use.
+fn nothing_is_forgotten(state: &State, policy: &Policy, run: &Orchestration) {
+    if run.phase != OrchestrationPhase::InProgress {
+        return;
+    }
+    for at in (0..run.runs.len()).filter(|at| may_start(run, *at)) {
+        let subtask = &run.plan.subtasks[at];
+        let busy = |agent: &AgentName| live(state).filter(|(.., a)| a.agent == *agent).count();
+        let launched = live(state).filter(|(.., a)| a.execution != Execution::External).count();
+        let in_use = live(state).any(|(run, at, _)| {
+            let files = &run.plan.subtasks[at].files_affected;
+            files.iter().any(|file| subtask.files_affected.contains(file))
+        });
+        let is_held = policy.masters.get(&subtask.assigned_to).is_some_and(|master| {
+            let is_ours = master.execution != Execution::External;
+            busy(&subtask.assigned_to) >= master.attempts_active_max
+                || is_ours && launched >= policy.attempts_active_max
+                || in_use
+        });
+        assert!(is_held, "{} waits for nothing: {run:#?}", subtask.subtask_id);
+    }
+    let is_moving = |at: usize| match run.runs[at].phase {
+        SubtaskPhase::InAttempt | SubtaskPhase::BackingOff { .. } => true,
+        SubtaskPhase::Pending => may_start(run, at),
+        SubtaskPhase::Completed { .. }
+        | SubtaskPhase::Blocked { .. }
+        | SubtaskPhase::Skipped { .. }
+        | SubtaskPhase::Cancelled { .. } => false,
+    };
+    assert!((0..run.runs.len()).any(is_moving), "nothing moves: {run:#?}");
+}
+
+fn no_file_has_two_writers(state: &State) {
+    let mut writers: BTreeMap<&str, &SubtaskId> = BTreeMap::new();
+    for (run, at, _) in live(state) {
+        let subtask = &run.plan.subtasks[at];
+        for file in &subtask.files_affected {
+            if let Some(other) = writers.insert(file, &subtask.subtask_id) {
+                assert_eq!(other, &subtask.subtask_id, "two writers of {file}");
+            }
+        }
+    }
+}
+
+fn everything_owed_is_owed(state: &State) {
+    let mut owed: BTreeSet<Effect> = BTreeSet::new();
+    for task in state.tasks.values().filter(|task| matches!(task.phase, Phase::Planning)) {
+        owed.insert(Effect::DraftPlan(task.id.clone()));
+    }
+    for (_, _, attempt) in live(state) {
+        let is_ours = attempt.execution != Execution::External;
+        let id = attempt.id.clone();
+        owed.extend(match attempt.phase {
+            AttemptPhase::Issued => Some(Effect::PublishHandoff(id)),
+            AttemptPhase::Published { .. } if is_ours => Some(Effect::LaunchWorker(id)),
+            AttemptPhase::Ending { .. } if is_ours => Some(Effect::StopWorker(id)),
+            AttemptPhase::Ending { .. } => Some(Effect::WithdrawHandoff(id)),
+            AttemptPhase::Published { .. }
+            | AttemptPhase::Taken { .. }
+            | AttemptPhase::Running { .. }
+            | AttemptPhase::Ended { .. } => None,
+        });
+        let is_like_its_kind = match attempt.phase {
+            AttemptPhase::Taken { .. } => !is_ours,
+            AttemptPhase::Running { .. } => is_ours,
+            AttemptPhase::Issued
+            | AttemptPhase::Published { .. }
+            | AttemptPhase::Ending { .. }
+            | AttemptPhase::Ended { .. } => true,
+        };
+        assert!(is_like_its_kind, "{attempt:#?}");
+    }
+    let found: BTreeSet<Effect> = outbox(state)
+        .iter()
+        .filter(|effect| !matches!(effect, Effect::SettleClaim(_)))
+        .cloned()
+        .collect();
+    assert_eq!(found, owed);
+}
+
+/// Tells whether the order of the plan lets a subtask start that nobody is at.
+fn may_start(run: &Orchestration, at: usize) -> bool {
+    let needed: Vec<usize> = match (run.kind, run.plan.strategy) {
+        (RunKind::Routed, _) => Vec::new(),
+        (RunKind::Planned, Strategy::Staged) => {
+            (0..run.runs.len()).filter(|other| run.stage_of(*other) < run.stage_of(at)).collect()
+        }
+        (RunKind::Planned, Strategy::Sequential) => (0..at).collect(),
+        (RunKind::Planned, Strategy::Adaptive) => Vec::new(),
+    };
+    let by_id = run.plan.subtasks[at]
+        .dependencies
+        .iter()
+        .map(|id| run.plan.subtasks.iter().position(|subtask| subtask.subtask_id == *id).unwrap());
+    run.runs[at].phase == SubtaskPhase::Pending
+        && needed.into_iter().chain(by_id).all(|other| is_satisfied(run, other))
+}
+
+fn is_satisfied(run: &Orchestration, at: usize) -> bool {
+    matches!(run.runs[at].phase, SubtaskPhase::Completed { .. } | SubtaskPhase::Skipped { .. })
+}
+
+fn ended(run: &Orchestration) -> bool {
+    matches!(
+        run.phase,
+        OrchestrationPhase::Completed { .. }
+            | OrchestrationPhase::Failed { .. }
+            | OrchestrationPhase::Cancelled { .. }
+    )
+}
+
+fn is_over(attempt: &Attempt) -> bool {
+    matches!(attempt.phase, AttemptPhase::Ended { .. })
+}
+
+fn live(state: &State) -> impl Iterator<Item = (&Orchestration, usize, &Attempt)> {
+    state.orchestrations.values().flat_map(|run| {
+        let attempts = move |at: usize| run.runs[at].attempts.iter().map(move |a| (run, at, a));
+        (0..run.runs.len()).flat_map(attempts).filter(|(.., attempt)| !is_over(attempt))
+    })
+}
+
+fn find<'a>(state: &'a State, id: &SubtaskId) -> (&'a Orchestration, usize) {
+    let at = |run: &Orchestration| run.plan.subtasks.iter().position(|s| s.subtask_id == *id);
+    state.orchestrations.values().find_map(|run| Some((run, at(run)?))).unwrap()
+}

@@ -1,0 +1,485 @@
+//! A machine without a world: whatever is told goes through `decide` and `apply`.
+
+use serde_json::{Value, json};
+
+use super::laws;
+use crate::domain::deadline::deadline;
+use crate::domain::decide::decide;
+use crate::domain::ids::{AttemptId, ClaimId, CommandId, SubtaskId, TaskId};
+use crate::domain::input::{Command, Problem};
+use crate::domain::moment::{BootId, Timestamp};
+use crate::domain::plan::{
+    Complexity, Draft, DraftIds, DraftOutcome, DraftSubtask, Explanation, Range, Strategy, Workflow,
+};
+use crate::domain::report::{
+    Category, Failure, Outcome, Report, ReportError, ReportFinding, ReportStatus, ResultKind,
+    SubtaskResult,
+};
+use crate::domain::task::{Priority, TaskSource, TaskSpec};
+use crate::domain::worker::{Execution, Exit, ProcessIdentity};
+use crate::domain::{Effect, Input, Moment, Policy, Record, State, outbox};
+
+/// Ticks after which something goes on for ever.
+const TICKS_MAX: usize = 200;
+const MASTERS: [&str; 4] = ["cicd", "development", "inventory", "security"];
+const TASKS: [&str; 6] = ["a", "b", "c", "d", "auth-001-step", "not an id"];
+
+/// Three numbers that a step makes its choices by.
+type Dice = [usize; 3];
+
+pub(super) struct Machine {
+    state: State,
+    policy: Policy,
+    now: Moment,
+    journal: Vec<Record>,
+    claims: usize,
+}
+
+impl Machine {
+    pub(super) fn new() -> Self {
+        let wall = Timestamp::parse("2025-11-05T18:00:00Z").unwrap();
+        let mut machine = Self {
+            state: State::default(),
+            policy: policy(),
+            now: Moment { boot: BootId(5), boottime_ms: 1_000, wall },
+            journal: Vec::new(),
+            claims: 0,
+        };
+        machine.tell(&Input::DaemonStarted { version: "0".into(), pid: 1 });
+        machine
+    }
+
+    /// Takes up a task and its plan of three subtasks or more.
+    pub(super) fn plan(&mut self, nth: usize, b: usize, c: usize) {
+        let task = self.task([nth, 0, 1]);
+        self.tell(&task);
+        let task_id = TaskId::parse(TASKS[nth]).unwrap();
+        let draft = Draft { ids: DraftIds::Slug("auth".into()), ..draft(3 + b % 4, b, c) };
+        self.tell(&Input::Drafted { task_id, outcome: DraftOutcome::Plan(Box::new(draft)) });
+        self.settle();
+    }
+
+    /// Does one thing of a kind, then lets everything follow that follows by itself.
+    pub(super) fn step(&mut self, kind: u8, dice: Dice) {
+        let input = match kind {
+            0 => Some(self.task(dice)),
+            1 => Some(self.known_task(dice)),
+            2..5 => self.drafted(dice),
+            5..9 => self.effect_carried_out(dice),
+            9 => self.attempt(dice).map(|id| word_of_attempt(&id, dice)),
+            10..16 => self.likely_word(dice),
+            16 => self.report(dice),
+            17..23 => Some(self.command(dice)),
+            23 => Some(self.file(dice)),
+            24 => {
+                self.change_policy(dice);
+                None
+            }
+            _ => self.time(dice),
+        };
+        if let Some(input) = input {
+            self.tell(&input);
+        }
+        self.settle();
+        laws::hold(&self.state, &self.policy);
+        let waits = laws::waits_for_time(&self.state);
+        assert_eq!(deadline(&self.state).is_some(), waits, "the deadline and what waits for time");
+        self.a_snapshot_gives_the_same();
+    }
+
+    fn tell(&mut self, input: &Input) -> bool {
+        let events = decide(&self.state, &self.policy, input, self.now);
+        if events.is_empty() {
+            return false;
+        }
+        let starts = matches!(input, Input::DaemonStarted { .. });
+        let record = Record {
+            seq: self.state.seq + 1,
+            at: self.now,
+            epoch: self.state.epoch + u64::from(starts),
+            schema: 1,
+            cause: "test".into(),
+            events,
+        };
+        laws::may_happen(&self.state, &self.policy, &record);
+        if let Err(error) = self.state.apply(&record) {
+            panic!("{error}\n{input:#?}\n{record:#?}");
+        }
+        self.journal.push(record);
+        let may_repeat = matches!(
+            input,
+            Input::DaemonStarted { .. } | Input::DaemonStopped { .. } | Input::Tick
+        );
+        if !may_repeat {
+            let again = decide(&self.state, &self.policy, input, self.now);
+            assert!(again.is_empty(), "told twice: {input:#?}\ngives {again:#?}");
+        }
+        true
+    }
+
+    fn settle(&mut self) {
+        let ticks = (0..TICKS_MAX).take_while(|_| self.tell(&Input::Tick)).count();
+        assert!(ticks < TICKS_MAX, "ticks go on for ever: {:#?}", self.journal.last());
+    }
+
+    pub(super) fn replay_gives_the_same(&self) {
+        let mut again = State::default();
+        for record in &self.journal {
+            let line = serde_json::to_string(record).unwrap();
+            again.apply(&serde_json::from_str(&line).unwrap()).unwrap();
+        }
+        assert!(again == self.state, "replay differs: {again:#?}\n{:#?}", self.state);
+    }
+
+    fn a_snapshot_gives_the_same(&self) {
+        let snapshot = serde_json::to_string(&self.state).unwrap();
+        let mut read: State = serde_json::from_str(&snapshot).unwrap();
+        read.reindex();
+        assert!(
+            read == self.state,
+            "a snapshot differs after {:#?}: {:#?}\n{:#?}",
+            self.journal.last(),
+            read.index,
+            self.state.index
+        );
+    }
+
+    fn claim(&mut self, again: bool) -> ClaimId {
+        self.claims += usize::from(!again || self.claims == 0);
+        ClaimId::parse(&format!("claim-{}", self.claims)).unwrap()
+    }
+
+    fn task(&mut self, [a, b, c]: Dice) -> Input {
+        let id = TASKS.get(a % (TASKS.len() + 1)).map(|id| (*id).to_owned());
+        let source = if b.is_multiple_of(2) {
+            let fingerprint = format!("{:08x}", b / 4 % 3);
+            TaskSource::Queue { index: b / 4 % 3, fingerprint, has_id: id.is_some() }
+        } else {
+            let claim = self.claim(b.is_multiple_of(5));
+            TaskSource::Inbox { claim, file: "t.json".into(), owner: 1000 }
+        };
+        if c.is_multiple_of(8) {
+            let title = "broken".to_owned();
+            return Input::TaskRefused { source, id, title, problem: problem("inbox/t.json") };
+        }
+        let priority = [Priority::Critical, Priority::High, Priority::Medium, Priority::Low][c % 4];
+        let spec = TaskSpec { id, title: "do it".into(), priority, ..TaskSpec::default() };
+        Input::TaskObserved { source, spec: Box::new(spec) }
+    }
+
+    fn known_task(&self, [a, b, _]: Dice) -> Input {
+        let task_id = TaskId::parse(TASKS[a % 5]).unwrap();
+        if b.is_multiple_of(2) {
+            Input::TaskVanished { task_id }
+        } else {
+            Input::TaskReturned { task_id }
+        }
+    }
+
+    fn drafted(&self, [a, b, c]: Dice) -> Option<Input> {
+        let planning: Vec<&TaskId> = outbox(&self.state)
+            .iter()
+            .filter_map(|effect| if let Effect::DraftPlan(id) = effect { Some(id) } else { None })
+            .collect();
+        let task_id = match planning.get(a % (planning.len() + 1)) {
+            Some(id) => (*id).clone(),
+            None => TaskId::parse(TASKS[a % 5]).unwrap(),
+        };
+        let outcome = match b % 8 {
+            0 => DraftOutcome::Refuse { reason: "unclear".into(), remedy: "say more".into() },
+            1 | 2 => DraftOutcome::Route(Box::new(draft(1, b, c))),
+            _ => DraftOutcome::Plan(Box::new(draft(1 + b / 8 % 5, b, c))),
+        };
+        Some(Input::Drafted { task_id, outcome })
+    }
+
+    fn effect_carried_out(&self, [a, b, _]: Dice) -> Option<Input> {
+        let owed: Vec<&Effect> = outbox(&self.state)
+            .iter()
+            .filter(|effect| !matches!(effect, Effect::DraftPlan(_)))
+            .collect();
+        let effect = *owed.get(a % owed.len().max(1))?;
+        Some(match effect.clone() {
+            Effect::SettleClaim(claim) => Input::ClaimSettled { claim },
+            Effect::WithdrawHandoff(attempt_id) => {
+                Input::HandoffWithdrawn { attempt_id, in_time: b.is_multiple_of(2) }
+            }
+            Effect::StopWorker(attempt_id) => {
+                Input::WorkerInterrupted { attempt_id, reason: "stopped".into() }
+            }
+            Effect::PublishHandoff(attempt_id) => Input::HandoffPublished { attempt_id },
+            Effect::LaunchWorker(attempt_id) if b.is_multiple_of(9) => Input::WorkerNotStarted {
+                attempt_id,
+                error: "no memory".into(),
+                transient: b.is_multiple_of(2),
+            },
+            Effect::LaunchWorker(attempt_id) => {
+                Input::WorkerStarted { attempt_id, identity: identity() }
+            }
+            Effect::DraftPlan(_) => return None,
+        })
+    }
+
+    /// Returns any attempt that ever was, or one that never was.
+    fn attempt(&self, [a, b, _]: Dice) -> Option<AttemptId> {
+        let runs = self.state.orchestrations.values().flat_map(|run| &run.runs);
+        let attempts: Vec<AttemptId> =
+            runs.flat_map(|run| &run.attempts).map(|attempt| attempt.id.clone()).collect();
+        if b.is_multiple_of(16) {
+            let subtask = self.subtask(a)?;
+            return Some(AttemptId::of(&subtask, 90));
+        }
+        attempts.get(a % attempts.len().max(1)).cloned()
+    }
+
+    fn subtask(&self, a: usize) -> Option<SubtaskId> {
+        let runs = self.state.orchestrations.values();
+        let ids: Vec<&SubtaskId> =
+            runs.flat_map(|run| run.plan.subtasks.iter().map(|s| &s.subtask_id)).collect();
+        ids.get(a % ids.len().max(1)).map(|id| (*id).clone())
+    }
+
+    /// Says something that the world could say about an attempt that is under way.
+    fn likely_word(&mut self, [a, b, c]: Dice) -> Option<Input> {
+        let live: Vec<AttemptId> = self.state.live_attempts().cloned().collect();
+        let attempt_id = live.get(a % live.len().max(1))?.clone();
+        let (run, position, attempt) = self.state.attempt(&attempt_id)?;
+        let subtask_id = run.plan.subtasks[position].subtask_id.clone();
+        let launched = attempt.execution != Execution::External;
+        Some(match (launched, b % 6) {
+            (true, 0) => Input::WorkerInterrupted { attempt_id, reason: "reboot".into() },
+            (true, 1 | 2) => exited(attempt_id, Outcome::Failure(failure(c))),
+            (true, _) => exited(attempt_id, Outcome::Success(result())),
+            (false, 0) => Input::HandoffTaken { attempt_id },
+            (false, 1) => Input::HandoffLost { attempt_id },
+            (false, 2) => reported(None, subtask_id, Some(attempt_id), ReportStatus::Failure, c),
+            (false, _) => {
+                let claim = b.is_multiple_of(7).then(|| self.claim(false));
+                reported(claim, subtask_id, None, ReportStatus::Success, c)
+            }
+        })
+    }
+
+    fn report(&mut self, [a, b, c]: Dice) -> Option<Input> {
+        let attempt_id = self.attempt([a, b, c]);
+        let subtask_id = match &attempt_id {
+            Some(id) if !c.is_multiple_of(5) => {
+                SubtaskId::parse(id.as_str().rsplit_once("-attempt-")?.0).unwrap()
+            }
+            Some(_) | None => self.subtask(b)?,
+        };
+        let claim = b.is_multiple_of(3).then(|| self.claim(c.is_multiple_of(4)));
+        let status = [ReportStatus::Success, ReportStatus::Failure, ReportStatus::Partial][c % 3];
+        Some(reported(claim, subtask_id, attempt_id, status, c))
+    }
+
+    fn command(&mut self, [a, b, c]: Dice) -> Input {
+        let verbs = ["cancel", "retry", "retry", "skip", "pause", "resume", "withdraw", "dance"];
+        let subtask = || self.subtask(b).map(|id| id.as_str().to_owned());
+        let attempt = || self.attempt([b, 1, c]).map(|id| id.as_str().to_owned());
+        let tasks: Vec<&TaskId> = self.state.tasks.keys().collect();
+        let task = tasks.get(b % (tasks.len() + 1)).map_or("nothing", |id| id.as_str()).to_owned();
+        let target = match c % 6 {
+            0 | 1 => Some(task.clone()),
+            2 => Some(format!("orch-{task}")),
+            3 => attempt(),
+            _ => subtask(),
+        };
+        let claim = self.claim(a.is_multiple_of(11));
+        let command = Command {
+            command_id: CommandId::parse(&format!("{claim}-{}", a % 2)).unwrap(),
+            verb: verbs[a % verbs.len()].to_owned(),
+            target: target.unwrap_or(task),
+            args: Value::Null,
+            created_at: Some(self.now.wall),
+            expires_at: None,
+        };
+        Input::CommandObserved { claim, file: "c.json".into(), owner: 1000, command }
+    }
+
+    fn file(&mut self, [a, b, _]: Dice) -> Input {
+        let path = ["workers/x/heartbeat.json", "worker-specs/active/y.json"][a % 2];
+        match b % 5 {
+            0 => Input::FileRestored { path: path.into() },
+            1 => Input::DropRefused { claim: self.claim(false), problem: problem("inbox/x") },
+            2 => Input::MessageObserved {
+                claim: self.claim(false),
+                file: "m.json".into(),
+                message: json!({"text": "hello"}),
+            },
+            3 => Input::ClaimSettled { claim: self.claim(true) },
+            _ => Input::FileRefused { digest: format!("{b}"), problem: problem(path), copy: None },
+        }
+    }
+
+    fn change_policy(&mut self, [a, b, c]: Dice) {
+        let name = MASTERS[a % MASTERS.len()];
+        let first = policy();
+        match b % 4 {
+            0 => drop(self.policy.masters.remove(name)),
+            1 => self.policy = first,
+            2 => self.policy.attempts_active_max = 1 + c % 4,
+            _ => {
+                if let Some(master) = self.policy.masters.get_mut(name) {
+                    master.execution = execution(c.is_multiple_of(2));
+                }
+            }
+        }
+    }
+
+    fn time(&mut self, [a, b, _]: Dice) -> Option<Input> {
+        self.now = self.now.plus_ms([1, 999, 1_000, 2_000, 60_000][a % 5]);
+        match b % 8 {
+            0 => {
+                self.now.boot = BootId((b % 10) as u128);
+                self.now.boottime_ms = 1;
+                Some(Input::DaemonStarted { version: "1".into(), pid: 2 })
+            }
+            1 => Some(Input::DaemonStopped { reason: "asked".into() }),
+            2 => Some(Input::DocumentsSynced { seq: self.state.seq }),
+            _ => None,
+        }
+    }
+}
+
+/// Two masters of each kind, with hardly any room.
+fn policy() -> Policy {
+    let mut policy = Policy { attempts_active_max: 3, ..Policy::default() };
+    for (nth, name) in MASTERS.into_iter().enumerate() {
+        let master = policy.masters.get_mut(name).unwrap();
+        master.execution = execution(nth < 2);
+        master.attempts_active_max = 1 + nth % 3;
+    }
+    policy
+}
+
+fn execution(launched: bool) -> Execution {
+    if launched { Execution::Launched { backend: "command".into() } } else { Execution::External }
+}
+
+/// A plan of a few steps that wait for some of those before them and share a few files.
+fn draft(count: usize, b: usize, c: usize) -> Draft {
+    let bit = |value: usize, nth: usize| value >> (nth % 16) & 1 == 1;
+    let id = |nth: usize| format!("auth-{:03}-step", nth + 1);
+    let subtask = |nth: usize| DraftSubtask {
+        subtask_id: id(nth),
+        title: "a step".into(),
+        description: "do it".into(),
+        assigned_to: vec![MASTERS[(c / 3 + nth * (1 + b % 3)) % MASTERS.len()].into()],
+        worker_type: "implementation".into(),
+        dependencies: (0..nth)
+            .filter(|on| bit(c, nth * 3 + on) && bit(b, nth + on))
+            .map(id)
+            .collect(),
+        minutes: Range { low: 5, high: 10 },
+        tokens: 1_000,
+        files_affected: (0..3)
+            .filter(|file| bit(b, nth + file * 2 + 3))
+            .map(|file| format!("src/{file}.rs"))
+            .collect(),
+        success_criteria: "it is done".into(),
+        deliverables: Vec::new(),
+        why: Vec::new(),
+    };
+    Draft {
+        goal: "all of it".into(),
+        domains: Vec::new(),
+        constraints: Vec::new(),
+        success_criteria: vec!["it is done".into()],
+        complexity: Complexity::Medium,
+        strategy: [Strategy::Staged, Strategy::Adaptive, Strategy::Sequential][c % 3],
+        workflow: Workflow::DecomposeFirst,
+        confidence: 0.5,
+        ids: if c.is_multiple_of(7) { DraftIds::Explicit } else { DraftIds::Slug("auth".into()) },
+        subtasks: (0..count).map(subtask).collect(),
+        stages: Vec::new(),
+        explanation: Explanation::default(),
+    }
+}
+
+/// Says anything about an attempt, whether or not it can be so.
+fn word_of_attempt(id: &AttemptId, [_, b, c]: Dice) -> Input {
+    let attempt_id = id.clone();
+    match c % 10 {
+        0 => Input::HandoffPublished { attempt_id },
+        1 => Input::HandoffTaken { attempt_id },
+        2 => Input::HandoffLost { attempt_id },
+        3 => Input::HandoffWithdrawn { attempt_id, in_time: b.is_multiple_of(2) },
+        4 => Input::WorkerStarted { attempt_id, identity: identity() },
+        5 => Input::WorkerNotStarted {
+            attempt_id,
+            error: "no program".into(),
+            transient: b.is_multiple_of(2),
+        },
+        6 => Input::WorkerInterrupted { attempt_id, reason: "reboot".into() },
+        7 => exited(attempt_id, Outcome::Failure(failure(b))),
+        _ => exited(attempt_id, Outcome::Success(result())),
+    }
+}
+
+fn exited(attempt_id: AttemptId, outcome: Outcome) -> Input {
+    Input::WorkerExited { attempt_id, exit: Exit::Unknown, outcome }
+}
+
+fn reported(
+    claim: Option<ClaimId>,
+    subtask_id: SubtaskId,
+    attempt_id: Option<AttemptId>,
+    status: ReportStatus,
+    c: usize,
+) -> Input {
+    let error = ReportError { category: Some(failure(c).category), message: "it broke".into() };
+    let report = Report {
+        subtask_id,
+        attempt_id,
+        status,
+        summary: "said".into(),
+        deliverables: Vec::new(),
+        tokens_used: None,
+        cost_usd: None,
+        error: (status != ReportStatus::Success).then_some(error),
+    };
+    let path = format!("workers/{}/report.json", c % 4);
+    let missing = if c.is_multiple_of(9) { vec!["out.md".to_owned()] } else { Vec::new() };
+    Input::ReportObserved {
+        claim,
+        finding: ReportFinding { report, path, digest: format!("{c}"), missing },
+    }
+}
+
+fn failure(c: usize) -> Failure {
+    let categories = [
+        Category::Transient,
+        Category::Transient,
+        Category::CodeError,
+        Category::DesignFlaw,
+        Category::Blocker,
+        Category::Critical,
+    ];
+    Failure::new(categories[c % categories.len()], "it broke")
+}
+
+fn result() -> SubtaskResult {
+    SubtaskResult {
+        kind: ResultKind::Work,
+        summary: "done".into(),
+        deliverables: Vec::new(),
+        worker_id: "w".parse().unwrap(),
+        tokens_used: None,
+        cost_usd: None,
+    }
+}
+
+fn identity() -> ProcessIdentity {
+    let host = "test".into();
+    ProcessIdentity { host, boot_id: BootId(5), pid: 77, start_ticks: 9, pidfd_inode: None }
+}
+
+fn problem(file: &str) -> Problem {
+    Problem {
+        file: file.into(),
+        field: String::new(),
+        message: "it is broken".into(),
+        remedy: "mend it".into(),
+    }
+}
