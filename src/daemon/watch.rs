@@ -327,7 +327,7 @@ mod tests {
             (modified, "masters/dev/handoffs/x.json", &["handoffs"], false),
             (modified, "workers/w1/report.json", &["reports"], false),
             (modified, "workers/w1/output.log", &[], false),
-            (EventKind::Create(CreateKind::Folder), "workers/w1", &["reports"], true),
+            (EventKind::Create(CreateKind::Folder), "workers/w1", &[], false),
             (EventKind::Create(CreateKind::Folder), "masters/dev", &["handoffs"], true),
             (EventKind::Remove(RemoveKind::Folder), "inbox", &["task_queue"], true),
             (EventKind::Access(AccessKind::Open(AccessMode::Read)), "inbox/a.json", &[], false),
