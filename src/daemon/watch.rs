@@ -36,7 +36,8 @@ pub(super) struct Watch {
     root: PathBuf,
     interests: Vec<Interest>,
     watcher: Option<RecommendedWatcher>,
-    watched: BTreeSet<PathBuf>,
+    /// Relative to `root`: long sets of whole paths are slow to compare.
+    watched: BTreeSet<String>,
     /// Whether the system refused to watch a directory.
     is_refused: bool,
     heard: Arc<Heard>,
@@ -53,7 +54,7 @@ pub(super) struct Hints {
     pub(super) directories: bool,
     /// What the watcher complained about.
     pub(super) complaint: Option<String>,
-    gone: BTreeSet<PathBuf>,
+    gone: BTreeSet<String>,
 }
 
 #[derive(Default)]
@@ -98,18 +99,19 @@ impl Watch {
         let Some(watcher) = &mut self.watcher else { return false };
         for gone in self.watched.difference(&wanted) {
             // It is gone already or nobody needs it: then there is nothing to take away.
-            let _ = watcher.unwatch(gone);
+            let _ = watcher.unwatch(&self.root.join(gone));
         }
-        self.watched.retain(|path| wanted.contains(path));
+        self.watched.retain(|directory| wanted.contains(directory));
         let before = self.watched.len();
         let was_refused = std::mem::take(&mut self.is_refused);
-        for path in wanted {
-            if self.watched.contains(&path) {
+        for directory in wanted {
+            if self.watched.contains(&directory) {
                 continue;
             }
+            let path = self.root.join(&directory);
             match watcher.watch(&path, RecursiveMode::NonRecursive) {
                 Ok(()) => {
-                    self.watched.insert(path);
+                    self.watched.insert(directory);
                 }
                 Err(error) if matches!(error.kind, notify::ErrorKind::PathNotFound) => {}
                 Err(error) => {
@@ -163,12 +165,12 @@ impl Watch {
         hints
     }
 
-    fn wanted(&self, store: &Store, workers: &BTreeSet<WorkerId>) -> BTreeSet<PathBuf> {
+    fn wanted(&self, store: &Store, workers: &BTreeSet<WorkerId>) -> BTreeSet<String> {
         let mut wanted = BTreeSet::new();
         for (_, pattern) in &self.interests {
             let mut level = vec![String::new()];
             for part in pattern.split('/').filter(|part| !part.is_empty() && *part != ".") {
-                wanted.extend(level.iter().map(|dir| self.root.join(dir)));
+                wanted.extend(level.iter().cloned());
                 level = level
                     .iter()
                     .flat_map(|dir| match part {
@@ -180,9 +182,13 @@ impl Watch {
                     })
                     .collect();
             }
-            wanted.extend(level.iter().map(|dir| self.root.join(dir)));
+            wanted.extend(level);
         }
-        wanted.into_iter().filter(|path| path.is_dir()).collect()
+        // Of one that is watched it is heard when it goes: thousands need not be looked at again.
+        let is_there = |directory: &String| {
+            self.watched.contains(directory) || self.root.join(directory).is_dir()
+        };
+        wanted.into_iter().filter(is_there).collect()
     }
 }
 
@@ -198,7 +204,7 @@ impl Heard {
             Ok(event) => {
                 for path in &event.paths {
                     if let Ok(path) = path.strip_prefix(root) {
-                        take_hint(&mut hints, root, interests, event.kind, path);
+                        take_hint(&mut hints, interests, event.kind, path);
                     }
                 }
             }
@@ -214,7 +220,7 @@ impl Heard {
 }
 
 /// Notes what a change of kind `kind` at `path`, relative to `root`, is a hint for.
-fn take_hint(hints: &mut Hints, root: &Path, interests: &[Interest], kind: EventKind, path: &Path) {
+fn take_hint(hints: &mut Hints, interests: &[Interest], kind: EventKind, path: &Path) {
     let (comes, goes) = match kind {
         // Our own reads are told too.
         EventKind::Access(AccessKind::Close(AccessMode::Write)) => (false, false),
@@ -261,7 +267,7 @@ fn take_hint(hints: &mut Hints, root: &Path, interests: &[Interest], kind: Event
         }
         if leads_there && goes {
             hints.directories = true;
-            hints.gone.insert(root.join(path));
+            hints.gone.insert(parts.join("/"));
         }
     }
 }
@@ -358,6 +364,6 @@ mod tests {
     #[test]
     fn a_directory_that_went_is_forgotten() {
         let got = hints(EventKind::Remove(RemoveKind::Folder), "workers/w1");
-        assert_eq!(got.gone, BTreeSet::from([PathBuf::from("/c/workers/w1")]));
+        assert_eq!(got.gone, BTreeSet::from(["workers/w1".to_owned()]));
     }
 }
