@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::domain::document::{Document, DocumentKey};
 use crate::domain::ids::{AttemptId, OrchestrationId, SubtaskId, TaskId};
 use crate::domain::plan::Orchestration;
-use crate::domain::{Event, Moment, Policy, Record, State};
+use crate::domain::{Event, Policy, Record, State};
 
 pub mod answers;
 pub mod completions;
@@ -186,13 +186,6 @@ fn escape_unseen(json: String) -> String {
 fn is_unseen(char: char) -> bool {
     matches!(char, '\u{7f}'..='\u{9f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
         | '\u{2060}'..='\u{2069}' | '\u{feff}')
-}
-
-/// Returns the milliseconds between two moments: on the boot-time clock where one boot saw both,
-/// else by wall time, and never less than 0.
-fn elapsed_ms(from: &Moment, to: &Moment) -> u64 {
-    to.since_ms(from)
-        .unwrap_or_else(|| u64::try_from(to.wall.as_ms() - from.wall.as_ms()).unwrap_or(0))
 }
 
 /// Writes a duration for people: `0.4 s`, `42 s`, `3 min 20 s`, `2 h 5 min`.

@@ -106,7 +106,7 @@ fn satisfied(
     let is_completed = |run: &SubtaskRun| matches!(run.phase, SubtaskPhase::Completed { .. });
     let is_last = open > run.plan.stages.len();
     if is_last && (is_delivered || run.runs.iter().any(is_completed)) {
-        let duration_ms = duration_ms(&run.created_at, &now);
+        let duration_ms = now.elapsed_ms(&run.created_at);
         events.push(Event::OrchestrationCompleted { orchestration_id, task_id, duration_ms });
     } else if is_last {
         let reason = format!("every subtask was left out, the last one by {reason}");
@@ -130,10 +130,4 @@ fn next_question(run: &Orchestration, answered: &[usize]) -> Option<Event> {
     let next = still_blocked(run, answered)?;
     let SubtaskPhase::Blocked { failure, .. } = &run.runs[next].phase else { return None };
     Some(blocked(run, next, failure.message.clone()))
-}
-
-/// Returns the time between two moments, on the boot-time clock where one boot saw both.
-fn duration_ms(from: &Moment, to: &Moment) -> u64 {
-    let by_wall = || u64::try_from(to.wall.as_ms() - from.wall.as_ms()).unwrap_or(0);
-    to.since_ms(from).unwrap_or_else(by_wall)
 }

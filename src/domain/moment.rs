@@ -29,6 +29,14 @@ impl Moment {
         (self.boot == earlier.boot).then(|| self.boottime_ms.saturating_sub(earlier.boottime_ms))
     }
 
+    /// Returns the milliseconds from `earlier` to this moment: on the boot-time clock where one boot
+    /// saw both, else by wall time, and never less than 0.
+    pub fn elapsed_ms(&self, earlier: &Moment) -> u64 {
+        let by_wall =
+            || u64::try_from(self.wall.as_ms().saturating_sub(earlier.wall.as_ms())).unwrap_or(0);
+        self.since_ms(earlier).unwrap_or_else(by_wall)
+    }
+
     /// Tells whether `delay_ms` after `start` has come; after another boot it always has.
     pub fn is_past(&self, start: &Moment, delay_ms: u64) -> bool {
         self.since_ms(start).is_none_or(|elapsed_ms| elapsed_ms >= delay_ms)

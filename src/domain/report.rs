@@ -125,6 +125,13 @@ pub struct SubtaskResult {
     pub cost_usd: Option<f64>,
 }
 
+impl SubtaskResult {
+    /// Tells whether it says or left behind anything.
+    pub fn has_output(&self) -> bool {
+        !self.summary.trim().is_empty() || !self.deliverables.is_empty()
+    }
+}
+
 /// Why an attempt did not deliver.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {

@@ -17,7 +17,7 @@ use crate::domain::{Event, Moment, Policy, State, Timestamp};
 
 use super::plans::{Actual, Ending, duration_ms, status_word, stopped_at};
 use super::subtasks::AttemptEntry;
-use super::{Projection, Subject, duration_text, elapsed_ms, json_file};
+use super::{Projection, Subject, duration_text, json_file};
 use conditions::Conditions;
 
 /// The completion reports.
@@ -255,7 +255,7 @@ impl<'a> SubtaskEntry<'a> {
 /// Lists every agent that was given anything, in order of first use.
 fn agents(run: &Orchestration) -> Vec<&AgentName> {
     let mut attempts: Vec<&Attempt> = run.runs.iter().flat_map(|run| &run.attempts).collect();
-    attempts.sort_by_key(|attempt| elapsed_ms(&run.created_at, &attempt.issued_at));
+    attempts.sort_by_key(|attempt| attempt.issued_at.elapsed_ms(&run.created_at));
     let mut agents = Vec::new();
     for attempt in attempts {
         if !agents.contains(&&attempt.agent) {
@@ -269,7 +269,7 @@ fn agents(run: &Orchestration) -> Vec<&AgentName> {
 fn interval(run: &Orchestration, attempt: &Attempt) -> Option<(u64, u64)> {
     let AttemptPhase::Ended { at, .. } = &attempt.phase else { return None };
     let from = attempt.started.map_or(attempt.issued_at, |started| started.at);
-    let since_start = |moment: &Moment| elapsed_ms(&run.created_at, moment);
+    let since_start = |moment: &Moment| moment.elapsed_ms(&run.created_at);
     Some((since_start(&from), since_start(at).max(since_start(&from))))
 }
 
@@ -307,8 +307,9 @@ fn gaps(run: &Orchestration) -> Vec<String> {
         let id = &run.plan.subtasks[position].subtask_id;
         let subtask_run = &run.runs[position];
         match &subtask_run.phase {
-            SubtaskPhase::Completed { result, .. } => (!conditions::has_output(result))
-                .then(|| format!("{id} reported neither a summary nor files")),
+            SubtaskPhase::Completed { result, .. } => {
+                (!result.has_output()).then(|| format!("{id} reported neither a summary nor files"))
+            }
             SubtaskPhase::Skipped { reason, .. } => Some(format!("{id} was left out: {reason}")),
             SubtaskPhase::Blocked { failure, .. } => {
                 Some(format!("{id} is not done: {}", failure.message))

@@ -13,7 +13,7 @@ use crate::domain::plan::{
 use crate::domain::{Event, Moment, Policy, State, Timestamp};
 
 use super::subtasks::SubtaskHead;
-use super::{Projection, Subject, duration_text, elapsed_ms, json_file};
+use super::{Projection, Subject, duration_text, json_file};
 
 /// The plan files.
 pub const PLANS: Projection = Projection {
@@ -248,7 +248,7 @@ impl Actual {
 
 /// Returns how long a run took from its plan to its end, once it has one.
 pub(super) fn duration_ms(run: &Orchestration) -> Option<u64> {
-    stopped_at(&run.phase).map(|end| elapsed_ms(&run.created_at, end))
+    stopped_at(&run.phase).map(|end| end.elapsed_ms(&run.created_at))
 }
 
 /// How far a run is (S4-43).

@@ -86,6 +86,11 @@ pub(super) fn exited(
             let reason = reason.clone();
             events.push(Event::AttemptCancelled { attempt_id: id.clone(), subtask_id, reason });
         }
+        (_, Outcome::Success(result)) if !result.has_output() => {
+            let message = "it ended well and delivered nothing: neither a summary nor a file";
+            let failure = Failure::new(Category::CodeError, message);
+            events.extend(failed(policy, run, position, attempt, failure));
+        }
         (_, Outcome::Success(result)) => {
             events.extend(delivered(run, position, attempt, result.clone(), now));
         }

@@ -240,7 +240,8 @@ impl Orchestration {
         self.order.position(id)
     }
 
-    /// Tells whether no further event can change it.
+    /// Tells whether it has ended. Its last workers may still be ending, and a person's retry makes
+    /// it go on.
     pub fn is_over(&self) -> bool {
         match self.phase {
             OrchestrationPhase::Completed { .. }

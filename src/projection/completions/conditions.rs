@@ -33,7 +33,8 @@ impl Conditions {
             stages_in_order: stages_in_order(run),
             no_zombie_or_failed: !run.runs.iter().any(is_failed),
             request_satisfied: all_subtasks_done && !results.is_empty(),
-            results_aggregated: !results.is_empty() && results.into_iter().all(has_output),
+            results_aggregated: !results.is_empty()
+                && results.into_iter().all(SubtaskResult::has_output),
         }
     }
 
@@ -47,11 +48,6 @@ impl Conditions {
             (self.results_aggregated, "the results are brought together"),
         ]
     }
-}
-
-/// Tells whether a result says or left behind anything.
-pub(super) fn has_output(result: &SubtaskResult) -> bool {
-    !result.summary.trim().is_empty() || !result.deliverables.is_empty()
 }
 
 fn is_failed(run: &SubtaskRun) -> bool {
