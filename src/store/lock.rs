@@ -17,6 +17,10 @@ use thiserror::Error;
 use super::beneath::{self, DirUse};
 use super::{Store, StoreError};
 
+/// How soon a directory is tried again that is locked by nobody who runs, and how often.
+const DYING_AGAIN: Duration = Duration::from_millis(10);
+const DYING_LOOKS_MAX: u32 = 200;
+
 /// The coordination directory is ours for as long as this lives.
 #[derive(Debug)]
 pub struct DirectoryLock {
@@ -82,15 +86,22 @@ impl Store {
     /// crashed predecessor left half-written is removed.
     ///
     /// # Errors
-    /// [`LockError::Held`] when another process has it.
+    /// [`LockError::Held`] when another process has it. One that was killed has it until what it was
+    /// just starting has dropped its copy: that is waited for.
     pub fn lock_directory(&self) -> Result<DirectoryLock, LockError> {
         let path = ".";
         let flags = OFlags::RDONLY | OFlags::DIRECTORY;
         let file = self
             .open_below(path, flags, 0)
             .map_err(|errno| beneath::open_error("lock", path, errno))?;
-        if !try_lock(&file, path)? {
-            return Err(held(&file, path));
+        let mut looks = 0;
+        while !try_lock(&file, path)? {
+            let by_whom = holder_of(&file);
+            if by_whom.is_none_or(runs) || looks == DYING_LOOKS_MAX {
+                return Err(LockError::Held { path: path.to_owned(), holder_pid: by_whom });
+            }
+            looks += 1;
+            rest();
         }
         let swept = self.sweep();
         if swept > 0 {
@@ -315,6 +326,17 @@ fn try_lock(file: &File, path: &str) -> Result<bool, LockError> {
 
 fn held(file: &File, path: &str) -> LockError {
     LockError::Held { path: path.to_owned(), holder_pid: holder_of(file) }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a copy of a lock that is dropped tells nobody")]
+fn rest() {
+    std::thread::sleep(DYING_AGAIN);
+}
+
+/// Tells whether a process runs: one that is gone or only waits to be buried has no program.
+fn runs(pid: u32) -> bool {
+    std::fs::read_link(format!("/proc/{pid}/exe"))
+        .map_or_else(|error| error.kind() == std::io::ErrorKind::PermissionDenied, |_| true)
 }
 
 /// Looks up in `/proc/locks` who has a lock on an open file.

@@ -17,13 +17,14 @@ use crate::served::{Random, Served, write_whole};
 
 const KILLS: usize = 200;
 /// Tasks that are dropped while the daemon is killed: one simple task and one plan in turn.
-const TASKS: usize = 60;
+const TASKS: usize = 200;
 
-/// Says its attempt once, works for a moment, and delivers. It is `mkdir` that waits for nothing
-/// and fails when the same attempt was begun before.
+/// Says its attempt once, works for a moment, so that kills find it at work, and delivers. It is
+/// `mkdir` that waits for nothing and fails when the same attempt was begun before.
 const WORKER: &str = r#"
 mkdir "$BEGUN/$BATON_ATTEMPT_ID" 2>/dev/null || echo "$BATON_ATTEMPT_ID" >> "$BEGUN/../twice"
 echo "working at $BATON_SUBTASK_ID"
+sleep 0.06
 printf '{"subtask_id":"%s","attempt_id":"%s","status":"success","summary":"done"}' \
   "$BATON_SUBTASK_ID" "$BATON_ATTEMPT_ID" > "$BATON_REPORT.tmp"
 mv "$BATON_REPORT.tmp" "$BATON_REPORT"
@@ -40,15 +41,20 @@ fn killed_at_random_moments_it_loses_nothing_and_launches_nothing_twice() {
     let mut served = Served::new(&dir, &settings(&script, &begun));
     let mut random = Random::new(0x5eed_0001);
     let mut dropped = 0;
+    let (mut at_work, mut holders) = (0, 0);
     for kill in 0..KILLS {
         served.start();
         while dropped < TASKS * (kill + 1) / KILLS {
             drop_task(&dir, dropped);
             dropped += 1;
         }
-        let moment = Duration::from_micros(random.below(120_000));
-        served.exits_within(moment);
+        // One in four hits the boot.
+        let moment = random.below(if kill.is_multiple_of(4) { 20_000 } else { 150_000 });
+        let ended = served.exits_within(Duration::from_micros(moment));
+        assert!(!ended, "it ended by itself\n{}", served.log());
+        at_work += usize::from(is_somebody_at_work(&dir));
         if kill % 5 == 4 {
+            holders += usize::from(!served.holders().is_empty());
             served.kill_holder();
         }
         served.kill();
@@ -59,6 +65,10 @@ fn killed_at_random_moments_it_loses_nothing_and_launches_nothing_twice() {
     let twice = std::fs::read_to_string(root.path().join("twice")).unwrap_or_default();
     assert_eq!(twice, "", "these attempts began twice");
     let state = replayed(&dir);
+    // Otherwise this is a test of idle daemons.
+    assert!(at_work > KILLS / 5, "only {at_work} of {KILLS} kills found a worker at work");
+    assert!(holders > KILLS / 10, "only {holders} holders were killed");
+    assert!(state.seq > 5 * KILLS as u64, "only {} events between {KILLS} kills", state.seq);
     check_nothing_is_lost(&state, dropped);
     check_documents_come_back(&mut served, &dir, &state);
 }
@@ -96,6 +106,15 @@ fn drop_task(dir: &Path, n: usize) {
         )
     };
     write_whole(&dir.join("inbox"), &format!("task-{n}.json"), task.as_bytes());
+}
+
+/// Tells whether a worker has begun and nobody saw its end.
+fn is_somebody_at_work(dir: &Path) -> bool {
+    let Ok(workers) = std::fs::read_dir(dir.join("workers")) else { return false };
+    workers.flatten().any(|worker| {
+        let has = |name: &str| worker.path().join(name).exists();
+        has("identity.json") && !has("exit.json") && !has("report.json")
+    })
 }
 
 fn wait_until_all_are_over(served: &Served, dropped: usize) {

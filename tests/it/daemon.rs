@@ -39,6 +39,90 @@ fn a_dropped_text_goes_all_the_way() {
 }
 
 #[test]
+fn a_work_order_owes_none_of_the_files_that_the_work_would_leave() {
+    let env = TestEnv::with_brief_workers();
+    let subtask = |id: &str, needs: &[&str]| {
+        json!({
+            "subtask_id": id, "title": "Write it", "description": "x", "assigned_to": "development",
+            "worker_type": "implementation", "dependencies": needs,
+            "estimated_duration_minutes": 5, "estimated_tokens": 100, "files_affected": ["src/a.rs"],
+            "deliverables": ["src/a.rs", "docs/a.md"], "success_criteria": "it is written",
+        })
+    };
+    let plan = json!({
+        "schema": "baton/plan@1", "id": "p", "title": "Plan",
+        "subtasks": [subtask("p-a", &[]), subtask("p-b", &["p-a"])],
+    });
+    env.put("inbox/p.json", &plan.to_string());
+    let daemon = env.serve();
+    env.wait_for("orchestration_completed", &[]);
+    daemon.drain();
+    assert!(!env.kinds().contains(&"subtask_failed".to_owned()));
+    assert_eq!(env.json("orchestrator/subtasks/p-b.json")["result"]["kind"], "work_order");
+}
+
+#[test]
+fn a_worker_whose_folder_a_power_cut_took_is_not_waited_for() {
+    let env = TestEnv::new(
+        "[masters.development]\nbackend = \"command\"\nargv = [\"/bin/sleep\", \"60\"]\n",
+    );
+    env.put("inbox/t.json", r#"{"id": "t", "title": "Fix a typo"}"#);
+    let daemon = env.serve();
+    let started = env.wait_for("worker_started", &[]);
+    assert_eq!(daemon.drain(), Ended::Drained);
+    let pid = started["identity"]["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok()).unwrap();
+    let pid = rustix::process::Pid::from_raw(pid).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    env.wait_until("the record of its end", || {
+        env.exists("workers/t-attempt-1/exit.json").then_some(())
+    });
+    // Nothing in it is synced; the journal is.
+    std::fs::remove_dir_all(env.path("workers/t-attempt-1")).unwrap();
+    let daemon = env.serve();
+    env.wait_for("attempt_interrupted", &[("attempt_id", "t-attempt-1")]);
+    env.wait_for("worker_started", &[("attempt_id", "t-attempt-2")]);
+    cancel(&env, "t");
+    env.wait_for("attempt_cancelled", &[("attempt_id", "t-attempt-2")]);
+    daemon.drain();
+}
+
+#[test]
+fn a_worker_that_ignores_term_is_cancelled_with_all_that_it_started() {
+    let env = TestEnv::new(
+        r#"[masters.development]
+backend = "command"
+argv = ["/bin/sh", "-c", "trap '' TERM; setsid sh -c 'echo $$ > grandchild; exec sleep 60' & while :; do sleep 1; done"]
+[daemon]
+stop_grace_ms = 200
+"#,
+    );
+    env.put("inbox/t.json", r#"{"id": "t", "title": "Fix a typo"}"#);
+    let daemon = env.serve();
+    let started = env.wait_for("worker_started", &[]);
+    let note = env.coordination().with_file_name("grandchild");
+    let grandchild = env.wait_until("the grandchild", || {
+        // It is not below the directory that is watched: the wait looks now and then as well.
+        std::fs::read_to_string(&note).ok()?.trim().parse::<u32>().ok()
+    });
+    cancel(&env, "t");
+    env.wait_for("attempt_cancelled", &[("attempt_id", "t-attempt-1")]);
+    for pid in [started["identity"]["pid"].as_u64().unwrap(), u64::from(grandchild)] {
+        assert!(!std::path::Path::new(&format!("/proc/{pid}/exe")).exists(), "{pid} runs");
+    }
+    daemon.drain();
+}
+
+/// Drops a command to cancel a task.
+fn cancel(env: &TestEnv, task: &str) {
+    let now = baton::clock::now().wall;
+    let command = json!({
+        "schema": "baton/command@1", "command_id": format!("cancel-{task}"), "verb": "cancel",
+        "target": task, "args": {}, "created_at": now,
+    });
+    env.put("inbox/cancel.json", &command.to_string());
+}
+
+#[test]
 fn a_task_of_the_queue_is_marked_and_nothing_else_of_it_changes() {
     let env = TestEnv::new("");
     let queue = json!({"tasks": [

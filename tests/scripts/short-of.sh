@@ -83,7 +83,7 @@ tracer=
 # read-only for a while. What is dropped waits.
 if [[ $(id -u) == 0 ]]; then
     fresh
-    mount -t tmpfs tmpfs "$dir/inbox"
+    mount -t tmpfs -o mode=755 tmpfs "$dir/inbox"
     start
     drop_here() { printf '{"id":"%s","title":"Fix a typo"}' "$1" >"$dir/inbox/$1.json"; }
     drop_here fifth && until_true 20 completed fifth || fail "read-only: the fifth task is not done"
