@@ -129,11 +129,12 @@ impl Watch {
 
     /// Watches the folder of one more worker, which has just been made.
     pub(super) fn add_worker(&mut self, worker: &WorkerId) {
-        let path = self.root.join(layout::worker(worker));
+        let directory = layout::worker(worker);
+        let path = self.root.join(&directory);
         let Some(watcher) = &mut self.watcher else { return };
         match watcher.watch(&path, RecursiveMode::NonRecursive) {
             Ok(()) => {
-                self.watched.insert(path);
+                self.watched.insert(directory);
             }
             // The next look at everything tries again, and says what is in the way.
             Err(error) => tracing::debug!(%error, path = %path.display(), "cannot watch a folder"),
