@@ -5,8 +5,8 @@ use std::pin::Pin;
 
 use tokio::sync::{Mutex, mpsc};
 
-use super::documents::Chain;
 use super::effects::{Answer, Means};
+use super::error::Chain;
 use super::folder;
 use super::holder::HolderError;
 use super::holder_client::{HolderClient, HolderEvent, Launched};

@@ -6,6 +6,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 
 use thiserror::Error;
 
+use super::error::Chain;
 use crate::clock;
 use crate::domain::document::{Document, DocumentKey, QueuePatch, QueueTarget};
 use crate::domain::ids::SubtaskId;
@@ -411,26 +412,6 @@ fn read_tail(store: &Store, seq_max: u64) -> Result<Vec<u8>, DashboardError> {
             return Ok(bytes);
         }
         size = size.saturating_mul(4);
-    }
-}
-
-/// Shows an error with everything that led to it, each once.
-pub(super) struct Chain<'a>(pub &'a dyn std::error::Error);
-
-impl std::fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mut said = self.0.to_string();
-        write!(f, "{said}")?;
-        let mut source = self.0.source();
-        while let Some(error) = source {
-            let text = error.to_string();
-            if !said.contains(&text) {
-                write!(f, ": {text}")?;
-                said = text;
-            }
-            source = error.source();
-        }
-        Ok(())
     }
 }
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::io::{Read, Seek, SeekFrom};
 
-use super::documents::Chain;
 use super::effects::Means;
+use super::error::Chain;
 use super::folder;
 pub(super) use super::folder::Folder;
 use super::process;
