@@ -140,11 +140,11 @@ mod tests {
             verb: "cancel".into(),
             target: "orch-task-1".into(),
             state: "done",
-            message: "task-1 is cancelled; 2 attempts are called back".into(),
+            message: "task-1 is cancelled; called back: 2 attempts".into(),
             expires_at: Timestamp::from_ms(0),
         };
         insta::assert_snapshot!(seen(&outcome), @r"
-        ✓ cancel orch-task-1: task-1 is cancelled; 2 attempts are called back
+        ✓ cancel orch-task-1: task-1 is cancelled; called back: 2 attempts
         ");
         outcome.state = "queued";
         outcome.message = "no daemon is running: it takes effect when one starts, until \

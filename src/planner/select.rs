@@ -58,13 +58,15 @@ pub(super) fn master(
     Some(Choice { master: name.clone(), why: Why::new("S4-18 master by domain", evidence) })
 }
 
-/// Looks up the master that an author asks for.
+/// Looks up the master that an author asks for; real writers also say `development-master`.
 ///
 /// # Errors
 /// Reason and remedy, if nobody has that name.
 pub(super) fn named<'a>(name: &str, policy: &'a Policy) -> Result<&'a AgentName, (String, String)> {
     let names = || policy.masters.keys().map(AgentName::as_str);
-    policy.masters.get_key_value(name).map(|(name, _)| name).ok_or_else(|| {
+    let short = name.strip_suffix("-master").unwrap_or(name);
+    let known = policy.masters.get_key_value(name).or_else(|| policy.masters.get_key_value(short));
+    known.map(|(name, _)| name).ok_or_else(|| {
         let all: Vec<&str> = names().take(10).collect();
         (
             format!("assigned_to: {name:?} is no known master{}", did_you_mean(name, names())),

@@ -292,6 +292,8 @@ fn the_authors_word_is_honoured() {
     );
     let given = TaskSpec { assigned_to: Some(" security ".into()), ..spec("Fix the parser") };
     check(&given, "-> security");
+    let long = TaskSpec { assigned_to: Some("security-master".into()), ..spec("Fix the parser") };
+    check(&long, "-> security");
     let unknown = TaskSpec { assigned_to: Some("develop".into()), ..spec("Fix the parser") };
     let (reason, _) = planned(&unknown, &Policy::default()).unwrap_err();
     assert!(reason.contains("did you mean development?"), "{reason}");

@@ -155,7 +155,12 @@ fn cancel_run(run: &Orchestration, reason: &str) -> Done {
         task_id: run.task_id.clone(),
         reason: reason.to_owned(),
     });
-    Ok((format!("{} is cancelled; {recalled} attempts are called back", run.task_id), events))
+    let called_back = if recalled == 0 {
+        "nothing was under way".to_owned()
+    } else {
+        format!("called back: {}", count(recalled, "attempt"))
+    };
+    Ok((format!("{} is cancelled; {called_back}", run.task_id), events))
 }
 
 fn retry(target: &Target<'_>, reason: &str) -> Done {
