@@ -8,8 +8,9 @@ use tokio::sync::mpsc;
 
 use super::batch::Ledger;
 use super::carry_out::Holder;
-use super::documents::{Chain, Documents, complete_dashboard};
+use super::documents::{Documents, complete_dashboard};
 use super::effects::{Effects, Means};
+use super::error::Chain;
 use super::intakes::Intakes;
 use super::monitor::{self, Folder, Monitor, Worker};
 use super::signals::{Orders, Shutdown};

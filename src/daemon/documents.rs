@@ -6,6 +6,8 @@ use std::io::{self, Read, Seek, SeekFrom};
 
 use thiserror::Error;
 
+use super::error::Chain;
+use crate::clock;
 use crate::domain::document::{Document, DocumentKey, QueuePatch, QueueTarget};
 use crate::domain::ids::SubtaskId;
 use crate::domain::{Policy, Record, State};
@@ -14,8 +16,9 @@ use crate::projection::{self, dashboard_events};
 use crate::store::queue::Kept;
 use crate::store::{ReadError, Store, StoreError, layout};
 
-/// So many documents are written before the loop looks for something else to do.
+/// So many documents are written, for so long, before the loop looks for something else to do.
 const RENDER_MAX: usize = 256;
+const RENDER_MS_MAX: u64 = 20;
 /// How long to wait after a document could not be written.
 const RETRY_AFTER_MS: u64 = 2_000;
 /// So much of the end of `dashboard-events.jsonl` is read first to find our last line.
@@ -66,7 +69,6 @@ impl Documents {
     /// Marks documents by their keys.
     pub(super) fn touch_keys(&mut self, keys: impl IntoIterator<Item = DocumentKey>, now_ms: u64) {
         for key in keys {
-            tracing::trace!(?key, "touched");
             match key {
                 DocumentKey::QueueEntry(target) => {
                     self.queue.insert(target);
@@ -171,9 +173,13 @@ impl Documents {
                 Err(error) => return self.failed(&error, now_ms),
             }
         }
+        let begun = clock::now();
         for key in self.next_keys() {
             if !self.write(world, &key, now_ms) {
                 return;
+            }
+            if clock::now().since_ms(&begun) >= Some(RENDER_MS_MAX) {
+                break;
             }
         }
         if self.touched.is_empty() {
@@ -182,8 +188,8 @@ impl Documents {
         self.rest_touched();
     }
 
-    /// Returns the keys that are written next: parts before what sums them up, so that whoever reads
-    /// that a whole is completed finds all of it completed.
+    /// Returns what is written next: parts before what sums them up, so that whoever reads that a
+    /// whole is completed finds all of it completed.
     fn next_keys(&self) -> Vec<DocumentKey> {
         let mut keys: Vec<&DocumentKey> = self.touched.iter().collect();
         keys.sort_by_key(|key| rank(key));
@@ -411,26 +417,6 @@ fn read_tail(store: &Store, seq_max: u64) -> Result<Vec<u8>, DashboardError> {
     }
 }
 
-/// Shows an error with everything that led to it, each once.
-pub(super) struct Chain<'a>(pub &'a dyn std::error::Error);
-
-impl std::fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mut said = self.0.to_string();
-        write!(f, "{said}")?;
-        let mut source = self.0.source();
-        while let Some(error) = source {
-            let text = error.to_string();
-            if !said.contains(&text) {
-                write!(f, ": {text}")?;
-                said = text;
-            }
-            source = error.source();
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "tests cut files as a crash does")]
 mod tests {
@@ -440,7 +426,7 @@ mod tests {
     use crate::journal::Journal;
 
     fn records() -> Vec<Record> {
-        let now = crate::clock::now();
+        let now = clock::now();
         let started = |epoch| Event::DaemonStarted { version: "1".into(), pid: 7, epoch };
         let stopped = || Event::DaemonStopped { reason: "\u{e9}nough".into() };
         let record = |seq, epoch, events| Record {

@@ -101,3 +101,23 @@ impl From<BatchError> for DaemonError {
         Self::Batch(error)
     }
 }
+
+/// Shows an error with everything that led to it, each once.
+pub(super) struct Chain<'a>(pub &'a dyn std::error::Error);
+
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut said = self.0.to_string();
+        write!(f, "{said}")?;
+        let mut source = self.0.source();
+        while let Some(error) = source {
+            let text = error.to_string();
+            if !said.contains(&text) {
+                write!(f, ": {text}")?;
+                said = text;
+            }
+            source = error.source();
+        }
+        Ok(())
+    }
+}

@@ -1,7 +1,7 @@
 //! What follows from a batch once it is on disk.
 
 use super::batch::Commit;
-use super::documents::Chain;
+use super::error::Chain;
 use super::{Daemon, DaemonError, world};
 use crate::domain::worker::Execution;
 use crate::domain::{Effect, Event, Moment, Record};

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::io::{Read, Seek, SeekFrom};
 
-use super::documents::Chain;
 use super::effects::Means;
+use super::error::Chain;
 use super::folder;
 pub(super) use super::folder::Folder;
 use super::process;
@@ -127,9 +127,7 @@ pub(super) fn told(means: &Means, worker: &Worker, folder: Folder) -> Vec<Input>
                 Input::WorkerExited { attempt_id, exit, outcome },
             ]
         }
-        Folder::Interrupted(_) => {
-            interrupted(means, worker, "it ended unseen and left no report")
-        }
+        Folder::Interrupted(_) => interrupted(means, worker, "it ended unseen and left no report"),
         Folder::Foreign => vec![Input::WorkerNotStarted {
             attempt_id,
             error: format!(

@@ -1,7 +1,7 @@
 //! Letting go: what runs in the daemon is finished, everything is written, workers live on.
 
-use super::documents::Chain;
 use super::effects::Job;
+use super::error::Chain;
 use super::monitor::Worker;
 use super::signals::Urgency;
 use super::{Daemon, DaemonError, Ended};

@@ -332,7 +332,7 @@ fn rest() {
 /// Tells whether a process runs: one that is gone or only waits to be buried has no program.
 fn runs(pid: u32) -> bool {
     std::fs::read_link(format!("/proc/{pid}/exe"))
-        .map_or_else(|error| error.kind() == std::io::ErrorKind::PermissionDenied, |_| true)
+        .map_or_else(|error| error.kind() == io::ErrorKind::PermissionDenied, |_| true)
 }
 
 /// Looks up in `/proc/locks` who has a lock on an open file.
