@@ -294,10 +294,10 @@ pub(super) fn collect_late(store: &Store, mut kept: Vec<Kept>) -> Answer {
 }
 
 pub(super) fn blocking(work: impl FnOnce() -> Answer + Send + 'static) -> Work {
+    // Begun now, not when the loop next rests.
+    let done = tokio::task::spawn_blocking(work);
     Box::pin(async {
-        tokio::task::spawn_blocking(work)
-            .await
-            .unwrap_or_else(|error| Answer::Again(format!("an internal error: {error}")))
+        done.await.unwrap_or_else(|error| Answer::Again(format!("an internal error: {error}")))
     })
 }
 

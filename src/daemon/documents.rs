@@ -16,10 +16,9 @@ use crate::projection::{self, dashboard_events};
 use crate::store::queue::Kept;
 use crate::store::{ReadError, Store, StoreError, layout};
 
-/// So many documents are written before the loop looks for something else to do.
+/// So many documents are written, for so long, before the loop looks for something else to do.
 const RENDER_MAX: usize = 256;
-/// Nor are they written for longer than this at a time.
-const RENDER_MS_MAX: u64 = 25;
+const RENDER_MS_MAX: u64 = 20;
 /// How long to wait after a document could not be written.
 const RETRY_AFTER_MS: u64 = 2_000;
 /// So much of the end of `dashboard-events.jsonl` is read first to find our last line.
@@ -174,10 +173,13 @@ impl Documents {
                 Err(error) => return self.failed(&error, now_ms),
             }
         }
+        let begun = clock::now();
         for key in self.next_keys() {
-            let spent_ms = clock::now().boottime_ms.saturating_sub(now_ms);
-            if spent_ms > RENDER_MS_MAX || !self.write(world, &key, now_ms) {
+            if !self.write(world, &key, now_ms) {
                 return;
+            }
+            if clock::now().since_ms(&begun) >= Some(RENDER_MS_MAX) {
+                break;
             }
         }
         if self.touched.is_empty() {
@@ -186,8 +188,8 @@ impl Documents {
         self.rest_touched();
     }
 
-    /// Returns the keys that are written next: parts before what sums them up, so that whoever reads
-    /// that a whole is completed finds all of it completed.
+    /// Returns what is written next: parts before what sums them up, so that whoever reads that a
+    /// whole is completed finds all of it completed.
     fn next_keys(&self) -> Vec<DocumentKey> {
         let mut keys: Vec<&DocumentKey> = self.touched.iter().collect();
         keys.sort_by_key(|key| rank(key));
