@@ -25,7 +25,7 @@ for k in 1 2 3 4; do
     daemon=$!
     handed_out() { [[ -e $dir/masters/development/handoffs/to-development-one.json ]]; }
     # Before that TERM just ends it.
-    serves() { grep -q ' serving ' "$root/log-$k-again"; }
+    serves() { grep -qs ' serving ' "$root/log-$k-again"; }
     until_true 20 serves || fail "after sync $k failed it does not start"
     until_true 20 handed_out || fail "after sync $k failed the task is lost"
     kill -TERM "$daemon"

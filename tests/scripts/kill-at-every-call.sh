@@ -128,7 +128,7 @@ let_go() {
 verify() {
     local lives_on=$daemon
     [[ -n $daemon ]] || start_plain
-    serves() { grep -q ' serving ' "$root/log"; }
+    serves() { grep -qs ' serving ' "$root/log"; }
     until_true 30 serves || echo "it does not start: $(tail -1 "$root/log")"
     until_true 30 finished 2>/dev/null || echo "something is lost"
     kill -TERM "$daemon"

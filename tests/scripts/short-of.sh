@@ -33,7 +33,7 @@ SETTINGS
 start() {
     "$BATON" --coordination "$dir" daemon 2>"$root/log" &
     daemon=$!
-    serves() { grep -q ' serving ' "$root/log"; }
+    serves() { grep -qs ' serving ' "$root/log"; }
     until_true 20 serves || fail "it does not start: $(tail -1 "$root/log")"
 }
 drop() {
