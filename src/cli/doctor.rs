@@ -101,7 +101,7 @@ mod tests {
     #[test]
     fn findings_come_with_their_remedies() {
         let checkup = Checkup::new(
-            "/work/coordination".into(),
+            "/home/coordination".into(),
             vec![
                 Finding::wrong(
                     "specs",
@@ -114,7 +114,7 @@ mod tests {
             ],
         );
         insta::assert_snapshot!(seen(&checkup), @r"
-        coordination  /work/coordination
+        coordination  /home/coordination
 
         ✗ specs: 11 of 20 active worker specs cannot be used: a.json (line 3 column 20:
           expected a value), b.json and 9 more

@@ -111,13 +111,13 @@ mod tests {
     fn what_was_made_fits_a_small_screen() {
         let made = Made {
             schema: "baton/init@1",
-            coordination: "/work/coordination".into(),
+            coordination: "/home/coordination".into(),
             written: vec!["README.md", "examples/task.json", "schemas/a.json", "schemas/b.json"],
             kept: vec!["baton.toml"],
             agents_found: Vec::new(),
         };
         insta::assert_snapshot!(seen(&made), @r#"
-        ✓ /work/coordination is ready
+        ✓ /home/coordination is ready
           wrote       README.md, examples/ (1 file), schemas/ (2 files)
           kept        baton.toml
 

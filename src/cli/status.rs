@@ -178,9 +178,9 @@ mod tests {
     fn a_directory_that_was_never_served_has_a_status_too() {
         let (_dir, client) = directory();
         let status =
-            Status { coordination: "/work/coordination".into(), ..Status::of(&client).unwrap() };
+            Status { coordination: "/home/coordination".into(), ..Status::of(&client).unwrap() };
         insta::assert_snapshot!(seen(&status), @r"
-        coordination  /work/coordination
+        coordination  /home/coordination
         daemon        not running; `baton daemon` starts one
         queue         there is no task-queue.json
         inbox         0 files waiting
@@ -216,9 +216,9 @@ mod tests {
             ),
         );
         let status =
-            Status { coordination: "/work/coordination".into(), ..Status::of(&client).unwrap() };
+            Status { coordination: "/home/coordination".into(), ..Status::of(&client).unwrap() };
         insta::assert_snapshot!(seen(&status), @r"
-        coordination  /work/coordination
+        coordination  /home/coordination
         daemon        not running; `baton daemon` starts one
         queue         4 tasks: 1 completed, 2 pending, 1 without status
         inbox         1 file waiting

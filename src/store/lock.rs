@@ -97,7 +97,8 @@ impl Store {
         let mut looks = 0;
         while !try_lock(&file, path)? {
             let by_whom = holder_of(&file);
-            if by_whom.is_none_or(runs) || looks == DYING_LOOKS_MAX {
+            // Nobody is named when it was let go of just now, too.
+            if by_whom.is_some_and(runs) || looks == DYING_LOOKS_MAX {
                 return Err(LockError::Held { path: path.to_owned(), holder_pid: by_whom });
             }
             looks += 1;

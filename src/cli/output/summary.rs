@@ -224,7 +224,7 @@ mod tests {
             title: progress.title.clone(),
             status: progress.status.clone(),
             duration_ms: 65_000,
-            report: Some("/work/coordination/orchestrator/completions/orch-task-1.md".into()),
+            report: Some("/home/coordination/orchestrator/completions/orch-task-1.md".into()),
             ..Summary::of_progress(Some(&progress))
         }
     }
@@ -254,7 +254,7 @@ mod tests {
           ✓ auth-002-backend   Wrote the work order of this subtask to its brief.md
           ✓ auth-003-frontend  Wrote the work order of this subtask to its brief.md
           ✓ auth-004-tests     Wrote the work order of this subtask to its brief.md
-        Report              /work/coordination/orchestrator/completions/orch-task-1.md
+        Report              /home/coordination/orchestrator/completions/orch-task-1.md
         ");
     }
 
@@ -283,7 +283,7 @@ mod tests {
           ✗ auth-002-backend   blocked
           ● auth-003-frontend  handed_off
           ○ auth-004-tests     pending
-        Report              /work/coordination/orchestrator/completions/orch-task-1.md
+        Report              /home/coordination/orchestrator/completions/orch-task-1.md
         ");
     }
 }
