@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::ids::{AgentName, AttemptId, OrchestrationId, SubtaskId, TaskId};
 use super::moment::Timestamp;
-use super::plan::{Orchestration, RetryRecord, RunKind, Strategy, Subtask, SubtaskPhase};
+use super::plan::{Orchestration, RetryRecord, RunKind, Strategy, Subtask};
 use super::report::{ResultKind, SubtaskResult};
 use super::state::State;
 use super::task::Priority;
@@ -204,15 +204,7 @@ fn related_subtasks(run: &Orchestration, position: usize) -> Vec<String> {
 fn dependency_results(run: &Orchestration, subtask: &Subtask) -> Vec<DependencyResult> {
     let result_of = |id: &SubtaskId| {
         let position = run.position(id)?;
-        let result = match &run.runs[position].phase {
-            SubtaskPhase::Completed { result, .. } => Some(result.clone()),
-            SubtaskPhase::Pending
-            | SubtaskPhase::BackingOff { .. }
-            | SubtaskPhase::InAttempt
-            | SubtaskPhase::Blocked { .. }
-            | SubtaskPhase::Skipped { .. }
-            | SubtaskPhase::Cancelled { .. } => None,
-        };
+        let result = run.runs[position].phase.result().cloned();
         let title = run.plan.subtasks[position].title.clone();
         Some(DependencyResult { subtask_id: id.clone(), title, result })
     };

@@ -112,6 +112,9 @@ pub enum TaskSource {
     },
 }
 
+/// Removals of an open task from the queue that are undone; the next is its owner's decision.
+pub const PUT_BACK_MAX: u32 = 1;
+
 /// A task that was accepted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Task {

@@ -10,7 +10,7 @@ use crate::domain::ids::TaskId;
 use crate::domain::plan::OrchestrationPhase;
 use crate::domain::read::{self, json};
 use crate::domain::state::{State, entry_key, repeat_key};
-use crate::domain::task::{Phase, Task, TaskSource, TaskSpec};
+use crate::domain::task::{PUT_BACK_MAX, Phase, Task, TaskSource, TaskSpec};
 use crate::domain::{Input, Moment, Problem};
 use crate::store::queue::{Entry, LENGTH_MAX, QueueText};
 use crate::store::{EntryKind, FileContent, LockError, digest, layout};
@@ -27,8 +27,6 @@ const TIME_STEP_MS: i64 = 2_000;
 const ENDED_MS: i64 = 60_000;
 /// So long an entry may stay as it is although it was said to be stale.
 const STALE_MS: u64 = 5_000;
-/// The removal that is its owner's decision has this number; later ones are not told.
-const REMOVALS_TOLD: u32 = 2;
 
 /// Looks at `task-queue.json`.
 #[derive(Debug, Default)]
@@ -340,7 +338,8 @@ impl<'a> Comparison<'a> {
             match (is_there, task.missing) {
                 (true, true) => seen.inputs.push(Input::TaskReturned { task_id: id.clone() }),
                 (false, true) => stale(seen, QueueTarget::Task(id.clone())),
-                (false, false) if task.removals < REMOVALS_TOLD => {
+                // One more than is undone is told: it is its owner's decision.
+                (false, false) if task.removals <= PUT_BACK_MAX => {
                     seen.inputs.push(Input::TaskVanished { task_id: id.clone() });
                 }
                 (true | false, false) => {}

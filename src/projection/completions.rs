@@ -137,7 +137,7 @@ pub(super) struct RunResult {
 /// Sums up what was delivered; where any of it is an order for work, the whole is one.
 pub(super) fn result_of(run: &Orchestration) -> RunResult {
     let results: Vec<&SubtaskResult> =
-        run.runs.iter().filter_map(|run| result(&run.phase)).collect();
+        run.runs.iter().filter_map(|run| run.phase.result()).collect();
     let orders = results.iter().filter(|result| result.kind == ResultKind::WorkOrder).count();
     let kind = match (results.is_empty(), orders) {
         (true, _) => None,
@@ -164,18 +164,6 @@ pub(super) fn result_of(run: &Orchestration) -> RunResult {
     RunResult { kind, summary }
 }
 
-fn result(phase: &SubtaskPhase) -> Option<&SubtaskResult> {
-    match phase {
-        SubtaskPhase::Completed { result, .. } => Some(result),
-        SubtaskPhase::Pending
-        | SubtaskPhase::BackingOff { .. }
-        | SubtaskPhase::InAttempt
-        | SubtaskPhase::Blocked { .. }
-        | SubtaskPhase::Skipped { .. }
-        | SubtaskPhase::Cancelled { .. } => None,
-    }
-}
-
 #[derive(Serialize)]
 struct Results<'a> {
     total: usize,
@@ -186,7 +174,7 @@ struct Results<'a> {
 
 impl<'a> Results<'a> {
     fn of(run: &'a Orchestration) -> Self {
-        let delivered = || run.runs.iter().filter_map(|run| result(&run.phase));
+        let delivered = || run.runs.iter().filter_map(|run| run.phase.result());
         let is_skipped = |run: &&SubtaskRun| matches!(run.phase, SubtaskPhase::Skipped { .. });
         Self {
             total: run.runs.len(),
@@ -228,7 +216,7 @@ impl<'a> SubtaskEntry<'a> {
     fn of(run: &'a Orchestration, position: usize) -> Self {
         let subtask = &run.plan.subtasks[position];
         let subtask_run = &run.runs[position];
-        let result = result(&subtask_run.phase);
+        let result = subtask_run.phase.result();
         let worker_id = result.map(|result| &result.worker_id);
         let by = |attempt: &&Attempt| Some(&attempt.worker_id) == worker_id;
         Self {

@@ -227,15 +227,7 @@ pub(super) struct Actual {
 impl Actual {
     pub(super) fn of(run: &Orchestration) -> Self {
         let duration_ms = duration_ms(run).unwrap_or(0);
-        let used = |phase: &SubtaskPhase| match phase {
-            SubtaskPhase::Completed { result, .. } => result.tokens_used,
-            SubtaskPhase::Pending
-            | SubtaskPhase::BackingOff { .. }
-            | SubtaskPhase::InAttempt
-            | SubtaskPhase::Blocked { .. }
-            | SubtaskPhase::Skipped { .. }
-            | SubtaskPhase::Cancelled { .. } => None,
-        };
+        let used = |phase: &SubtaskPhase| phase.result().and_then(|result| result.tokens_used);
         let attempts = run.runs.iter().flat_map(|run| &run.attempts);
         Self {
             duration_ms,

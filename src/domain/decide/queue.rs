@@ -5,10 +5,7 @@ use crate::domain::event::Event;
 use crate::domain::ids::{ClaimId, TaskId};
 use crate::domain::input::Problem;
 use crate::domain::state::{State, entry_key, repeat_key};
-use crate::domain::task::{TaskSource, TaskSpec};
-
-/// Removals of an open task from the queue that are undone; the next is its owner's decision.
-const PUT_BACK_MAX: u32 = 1;
+use crate::domain::task::{PUT_BACK_MAX, TaskSource, TaskSpec};
 
 pub(super) fn observed(state: &State, source: &TaskSource, spec: &TaskSpec) -> Vec<Event> {
     if is_known(state, source) {

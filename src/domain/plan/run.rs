@@ -174,6 +174,21 @@ pub enum SubtaskPhase {
     },
 }
 
+impl SubtaskPhase {
+    /// Returns what the subtask delivered, when it is completed.
+    pub fn result(&self) -> Option<&SubtaskResult> {
+        match self {
+            SubtaskPhase::Completed { result, .. } => Some(result),
+            SubtaskPhase::Pending
+            | SubtaskPhase::BackingOff { .. }
+            | SubtaskPhase::InAttempt
+            | SubtaskPhase::Blocked { .. }
+            | SubtaskPhase::Skipped { .. }
+            | SubtaskPhase::Cancelled { .. } => None,
+        }
+    }
+}
+
 /// The status words of a subtask in files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

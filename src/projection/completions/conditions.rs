@@ -7,8 +7,6 @@ use crate::domain::plan::{Orchestration, Strategy, SubtaskPhase, SubtaskRun};
 use crate::domain::report::SubtaskResult;
 use crate::domain::worker::{Attempt, AttemptEnd, AttemptPhase};
 
-use super::result;
-
 /// Whether each of them holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(super) struct Conditions {
@@ -27,7 +25,7 @@ pub(super) struct Conditions {
 impl Conditions {
     pub(super) fn of(run: &Orchestration) -> Self {
         let all_subtasks_done = run.runs.iter().all(SubtaskRun::is_satisfied);
-        let results: Vec<_> = run.runs.iter().filter_map(|run| result(&run.phase)).collect();
+        let results: Vec<_> = run.runs.iter().filter_map(|run| run.phase.result()).collect();
         Self {
             all_subtasks_done,
             stages_in_order: stages_in_order(run),
