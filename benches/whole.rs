@@ -237,7 +237,11 @@ fn done(state: &State, policy: &Policy, effect: &Effect) -> Option<Input> {
                 pidfd_inode: None,
             },
         }),
-        Effect::SettleClaim(_) | Effect::WithdrawHandoff(_) | Effect::StopWorker(_) => None,
+        Effect::SettleClaim(_)
+        | Effect::WithdrawHandoff(_)
+        | Effect::StopWorker(_)
+        | Effect::RevisePlan(_)
+        | Effect::MoveSpec(_) => None,
     }
 }
 
@@ -255,6 +259,7 @@ fn running(state: &State) -> Vec<Input> {
                 worker_id: worker(id),
                 tokens_used: None,
                 cost_usd: None,
+                items: Vec::new(),
             }),
         })
         .collect()

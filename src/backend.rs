@@ -174,6 +174,7 @@ fn judge_report(finished: &Finished<'_>, finding: &ReportFinding) -> Outcome {
                     worker_id: finished.worker_id.clone(),
                     tokens_used: report.tokens_used,
                     cost_usd: report.cost_usd,
+                    items: report.items.clone(),
                 }),
                 None => failure(
                     Category::CodeError,
@@ -203,6 +204,7 @@ fn judge_exit(finished: &Finished<'_>) -> Outcome {
                 worker_id: finished.worker_id.clone(),
                 tokens_used: None,
                 cost_usd: None,
+                items: Vec::new(),
             }),
             None => failure(Category::CodeError, "it exited 0 and delivered nothing".to_owned()),
         },

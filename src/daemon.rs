@@ -419,8 +419,14 @@ fn may_always(_: &Effect) -> bool {
 /// Tells whether an effect ends something; what begins something waits for the next start.
 fn may_while_draining(effect: &Effect) -> bool {
     match effect {
-        Effect::SettleClaim(_) | Effect::WithdrawHandoff(_) | Effect::StopWorker(_) => true,
-        Effect::PublishHandoff(_) | Effect::LaunchWorker(_) | Effect::DraftPlan(_) => false,
+        Effect::SettleClaim(_)
+        | Effect::WithdrawHandoff(_)
+        | Effect::StopWorker(_)
+        | Effect::MoveSpec(_) => true,
+        Effect::PublishHandoff(_)
+        | Effect::LaunchWorker(_)
+        | Effect::DraftPlan(_)
+        | Effect::RevisePlan(_) => false,
     }
 }
 

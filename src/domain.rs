@@ -3,11 +3,13 @@
 pub mod ids;
 pub mod moment;
 
+pub mod evidence;
 pub mod handoff;
 pub mod order;
 pub mod plan;
 pub mod read;
 pub mod report;
+pub mod spec;
 pub mod task;
 pub mod worker;
 

@@ -9,6 +9,10 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use crate::domain::document::{Document, DocumentKey};
+use crate::domain::event::{
+    Blocked, Compensated, CompensationFailed, CompensationStarted, Decided, HandedOff, Overdue,
+    PlanRevised, Reassigned, Retried, RevisionRefused, RevisionRequested, Unstoppable, Untaken,
+};
 use crate::domain::ids::{AttemptId, OrchestrationId, SubtaskId, TaskId};
 use crate::domain::plan::Orchestration;
 use crate::domain::{Event, Policy, Record, State};
@@ -77,10 +81,18 @@ struct Subject<'a> {
 }
 
 impl<'a> Subject<'a> {
+    #[expect(clippy::too_many_lines, reason = "one arm for each kind of event, nothing else")]
     fn of(event: &'a Event) -> Self {
         let mut about = Self::default();
         match event {
             Event::DaemonStarted { .. }
+            | Event::VerdictsHeld(..)
+            | Event::WorkerSpecSeen(..)
+            | Event::WorkerSpecSettled(..)
+            | Event::WorkerSpecMoved { .. }
+            | Event::CircuitOpened(..)
+            | Event::CircuitHalfOpened(..)
+            | Event::CircuitClosed(..)
             | Event::DaemonStopped { .. }
             | Event::TaskRejected { .. }
             | Event::CommandAccepted { .. }
@@ -97,12 +109,17 @@ impl<'a> Subject<'a> {
             | Event::TaskRemoved { task_id, .. }
             | Event::TaskReturned { task_id }
             | Event::TaskRetried { task_id, .. }
+            | Event::DraftCrashed { task_id, .. }
             | Event::TaskCancelled { task_id, .. } => about.task = Some(task_id),
             Event::TaskRouted { task_id, orchestration_id, .. }
             | Event::PlanAccepted { task_id, orchestration_id, .. }
             | Event::OrchestrationCompleted { task_id, orchestration_id, .. }
             | Event::OrchestrationFailed { task_id, orchestration_id, .. }
-            | Event::OrchestrationBlocked { task_id, orchestration_id, .. }
+            | Event::OrchestrationBlocked(Blocked { task_id, orchestration_id, .. })
+            | Event::OrchestrationRolledBack { task_id, orchestration_id, .. }
+            | Event::CompensationStarted(CompensationStarted {
+                task_id, orchestration_id, ..
+            })
             | Event::OrchestrationCancelled { task_id, orchestration_id, .. } => {
                 about.task = Some(task_id);
                 about.orchestration = Some(orchestration_id);
@@ -114,14 +131,24 @@ impl<'a> Subject<'a> {
             | Event::OrchestrationRetried { orchestration_id, .. } => {
                 about.orchestration = Some(orchestration_id);
             }
-            Event::RecoveryDecided { orchestration_id, subtask_id, .. }
-            | Event::SubtaskRetried { orchestration_id, subtask_id, .. }
+            Event::RecoveryDecided(Decided { orchestration_id, subtask_id, .. })
+            | Event::SubtaskRetried(Retried { orchestration_id, subtask_id, .. })
+            | Event::SubtaskReassigned(Reassigned { orchestration_id, subtask_id, .. })
+            | Event::RevisionRequested(RevisionRequested {
+                orchestration_id, subtask_id, ..
+            })
+            | Event::PlanRevised(PlanRevised { orchestration_id, subtask_id, .. })
+            | Event::RevisionRefused(RevisionRefused { orchestration_id, subtask_id, .. })
+            | Event::CompensationFailed(CompensationFailed {
+                orchestration_id, subtask_id, ..
+            })
+            | Event::EscalationOverdue(Overdue { orchestration_id, subtask_id, .. })
             | Event::BackoffEnded { orchestration_id, subtask_id }
             | Event::SubtaskSkipped { orchestration_id, subtask_id, .. } => {
                 about.orchestration = Some(orchestration_id);
                 about.subtask = Some(subtask_id);
             }
-            Event::SubtaskHandedOff { subtask_id, attempt_id, .. }
+            Event::SubtaskHandedOff(HandedOff { subtask_id, attempt_id, .. })
             | Event::HandoffPublished { subtask_id, attempt_id }
             | Event::HandoffTaken { subtask_id, attempt_id }
             | Event::HandoffLost { subtask_id, attempt_id, .. }
@@ -130,6 +157,9 @@ impl<'a> Subject<'a> {
             | Event::WorkerNotStarted { subtask_id, attempt_id, .. }
             | Event::WorkerExited { subtask_id, attempt_id, .. }
             | Event::AttemptRecalled { subtask_id, attempt_id, .. }
+            | Event::WorkerUnstoppable(Unstoppable { subtask_id, attempt_id, .. })
+            | Event::HandoffUntaken(Untaken { subtask_id, attempt_id, .. })
+            | Event::SubtaskCompensated(Compensated { subtask_id, attempt_id, .. })
             | Event::AttemptInterrupted { subtask_id, attempt_id, .. }
             | Event::AttemptCancelled { subtask_id, attempt_id, .. }
             | Event::ReportAccepted { subtask_id, attempt_id, .. }
@@ -137,6 +167,14 @@ impl<'a> Subject<'a> {
             | Event::SubtaskFailed { subtask_id, attempt_id, .. } => {
                 about.subtask = Some(subtask_id);
                 about.attempt = Some(attempt_id);
+            }
+            Event::WorkerHeartbeatMissed(found)
+            | Event::WorkerSuspected(found)
+            | Event::WorkerStalled(found)
+            | Event::WorkerGone(found)
+            | Event::WorkerRecovered(found) => {
+                about.subtask = found.subtask_id.as_ref();
+                about.attempt = found.attempt_id.as_ref();
             }
             Event::ReportRefused { subtask_id, attempt_id, .. } => {
                 about.subtask = Some(subtask_id);

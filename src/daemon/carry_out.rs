@@ -43,6 +43,8 @@ pub(super) fn work(effect: &Effect, state: &State, means: &Means) -> Result<Work
             let (id, spec) = (id.clone(), task.spec.clone());
             Box::pin(draft_plan(means, id, spec))
         }
+        Effect::RevisePlan(id) => return Err(format!("revise {id}")),
+        Effect::MoveSpec(id) => return Err(format!("move {id}")),
         Effect::SettleClaim(id) => {
             let claim = state.claims.get(id).ok_or_else(|| format!("there is no claim {id}"))?;
             let (id, claim) = (id.clone(), claim.clone());

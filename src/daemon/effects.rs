@@ -250,5 +250,7 @@ fn subject(effect: &Effect) -> &str {
         | Effect::PublishHandoff(id)
         | Effect::LaunchWorker(id) => id.as_str(),
         Effect::DraftPlan(id) => id.as_str(),
+        Effect::RevisePlan(id) => id.as_str(),
+        Effect::MoveSpec(id) => id.as_str(),
     }
 }

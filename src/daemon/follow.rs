@@ -3,6 +3,7 @@
 use super::batch::Commit;
 use super::error::Chain;
 use super::{Daemon, DaemonError, world};
+use crate::domain::event::HandedOff;
 use crate::domain::ids::WorkerId;
 use crate::domain::worker::Execution;
 use crate::domain::{Effect, Event, Moment, Record};
@@ -116,7 +117,12 @@ impl Daemon {
 /// Returns the workers of masters elsewhere that a record hands something out to.
 fn workers_elsewhere(record: &Record) -> impl Iterator<Item = &WorkerId> {
     record.events.iter().filter_map(|event| {
-        if let Event::SubtaskHandedOff { execution: Execution::External, worker_id, .. } = event {
+        if let Event::SubtaskHandedOff(HandedOff {
+            execution: Execution::External,
+            worker_id,
+            ..
+        }) = event
+        {
             Some(worker_id)
         } else {
             None

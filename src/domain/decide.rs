@@ -1,11 +1,14 @@
 //! `decide`: one match over every input; each arm is one call.
 
 mod handoff;
+mod liveness;
 mod operator;
 mod plan;
 mod queue;
 mod report;
+mod revision;
 mod schedule;
+mod spec;
 mod worker;
 
 use super::event::Event;
@@ -57,7 +60,7 @@ pub fn decide(state: &State, policy: &Policy, input: &Input, now: Moment) -> Vec
             worker::started(state, attempt_id, identity)
         }
         Input::WorkerNotStarted { attempt_id, error, transient } => {
-            worker::not_started(state, policy, attempt_id, error, *transient)
+            worker::not_started(state, policy, attempt_id, error, *transient, now)
         }
         Input::WorkerExited { attempt_id, exit, outcome } => {
             worker::exited(state, policy, attempt_id, *exit, outcome, now)
@@ -65,6 +68,19 @@ pub fn decide(state: &State, policy: &Policy, input: &Input, now: Moment) -> Vec
         Input::WorkerInterrupted { attempt_id, reason } => {
             worker::interrupted(state, policy, attempt_id, reason)
         }
+        Input::WorkerUnstoppable { attempt_id, survivors } => {
+            liveness::unstoppable(state, attempt_id, survivors)
+        }
+        Input::WorkersProbed { findings, held } => {
+            liveness::probed(state, policy, findings, held.as_deref(), now)
+        }
+        Input::SpecObserved { spec } => spec::observed(state, spec),
+        Input::SpecVanished { worker_id } => spec::vanished(state, worker_id),
+        Input::SpecMoved { worker_id } => spec::moved(state, worker_id),
+        Input::Revised { subtask_id, outcome } => {
+            revision::revised(state, policy, subtask_id, outcome, now)
+        }
+        Input::DraftCrashed { task_id } => plan::draft_crashed(state, task_id),
         Input::ReportObserved { claim, finding } => {
             report::observed(state, policy, claim.as_ref(), finding, now)
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::ids::{AttemptId, ClaimId, TaskId};
+use super::ids::{AttemptId, ClaimId, SubtaskId, TaskId, WorkerId};
 use super::state::State;
 
 /// One thing to be done outside. Asking for the same one twice is harmless: each is keyed by what
@@ -21,6 +21,10 @@ pub enum Effect {
     LaunchWorker(AttemptId),
     /// Draft a plan; answered by `Drafted`.
     DraftPlan(TaskId),
+    /// Find out what takes the place of a subtask; answered by `Revised`.
+    RevisePlan(SubtaskId),
+    /// Move the spec of a worker that is over; answered by `SpecMoved`.
+    MoveSpec(WorkerId),
 }
 
 /// Returns every effect that is owed, the same live and after a crash.

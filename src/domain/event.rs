@@ -1,6 +1,10 @@
 //! What was decided or seen to have happened: past tense, and never taken back.
 
+mod course;
 mod kind;
+mod record;
+mod recovery;
+mod supervision;
 
 use serde::{Deserialize, Serialize};
 
@@ -8,31 +12,19 @@ use super::ids::{
     AgentName, AttemptId, ClaimId, CommandId, OrchestrationId, SubtaskId, TaskId, WorkerId,
 };
 use super::input::{Command, Problem};
-use super::moment::Moment;
 use super::plan::{Plan, Why};
 use super::report::{Failure, ReportFinding, SubtaskResult};
+use super::spec::SpecSeen;
 use super::task::{TaskSource, TaskSpec};
-use super::worker::{Execution, Exit, ProcessIdentity};
+use super::worker::{Exit, ProcessIdentity, Recall};
 
-/// One line of the journal: everything one decision led to, whole or not at all.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Record {
-    /// The number of its first event; events are numbered from 1 without a gap.
-    pub seq: u64,
-    /// When it was decided.
-    pub at: Moment,
-    /// How many daemons had the directory before, plus one: an older daemon's line is recognised.
-    pub epoch: u64,
-    /// The version of this format.
-    pub schema: u32,
-    /// The kind of input that led to it, for people.
-    pub cause: String,
-    /// What follows from it; never empty.
-    pub events: Vec<Event>,
-}
-
-/// The version of the journal's format that is written.
-pub const JOURNAL_SCHEMA: u32 = 1;
+pub use course::{Blocked, Decided, HandedOff, Overdue, Retried};
+pub use record::{JOURNAL_SCHEMA, Record};
+pub use recovery::{
+    CircuitChanged, Compensated, CompensationFailed, CompensationStarted, PlanRevised, Reassigned,
+    RevisionRefused, RevisionRequested,
+};
+pub use supervision::{Found, Held, SpecSettled, Unstoppable, Untaken};
 
 /// One fact. The tag is the `type` of its line in `dashboard-events.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -134,26 +126,7 @@ pub enum Event {
         subtasks: usize,
     },
     /// A subtask is given to a master: the intent, before anything is on disk or started.
-    SubtaskHandedOff {
-        /// Which run.
-        orchestration_id: OrchestrationId,
-        /// Which subtask.
-        subtask_id: SubtaskId,
-        /// The attempt.
-        attempt_id: AttemptId,
-        /// Its number, from 1.
-        attempt: u32,
-        /// To whom.
-        assigned_to: AgentName,
-        /// The worker that will carry it out.
-        worker_id: WorkerId,
-        /// Who runs it.
-        execution: Execution,
-        /// See [`super::worker::Attempt::nonce`].
-        nonce: String,
-        /// Why this one and why now.
-        why: Why,
-    },
+    SubtaskHandedOff(HandedOff),
     /// A handoff is on disk.
     HandoffPublished {
         /// Which.
@@ -228,8 +201,36 @@ pub enum Event {
         attempt_id: AttemptId,
         /// Its subtask.
         subtask_id: SubtaskId,
-        /// Why.
+        /// Why, for a person.
         reason: String,
+        /// Why, by its kind.
+        #[serde(default)]
+        cause: Recall,
+    },
+    /// A worker shows no sign of life for the time in which a heartbeat is due.
+    WorkerHeartbeatMissed(Found),
+    /// One look found a worker stalled or gone; the next has to agree.
+    WorkerSuspected(Found),
+    /// A worker makes no progress.
+    WorkerStalled(Found),
+    /// A worker's process is gone without a result.
+    WorkerGone(Found),
+    /// A worker that was doubted shows signs of life again.
+    WorkerRecovered(Found),
+    /// A worker cannot be ended; nobody else gets its work before it is gone.
+    WorkerUnstoppable(Unstoppable),
+    /// Many workers look dead at once: no verdict counts until the next look.
+    VerdictsHeld(Held),
+    /// Nobody takes a handoff.
+    HandoffUntaken(Untaken),
+    /// A master made a worker of its own known, or said something new of it.
+    WorkerSpecSeen(SpecSeen),
+    /// A worker of a master is over: its spec is to be moved.
+    WorkerSpecSettled(SpecSettled),
+    /// The spec of a worker was moved, or is gone.
+    WorkerSpecMoved {
+        /// Whose.
+        worker_id: WorkerId,
     },
     /// An attempt was cut off from outside; a new one follows and no retry is used up.
     AttemptInterrupted {
@@ -298,31 +299,47 @@ pub enum Event {
         failure: Failure,
     },
     /// What is done about a failure, and why.
-    RecoveryDecided {
-        /// Which run.
-        orchestration_id: OrchestrationId,
-        /// Which subtask.
-        subtask_id: SubtaskId,
-        /// The strategy on the recovery roster that answered.
-        strategy: String,
-        /// The rule, the evidence and what else was possible.
-        why: Why,
-    },
+    RecoveryDecided(Decided),
     /// A subtask is tried again when its back-off is over.
-    SubtaskRetried {
-        /// Which run.
-        orchestration_id: OrchestrationId,
+    SubtaskRetried(Retried),
+    /// A subtask goes to another agent.
+    SubtaskReassigned(Reassigned),
+    /// A subtask is to be replaced by others.
+    RevisionRequested(RevisionRequested),
+    /// A plan was changed while it ran.
+    PlanRevised(PlanRevised),
+    /// A plan could not be changed.
+    RevisionRefused(RevisionRefused),
+    /// What a run did is undone, the last first.
+    CompensationStarted(CompensationStarted),
+    /// A subtask is undone.
+    SubtaskCompensated(Compensated),
+    /// A subtask could not be undone; those before it still are.
+    CompensationFailed(CompensationFailed),
+    /// Everything of a run that could be undone is.
+    OrchestrationRolledBack {
         /// Which.
-        subtask_id: SubtaskId,
-        /// How many retries, this one included.
-        retry_count: u32,
-        /// What failed.
-        retry_reason: String,
-        /// What is done differently.
-        retry_modifications: String,
-        /// How long to wait first.
-        delay_ms: u64,
+        orchestration_id: OrchestrationId,
+        /// Its task.
+        task_id: TaskId,
+        /// Why.
+        reason: String,
     },
+    /// A master whose attempts fail in a row is given nothing for a while.
+    CircuitOpened(CircuitChanged),
+    /// It is given one attempt, to see.
+    CircuitHalfOpened(CircuitChanged),
+    /// It is given work as before.
+    CircuitClosed(CircuitChanged),
+    /// Drafting the plan of a task ended the daemon.
+    DraftCrashed {
+        /// Which.
+        task_id: TaskId,
+        /// How often, this time included.
+        times: u32,
+    },
+    /// Nobody answered what a run waits for.
+    EscalationOverdue(Overdue),
     /// The back-off of a subtask is over: it may start as soon as limits allow.
     BackoffEnded {
         /// Which run.
@@ -365,20 +382,7 @@ pub enum Event {
         reason: String,
     },
     /// A run waits for a person.
-    OrchestrationBlocked {
-        /// Which.
-        orchestration_id: OrchestrationId,
-        /// Its task.
-        task_id: TaskId,
-        /// The subtask that cannot go on.
-        blocking_subtask: SubtaskId,
-        /// What went wrong.
-        failure_reason: String,
-        /// What is asked of whom.
-        escalation: String,
-        /// The commands that answer it.
-        options: Vec<String>,
-    },
+    OrchestrationBlocked(Blocked),
     /// A run gives no new handoffs.
     OrchestrationPaused {
         /// Which.
@@ -487,11 +491,4 @@ pub enum Event {
         /// The last event they show.
         seq: u64,
     },
-}
-
-impl Record {
-    /// Returns the number of its last event.
-    pub fn last_seq(&self) -> u64 {
-        self.seq + self.events.len() as u64 - 1
-    }
 }

@@ -5,10 +5,12 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::ids::{AttemptId, ClaimId, CommandId, TaskId};
+use super::evidence::Finding;
+use super::ids::{AttemptId, ClaimId, CommandId, SubtaskId, TaskId, WorkerId};
 use super::moment::Timestamp;
-use super::plan::DraftOutcome;
+use super::plan::{DraftOutcome, RevisionOutcome};
 use super::report::{Outcome, ReportFinding};
+use super::spec::SpecSeen;
 use super::task::{TaskSource, TaskSpec};
 use super::worker::{Exit, ProcessIdentity};
 
@@ -161,6 +163,48 @@ pub enum Input {
         attempt_id: AttemptId,
         /// What is known.
         reason: String,
+    },
+    /// A worker was to be stopped, and these processes of it cannot be ended.
+    WorkerUnstoppable {
+        /// Which attempt it carries out.
+        attempt_id: AttemptId,
+        /// Their numbers.
+        survivors: Vec<u32>,
+    },
+    /// Workers were looked at; told is what the rules of the watch make of it, where that is new.
+    WorkersProbed {
+        /// What was found, for each worker.
+        findings: Vec<Finding>,
+        /// Why no verdict counts this time, if none does: it may be us that something is wrong
+        /// with.
+        held: Option<String>,
+    },
+    /// A spec was read that a master wrote, and says something new.
+    SpecObserved {
+        /// What it says.
+        spec: Box<SpecSeen>,
+    },
+    /// The spec of a worker that is followed is gone, and not by us.
+    SpecVanished {
+        /// Whose.
+        worker_id: WorkerId,
+    },
+    /// Effect `MoveSpec` was carried out.
+    SpecMoved {
+        /// Whose.
+        worker_id: WorkerId,
+    },
+    /// Effect `RevisePlan` was carried out.
+    Revised {
+        /// The subtask that was to be replaced.
+        subtask_id: SubtaskId,
+        /// What came of it.
+        outcome: RevisionOutcome,
+    },
+    /// The daemon before ended in the middle of drafting a plan.
+    DraftCrashed {
+        /// Of which task.
+        task_id: TaskId,
     },
     /// A report was read that no process of ours vouches for: in a worker's folder or the inbox.
     ReportObserved {

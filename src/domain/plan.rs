@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::ids::{AgentName, SubtaskId, TaskId};
+use super::policy::Backoff;
 
 pub use run::{
     Escalation, Orchestration, OrchestrationPhase, RetryRecord, RunKind, SubtaskPhase, SubtaskRun,
@@ -127,9 +128,84 @@ pub struct DraftSubtask {
     pub success_criteria: String,
     /// Files it must leave behind, relative to the workspace; their existence is checked.
     pub deliverables: Vec<String>,
+    /// The subtask, by its id within the draft, whose report lists the items: one subtask for each
+    /// takes the place of this one (S1-22).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub for_each: Option<String>,
+    /// What becomes of it when it fails.
+    #[serde(default, skip_serializing_if = "Handling::is_default")]
+    pub handling: Handling,
     /// Why it is there and why it waits for what it waits for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub why: Vec<Why>,
+}
+
+/// What becomes of a subtask that fails, and how it is undone.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Handling {
+    /// What follows when nothing helped.
+    #[serde(default)]
+    pub on_failure: OnFailure,
+    /// How long is waited before a retry; as everywhere in the directory when not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backoff: Option<Backoff>,
+    /// Failures on one agent after which something else is done; as everywhere when not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempts_max: Option<u32>,
+    /// What undoes it, should its run have to be rolled back (S1-40).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compensation: Option<String>,
+}
+
+/// What follows when nothing helped a subtask that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnFailure {
+    /// A person is asked.
+    #[default]
+    Ask,
+    /// Its run fails with it, and so does the task (S1-41, `failParentOnFailure`).
+    FailParent,
+    /// It is left out: it was optional.
+    Skip,
+}
+
+impl Handling {
+    /// Tells whether nothing is said.
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// How a plan is changed while it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Revision {
+    /// A subtask is replaced by two smaller ones (S4-53).
+    Split,
+    /// A subtask is planned again with what went wrong (S2-47).
+    Replan,
+    /// A subtask is replaced by one for each item of a list (S1-22).
+    FanOut,
+}
+
+/// What came of asking for a revision.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum RevisionOutcome {
+    /// These take its place. Their dependencies name each other; those that name none begin when
+    /// it would have begun, and what waited for it waits for those that nobody else waits for.
+    Replace {
+        /// In order.
+        subtasks: Vec<DraftSubtask>,
+        /// What led to it.
+        why: Why,
+    },
+    /// It cannot be revised.
+    Refuse {
+        /// Why.
+        reason: String,
+    },
 }
 
 /// How the ids of a draft become ids of the directory.
@@ -217,6 +293,12 @@ pub struct Subtask {
     pub success_criteria: String,
     /// Files it must leave behind, relative to the workspace.
     pub deliverables: Vec<String>,
+    /// The subtask whose report lists the items: one subtask for each takes the place of this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub for_each: Option<SubtaskId>,
+    /// What becomes of it when it fails.
+    #[serde(default, skip_serializing_if = "Handling::is_default")]
+    pub handling: Handling,
     /// Why it is there and why it waits for what it waits for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub why: Vec<Why>,

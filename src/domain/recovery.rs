@@ -5,14 +5,18 @@ mod retry;
 
 pub(super) use escalate::blocked;
 
-use super::event::Event;
+use super::event::{Decided, Event};
+use super::moment::Moment;
 use super::plan::{Orchestration, Why};
 use super::policy::Policy;
 use super::report::Failure;
+use super::state::State;
 use super::worker::Attempt;
 
 /// A failed attempt and what surrounds it, as it was before the failure is applied.
 pub struct Situation<'a> {
+    /// Everything else that is known.
+    pub state: &'a State,
     /// The run.
     pub run: &'a Orchestration,
     /// The subtask's position in it.
@@ -21,6 +25,8 @@ pub struct Situation<'a> {
     pub attempt: &'a Attempt,
     /// How it failed.
     pub failure: &'a Failure,
+    /// When that became known.
+    pub now: Moment,
 }
 
 /// One way to go on after a failure.
@@ -49,12 +55,12 @@ pub fn recover(situation: &Situation<'_>, policy: &Policy) -> Vec<Event> {
     else {
         return Vec::new();
     };
-    let decided = Event::RecoveryDecided {
+    let decided = Event::RecoveryDecided(Decided {
         orchestration_id: situation.run.id.clone(),
         subtask_id: situation.run.plan.subtasks[situation.position].subtask_id.clone(),
         strategy: strategy.name.to_owned(),
         why: answer.why,
-    };
+    });
     [decided].into_iter().chain(answer.events).collect()
 }
 

@@ -26,6 +26,9 @@ pub struct Report {
     /// Money it used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost_usd: Option<f64>,
+    /// A list that a subtask after it wants to be done for each of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub items: Vec<String>,
     /// What went wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<ReportError>,
@@ -123,6 +126,9 @@ pub struct SubtaskResult {
     /// Money it used, if it said so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost_usd: Option<f64>,
+    /// The list it came up with, if one was asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub items: Vec<String>,
 }
 
 impl SubtaskResult {

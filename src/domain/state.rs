@@ -10,9 +10,12 @@ use thiserror::Error;
 
 use super::effect::Effect;
 use super::event::Record;
-use super::ids::{AgentName, AttemptId, ClaimId, CommandId, OrchestrationId, SubtaskId, TaskId};
+use super::ids::{
+    AgentName, AttemptId, ClaimId, CommandId, OrchestrationId, SubtaskId, TaskId, WorkerId,
+};
 use super::moment::Moment;
 use super::plan::Orchestration;
+use super::spec::SpecWorker;
 use super::task::Task;
 use super::worker::Attempt;
 use index::Index;
@@ -42,6 +45,12 @@ pub struct State {
     pub quarantined: BTreeMap<String, Quarantined>,
     /// Digests of reports that were told, by path.
     pub reports_seen: BTreeMap<String, String>,
+    /// Workers that masters made known, whose spec is in `worker-specs/active/`.
+    #[serde(default)]
+    pub specs: BTreeMap<WorkerId, SpecWorker>,
+    /// The circuit breakers of masters that failed lately.
+    #[serde(default)]
+    pub circuits: BTreeMap<AgentName, Circuit>,
     /// Documents up to this event are on disk for certain.
     pub documents_synced: u64,
     /// Derived: what is owed, and where things are.
@@ -80,6 +89,35 @@ pub struct Answer {
     pub ok: bool,
     /// What was done, or why not and what to do.
     pub message: String,
+}
+
+/// Whether a master is given work (S1-39).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Circuit {
+    /// How many of its attempts failed since the last success.
+    pub failures: u32,
+    /// How it stands.
+    pub phase: CircuitPhase,
+}
+
+/// How a circuit breaker stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "phase", rename_all = "snake_case")]
+pub enum CircuitPhase {
+    /// Work is given.
+    Closed,
+    /// None is given.
+    Open {
+        /// Since when.
+        since: Moment,
+        /// For how long.
+        cool_down_ms: u64,
+    },
+    /// One attempt is given, to see.
+    HalfOpen {
+        /// How long it was open before.
+        cool_down_ms: u64,
+    },
 }
 
 /// A file that cannot be used.
@@ -176,6 +214,8 @@ impl State {
             answers,
             quarantined,
             reports_seen,
+            specs,
+            circuits,
             documents_synced,
             index: _,
         } = self;
@@ -190,6 +230,8 @@ impl State {
             answers: answers.clone(),
             quarantined: quarantined.clone(),
             reports_seen: reports_seen.clone(),
+            specs: specs.clone(),
+            circuits: circuits.clone(),
             documents_synced: *documents_synced,
             index: Index::default(),
         }

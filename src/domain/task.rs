@@ -131,6 +131,9 @@ pub struct Task {
     /// How often others removed it from the queue while it was open.
     #[serde(default)]
     pub removals: u32,
+    /// How often drafting its plan ended the daemon.
+    #[serde(default)]
+    pub draft_crashes: u32,
     /// True while it is not in the queue although it should be.
     #[serde(default)]
     pub missing: bool,

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::evidence::{Liveness, Standing};
 use super::ids::{AgentName, AttemptId, WorkerId};
 use super::moment::{BootId, Moment};
 use super::report::Failure;
@@ -27,8 +28,74 @@ pub struct Attempt {
     /// When somebody was first known to work at it; it stays when the attempt is over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started: Option<Started>,
+    /// Whether it does the work or undoes it.
+    #[serde(default, skip_serializing_if = "Purpose::is_work")]
+    pub purpose: Purpose,
+    /// How its worker was found to be; `None` while nothing was ever wrong with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standing: Option<Box<Standing>>,
+    /// Whether it was told that nobody takes its handoff.
+    #[serde(default)]
+    pub untaken_told: bool,
     /// How far it is.
     pub phase: AttemptPhase,
+}
+
+/// What an attempt is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Purpose {
+    /// To do what the subtask says.
+    #[default]
+    Work,
+    /// To undo what the subtask did, because its run cannot reach its goal.
+    Compensation,
+}
+
+impl Purpose {
+    /// Tells whether it does the work.
+    pub fn is_work(&self) -> bool {
+        *self == Purpose::Work
+    }
+}
+
+/// Why an attempt is called back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Recall {
+    /// Nobody wants its result any more.
+    #[default]
+    Unwanted,
+    /// Nobody took its handoff in time.
+    Untaken,
+    /// Its time box is over.
+    TimeBox,
+    /// Nothing outward was seen of it for too long.
+    Silence,
+    /// It made no progress.
+    Stalled,
+    /// It holds too much memory.
+    Memory,
+    /// It has too many processes.
+    Processes,
+    /// Its result is in, and its process stays.
+    Lingering,
+}
+
+impl Recall {
+    /// Tells whether a result that it delivers after all is taken.
+    pub fn takes_result(self) -> bool {
+        match self {
+            Recall::Unwanted => false,
+            Recall::Untaken
+            | Recall::TimeBox
+            | Recall::Silence
+            | Recall::Stalled
+            | Recall::Memory
+            | Recall::Processes
+            | Recall::Lingering => true,
+        }
+    }
 }
 
 /// The beginning of the work at an attempt.
@@ -84,8 +151,14 @@ pub enum AttemptPhase {
         identity: Option<ProcessIdentity>,
         /// When that was decided.
         at: Moment,
-        /// Why.
+        /// Why, for a person.
         reason: String,
+        /// Why, by its kind.
+        #[serde(default)]
+        cause: Recall,
+        /// Processes of it that could not be ended: until they are gone nobody else gets its work.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        survivors: Vec<u32>,
     },
     /// Over.
     Ended {
@@ -160,6 +233,12 @@ impl Attempt {
             | AttemptPhase::Published { .. }
             | AttemptPhase::Ending { identity: None, .. } => false,
         }
+    }
+
+    /// Tells whether its worker is stalled or gone and nothing was delivered.
+    pub fn is_zombie(&self) -> bool {
+        let liveness = self.standing.as_ref().map(|standing| standing.liveness);
+        self.is_live() && matches!(liveness, Some(Liveness::Stalled | Liveness::Gone))
     }
 
     /// Tells whether it still holds anything: a place under the limits, a process, a handoff.

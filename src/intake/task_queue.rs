@@ -440,10 +440,12 @@ fn ended_at<'a>(state: &'a State, task: &'a Task) -> Option<&'a Moment> {
         Phase::Routed { orchestration_id, .. } | Phase::Orchestrating { orchestration_id } => {
             match &state.orchestrations.get(orchestration_id)?.phase {
                 OrchestrationPhase::Completed { at }
+                | OrchestrationPhase::RolledBack { at, .. }
                 | OrchestrationPhase::Failed { at, .. }
                 | OrchestrationPhase::Cancelled { at, .. } => Some(at),
                 OrchestrationPhase::InProgress
                 | OrchestrationPhase::Paused { .. }
+                | OrchestrationPhase::Compensating { .. }
                 | OrchestrationPhase::Blocked(_) => None,
             }
         }

@@ -10,7 +10,8 @@ use super::{Planner, Request, text};
 use crate::domain::Policy;
 use crate::domain::ids::AgentName;
 use crate::domain::plan::{
-    Complexity, Draft, DraftIds, DraftOutcome, DraftSubtask, Explanation, Range, Why, Workflow,
+    Complexity, Draft, DraftIds, DraftOutcome, DraftSubtask, Explanation, Handling, Range, Why,
+    Workflow,
 };
 use crate::domain::task::TaskSpec;
 
@@ -94,6 +95,8 @@ impl Drafting<'_> {
             files_affected: reading.files.clone(),
             success_criteria: criteria(step, &reading.acceptance),
             deliverables: reading.deliverables.clone(),
+            for_each: None,
+            handling: Handling::default(),
             why: vec![step.why.clone(), whole.why.clone()],
         };
         let count = self.verdict.reasons.len();
@@ -190,6 +193,8 @@ impl Drafting<'_> {
             files_affected: step.files.clone(),
             success_criteria: criteria(step, &self.acceptance_for(step)),
             deliverables: self.reading.deliverables.iter().filter(delivers).cloned().collect(),
+            for_each: None,
+            handling: Handling::default(),
             why,
         }
     }

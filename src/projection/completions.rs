@@ -310,6 +310,13 @@ fn gaps(run: &Orchestration) -> Vec<String> {
                 Some(format!("{id} is not done: it waits"))
             }
             SubtaskPhase::InAttempt => Some(format!("{id} is not done: it is under way")),
+            SubtaskPhase::Revising { .. } => Some(format!("{id} is not done: it is planned again")),
+            SubtaskPhase::Replaced { .. } => None,
+            SubtaskPhase::Undoing { .. } => Some(format!("{id} is being undone")),
+            SubtaskPhase::Compensated { .. } => Some(format!("{id} was undone")),
+            SubtaskPhase::NotCompensated { failure, .. } => {
+                Some(format!("{id} could not be undone: {}", failure.message))
+            }
         }
     };
     (0..run.runs.len()).filter_map(gap).collect()
@@ -322,11 +329,14 @@ fn next_steps(run: &Orchestration, subtasks: &[SubtaskEntry<'_>]) -> Vec<String>
             steps.push(escalation.escalation.clone());
             steps.extend(escalation.options.iter().cloned());
         }
-        OrchestrationPhase::Failed { .. } | OrchestrationPhase::Cancelled { .. } => {
+        OrchestrationPhase::Failed { .. }
+        | OrchestrationPhase::RolledBack { .. }
+        | OrchestrationPhase::Cancelled { .. } => {
             steps.push(format!("To run what is not done again: baton retry {}", run.task_id));
         }
         OrchestrationPhase::Completed { .. }
         | OrchestrationPhase::InProgress
+        | OrchestrationPhase::Compensating { .. }
         | OrchestrationPhase::Paused { .. } => {}
     }
     let is_order = |entry: &&SubtaskEntry| {

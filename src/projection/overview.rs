@@ -79,6 +79,8 @@ fn health(run: &Orchestration) -> &'static str {
         OrchestrationPhase::Blocked(_) => "blocked",
         OrchestrationPhase::InProgress
         | OrchestrationPhase::Paused { .. }
+        | OrchestrationPhase::Compensating { .. }
+        | OrchestrationPhase::RolledBack { .. }
         | OrchestrationPhase::Completed { .. }
         | OrchestrationPhase::Failed { .. }
         | OrchestrationPhase::Cancelled { .. } => {
@@ -93,9 +95,15 @@ fn health(run: &Orchestration) -> &'static str {
 
 fn is_retried(run: &SubtaskRun) -> bool {
     match run.phase {
-        SubtaskPhase::BackingOff { .. } | SubtaskPhase::Blocked { .. } => true,
+        SubtaskPhase::BackingOff { .. }
+        | SubtaskPhase::Revising { .. }
+        | SubtaskPhase::Undoing { .. }
+        | SubtaskPhase::NotCompensated { .. }
+        | SubtaskPhase::Blocked { .. } => true,
         SubtaskPhase::Pending | SubtaskPhase::InAttempt => run.failures > 0,
         SubtaskPhase::Completed { .. }
+        | SubtaskPhase::Replaced { .. }
+        | SubtaskPhase::Compensated { .. }
         | SubtaskPhase::Skipped { .. }
         | SubtaskPhase::Cancelled { .. } => false,
     }

@@ -27,7 +27,7 @@ fn touches(state: &State, event: &Event) -> Vec<DocumentKey> {
     // What these say stands elsewhere; a long plan is not written again for them.
     if let Event::HandoffPublished { .. }
     | Event::ReportRefused { .. }
-    | Event::RecoveryDecided { .. } = event
+    | Event::RecoveryDecided(..) = event
     {
         return Vec::new();
     }
@@ -108,6 +108,8 @@ pub(super) fn status_word(phase: &OrchestrationPhase) -> &'static str {
         OrchestrationPhase::InProgress => "in_progress",
         OrchestrationPhase::Paused { .. } => "paused",
         OrchestrationPhase::Blocked(_) => "blocked",
+        OrchestrationPhase::Compensating { .. } => "compensating",
+        OrchestrationPhase::RolledBack { .. } => "rolled_back",
         OrchestrationPhase::Completed { .. } => "completed",
         OrchestrationPhase::Failed { .. } => "failed",
         OrchestrationPhase::Cancelled { .. } => "cancelled",
@@ -117,9 +119,12 @@ pub(super) fn status_word(phase: &OrchestrationPhase) -> &'static str {
 /// Returns when a run came to its end or to a stop that only a person can undo.
 pub(super) fn stopped_at(phase: &OrchestrationPhase) -> Option<&Moment> {
     match phase {
-        OrchestrationPhase::InProgress | OrchestrationPhase::Paused { .. } => None,
+        OrchestrationPhase::InProgress
+        | OrchestrationPhase::Paused { .. }
+        | OrchestrationPhase::Compensating { .. } => None,
         OrchestrationPhase::Blocked(escalation) => Some(&escalation.since),
         OrchestrationPhase::Completed { at }
+        | OrchestrationPhase::RolledBack { at, .. }
         | OrchestrationPhase::Failed { at, .. }
         | OrchestrationPhase::Cancelled { at, .. } => Some(at),
     }
@@ -162,6 +167,7 @@ impl<'a> Ending<'a> {
                 failure_reason,
                 escalation,
                 options,
+                overdue: _,
             }) => Self {
                 blocked_at: Some(since.wall),
                 orchestration_status: Some("blocked"),
@@ -172,7 +178,11 @@ impl<'a> Ending<'a> {
                 ..none
             },
             OrchestrationPhase::Completed { at } => Self { completed_at: Some(at.wall), ..none },
+            OrchestrationPhase::Compensating { reason, .. } => {
+                Self { failure_reason: Some(reason), ..none }
+            }
             OrchestrationPhase::Failed { at, reason }
+            | OrchestrationPhase::RolledBack { at, reason }
             | OrchestrationPhase::Cancelled { at, reason } => {
                 Self { completed_at: Some(at.wall), failure_reason: Some(reason), ..none }
             }

@@ -44,7 +44,7 @@ fn changes_entry(event: &Event) -> bool {
             | Event::PlanAccepted { .. }
             | Event::OrchestrationCompleted { .. }
             | Event::OrchestrationFailed { .. }
-            | Event::OrchestrationBlocked { .. }
+            | Event::OrchestrationBlocked(..)
             | Event::OrchestrationResumed { .. }
             | Event::OrchestrationRetried { .. }
             | Event::OrchestrationCancelled { .. }
@@ -152,7 +152,9 @@ fn set_fields<'a>(
     };
     let Some(run) = run else { return &task.accepted_at };
     let (status, at, error) = match &run.phase {
-        OrchestrationPhase::InProgress | OrchestrationPhase::Paused { .. } => {
+        OrchestrationPhase::InProgress
+        | OrchestrationPhase::Paused { .. }
+        | OrchestrationPhase::Compensating { .. } => {
             set("status", json!(waiting));
             return reopened_at.unwrap_or(&run.created_at);
         }
@@ -160,7 +162,8 @@ fn set_fields<'a>(
         OrchestrationPhase::Blocked(escalation) => {
             ("blocked", &escalation.since, Some(&escalation.failure_reason))
         }
-        OrchestrationPhase::Failed { at, reason } => ("failed", at, Some(reason)),
+        OrchestrationPhase::Failed { at, reason }
+        | OrchestrationPhase::RolledBack { at, reason } => ("failed", at, Some(reason)),
         OrchestrationPhase::Cancelled { at, reason } => ("cancelled", at, Some(reason)),
     };
     set("status", json!(status));

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::domain::document::{Document, DocumentKey};
+use crate::domain::event::Blocked;
 use crate::domain::ids::{AgentName, AttemptId, SubtaskId, TaskId, WorkerId};
 use crate::domain::plan::{Orchestration, Strategy, SubtaskPhase, SubtaskStatus, Why};
 use crate::domain::report::{Failure, SubtaskResult};
@@ -39,7 +40,7 @@ fn touches(state: &State, event: &Event) -> Vec<DocumentKey> {
     {
         keys.extend(made_ready(run, subtask_id));
     }
-    if let Event::OrchestrationBlocked { blocking_subtask, .. } = event {
+    if let Event::OrchestrationBlocked(Blocked { blocking_subtask, .. }) = event {
         keys.push(key(blocking_subtask));
     }
     keys
@@ -107,11 +108,16 @@ impl<'a> SubtaskFile<'a> {
             SubtaskPhase::Completed { attempt_id, result, .. } => {
                 (Some(ResultEntry { result, attempt_id }), None, None)
             }
-            SubtaskPhase::Blocked { failure, .. } => (None, Some(failure), None),
+            SubtaskPhase::Blocked { failure, .. }
+            | SubtaskPhase::NotCompensated { failure, .. } => (None, Some(failure), None),
             SubtaskPhase::Skipped { reason, .. } => (None, None, Some(reason.as_str())),
             SubtaskPhase::Pending
             | SubtaskPhase::BackingOff { .. }
             | SubtaskPhase::InAttempt
+            | SubtaskPhase::Revising { .. }
+            | SubtaskPhase::Replaced { .. }
+            | SubtaskPhase::Undoing { .. }
+            | SubtaskPhase::Compensated { .. }
             | SubtaskPhase::Cancelled { .. } => (None, None, None),
         };
         Self {
@@ -234,10 +240,15 @@ fn completed_at(phase: &SubtaskPhase) -> Option<Timestamp> {
     match phase {
         SubtaskPhase::Completed { at, .. }
         | SubtaskPhase::Skipped { at, .. }
+        | SubtaskPhase::Replaced { at, .. }
+        | SubtaskPhase::Compensated { at }
+        | SubtaskPhase::NotCompensated { at, .. }
         | SubtaskPhase::Cancelled { at } => Some(at.wall),
         SubtaskPhase::Pending
         | SubtaskPhase::BackingOff { .. }
         | SubtaskPhase::InAttempt
+        | SubtaskPhase::Revising { .. }
+        | SubtaskPhase::Undoing { .. }
         | SubtaskPhase::Blocked { .. } => None,
     }
 }

@@ -203,6 +203,7 @@ impl World {
                     worker_id: attempt.worker_id.clone(),
                     tokens_used: Some(1_000),
                     cost_usd: None,
+                    items: Vec::new(),
                 }),
             )
         };
@@ -288,6 +289,8 @@ impl World {
                 },
             },
             Effect::SettleClaim(claim) => Input::ClaimSettled { claim: claim.clone() },
+            Effect::MoveSpec(id) => Input::SpecMoved { worker_id: id.clone() },
+            Effect::RevisePlan(_) => return None,
             Effect::WithdrawHandoff(id) => {
                 let (_, _, attempt) = self.state.attempt(id)?;
                 let AttemptPhase::Ending { .. } = attempt.phase else { return None };

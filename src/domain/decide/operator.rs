@@ -7,7 +7,7 @@ use crate::domain::moment::{Moment, Timestamp};
 use crate::domain::plan::{Orchestration, OrchestrationPhase, RunKind, SubtaskPhase};
 use crate::domain::state::State;
 use crate::domain::task::{Phase, Task};
-use crate::domain::worker::{Attempt, AttemptPhase, Execution};
+use crate::domain::worker::{Attempt, AttemptPhase, Execution, Recall};
 
 use super::{next_question, satisfied, still_blocked};
 
@@ -200,10 +200,13 @@ fn retry_run(run: &Orchestration, reason: &str) -> Done {
     let all: Vec<usize> = (0..run.runs.len()).collect();
     let given_up: Vec<usize> = all.iter().copied().filter(|at| has_given_up(run, *at)).collect();
     match run.phase {
-        OrchestrationPhase::InProgress | OrchestrationPhase::Paused { .. } => {
+        OrchestrationPhase::InProgress
+        | OrchestrationPhase::Paused { .. }
+        | OrchestrationPhase::Compensating { .. } => {
             Err(format!("{} is not over, and nothing of it has given up", run.task_id))
         }
         OrchestrationPhase::Completed { .. }
+        | OrchestrationPhase::RolledBack { .. }
         | OrchestrationPhase::Failed { .. }
         | OrchestrationPhase::Cancelled { .. }
         | OrchestrationPhase::Blocked(_) => {
@@ -236,10 +239,16 @@ fn run_again(run: &Orchestration, positions: &[usize], reason: &str) -> Done {
 
 fn has_given_up(run: &Orchestration, position: usize) -> bool {
     match run.runs[position].phase {
-        SubtaskPhase::Blocked { .. } | SubtaskPhase::Cancelled { .. } => true,
+        SubtaskPhase::Blocked { .. }
+        | SubtaskPhase::Cancelled { .. }
+        | SubtaskPhase::Compensated { .. } => true,
         SubtaskPhase::InAttempt => run.is_over(),
         SubtaskPhase::Pending
         | SubtaskPhase::BackingOff { .. }
+        | SubtaskPhase::Revising { .. }
+        | SubtaskPhase::Replaced { .. }
+        | SubtaskPhase::Undoing { .. }
+        | SubtaskPhase::NotCompensated { .. }
         | SubtaskPhase::Completed { .. }
         | SubtaskPhase::Skipped { .. } => false,
     }
@@ -289,6 +298,8 @@ fn resume(target: &Target<'_>, reason: &str) -> Done {
             ),
             OrchestrationPhase::InProgress
             | OrchestrationPhase::Paused { .. }
+            | OrchestrationPhase::Compensating { .. }
+            | OrchestrationPhase::RolledBack { .. }
             | OrchestrationPhase::Completed { .. }
             | OrchestrationPhase::Failed { .. }
             | OrchestrationPhase::Cancelled { .. } => {
@@ -366,6 +377,7 @@ fn recall(run: &Orchestration, position: usize, reason: &str) -> Option<Event> {
         attempt_id: attempt.id.clone(),
         subtask_id: run.plan.subtasks[position].subtask_id.clone(),
         reason: reason.to_owned(),
+        cause: Recall::Unwanted,
     })
 }
 
@@ -375,6 +387,8 @@ fn standing(run: &Orchestration) -> &'static str {
         OrchestrationPhase::InProgress => "in progress",
         OrchestrationPhase::Paused { .. } => "paused",
         OrchestrationPhase::Blocked(_) => "blocked",
+        OrchestrationPhase::Compensating { .. } => "being rolled back",
+        OrchestrationPhase::RolledBack { .. } => "rolled back",
         OrchestrationPhase::Completed { .. } => "completed",
         OrchestrationPhase::Failed { .. } => "failed",
         OrchestrationPhase::Cancelled { .. } => "cancelled",

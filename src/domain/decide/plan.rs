@@ -27,6 +27,27 @@ pub(super) fn drafted(
     }
 }
 
+/// How often drafting the plan of one task may end the daemon before the task is set aside.
+const DRAFT_CRASHES_MAX: u32 = 3;
+
+/// A task whose draft ended the daemon again and again is set aside, so that the others go on.
+pub(super) fn draft_crashed(state: &State, id: &TaskId) -> Vec<Event> {
+    let Some(task) = state.tasks.get(id).filter(|task| matches!(task.phase, Phase::Planning))
+    else {
+        return Vec::new();
+    };
+    let times = task.draft_crashes + 1;
+    let mut events = vec![Event::DraftCrashed { task_id: id.clone(), times }];
+    if times >= DRAFT_CRASHES_MAX {
+        let error = format!(
+            "drafting its plan ended the daemon {times} times, so it is set aside; say it \
+             differently, or try once more with `baton retry {id}`"
+        );
+        events.push(rejected(task, error));
+    }
+    events
+}
+
 fn split(state: &State, policy: &Policy, task: &Task, draft: &Draft) -> Vec<Event> {
     let taken =
         |id: &SubtaskId| state.subtask_exists(id.as_str()) || state.tasks.contains_key(id.as_str());

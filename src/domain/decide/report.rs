@@ -9,7 +9,7 @@ use crate::domain::report::{
     Category, Failure, Outcome, Report, ReportFinding, ReportStatus, ResultKind, SubtaskResult,
 };
 use crate::domain::state::State;
-use crate::domain::worker::{Attempt, AttemptEnd, AttemptPhase, Execution};
+use crate::domain::worker::{Attempt, AttemptEnd, AttemptPhase, Execution, Recall};
 
 use super::worker::{delivered, failed};
 
@@ -50,7 +50,9 @@ pub(super) fn observed(
             events.extend(recall_newer(run, position, attempt));
             events.extend(match outcome {
                 Outcome::Success(result) => delivered(run, position, attempt, result, now),
-                Outcome::Failure(failure) => failed(policy, run, position, attempt, failure),
+                Outcome::Failure(failure) => {
+                    failed(state, policy, (run, position, attempt), failure, now)
+                }
             });
             events
         }
@@ -141,6 +143,7 @@ fn outcome(attempt: &Attempt, finding: &ReportFinding, kind: ResultKind) -> Outc
             worker_id: attempt.worker_id.clone(),
             tokens_used: report.tokens_used,
             cost_usd: report.cost_usd,
+            items: report.items.clone(),
         }),
         ReportStatus::Failure | ReportStatus::Partial => Outcome::Failure(reported(report)),
     }
@@ -167,5 +170,6 @@ fn recall_newer(run: &Orchestration, position: usize, attempt: &Attempt) -> Opti
         attempt_id: newest.id.clone(),
         subtask_id: run.plan.subtasks[position].subtask_id.clone(),
         reason: format!("{} delivered after all", attempt.id),
+        cause: Recall::Unwanted,
     })
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, btree_set};
 
-use crate::domain::event::Event;
+use crate::domain::event::{Event, HandedOff};
 use crate::domain::ids::{AgentName, AttemptId, WorkerId};
 use crate::domain::moment::Moment;
 use crate::domain::plan::{Orchestration, Why};
@@ -141,7 +141,7 @@ fn handed_off(
     let subtask = &run.plan.subtasks[position];
     let number = run.runs[position].attempts.last().map_or(0, |attempt| attempt.number) + 1;
     let attempt_id = AttemptId::of(&subtask.subtask_id, number);
-    Event::SubtaskHandedOff {
+    Event::SubtaskHandedOff(HandedOff {
         orchestration_id: run.id.clone(),
         subtask_id: subtask.subtask_id.clone(),
         worker_id: WorkerId::of(&attempt_id),
@@ -151,7 +151,7 @@ fn handed_off(
         execution: master.execution.clone(),
         nonce: format!("{:x}-{:x}-{nth:x}", now.wall.as_ms(), state.seq),
         why: why(run, position),
-    }
+    })
 }
 
 fn why(run: &Orchestration, position: usize) -> Why {

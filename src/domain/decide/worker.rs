@@ -1,6 +1,6 @@
 //! What became of workers that Baton launched.
 
-use crate::domain::event::Event;
+use crate::domain::event::{Event, Retried};
 use crate::domain::ids::AttemptId;
 use crate::domain::moment::Moment;
 use crate::domain::plan::{Orchestration, SubtaskRun};
@@ -44,6 +44,7 @@ pub(super) fn not_started(
     id: &AttemptId,
     error: &str,
     transient: bool,
+    now: Moment,
 ) -> Vec<Event> {
     let Some((run, position, attempt)) = live(state, id) else { return Vec::new() };
     let subtask_id = run.plan.subtasks[position].subtask_id.clone();
@@ -60,7 +61,7 @@ pub(super) fn not_started(
         events.extend(interruption(policy, run, position, attempt, error));
     } else {
         let failure = Failure::new(Category::Blocker, format!("cannot start: {error}"));
-        events.extend(failed(policy, run, position, attempt, failure));
+        events.extend(failed(state, policy, (run, position, attempt), failure, now));
     }
     events
 }
@@ -89,13 +90,13 @@ pub(super) fn exited(
         (_, Outcome::Success(result)) if !result.has_output() => {
             let message = "it ended well and delivered nothing: neither a summary nor a file";
             let failure = Failure::new(Category::CodeError, message);
-            events.extend(failed(policy, run, position, attempt, failure));
+            events.extend(failed(state, policy, (run, position, attempt), failure, now));
         }
         (_, Outcome::Success(result)) => {
             events.extend(delivered(run, position, attempt, result.clone(), now));
         }
         (_, Outcome::Failure(failure)) => {
-            events.extend(failed(policy, run, position, attempt, failure.clone()));
+            events.extend(failed(state, policy, (run, position, attempt), failure.clone(), now));
         }
     }
     events
@@ -137,13 +138,13 @@ pub(super) fn delivered(
 
 /// Says what follows from a failed attempt: the failure, then what the recovery roster decides.
 pub(super) fn failed(
+    state: &State,
     policy: &Policy,
-    run: &Orchestration,
-    position: usize,
-    attempt: &Attempt,
+    (run, position, attempt): (&Orchestration, usize, &Attempt),
     failure: Failure,
+    now: Moment,
 ) -> Vec<Event> {
-    let situation = Situation { run, position, attempt, failure: &failure };
+    let situation = Situation { state, run, position, attempt, failure: &failure, now };
     let recovery = recover(&situation, policy);
     let mut events = vec![Event::SubtaskFailed {
         orchestration_id: run.id.clone(),
@@ -173,14 +174,14 @@ fn interruption(
     let before = interruptions_before(&run.runs[position]);
     if before > 0 {
         let retry_count = run.runs[position].retry.as_ref().map_or(0, |retry| retry.retry_count);
-        events.push(Event::SubtaskRetried {
+        events.push(Event::SubtaskRetried(Retried {
             orchestration_id: run.id.clone(),
             subtask_id,
             retry_count,
             retry_reason: format!("interrupted: {reason}"),
             retry_modifications: "none; no attempt is counted".to_owned(),
-            delay_ms: policy.retry.delay_ms(before),
-        });
+            delay_ms: policy.retry.delay_ms(policy.retry.backoff, before),
+        }));
     }
     events
 }

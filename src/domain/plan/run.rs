@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Plan, Strategy};
-use crate::domain::ids::{AttemptId, OrchestrationId, SubtaskId, TaskId};
+use super::{Plan, Revision, Strategy};
+use crate::domain::ids::{AgentName, AttemptId, OrchestrationId, SubtaskId, TaskId};
 use crate::domain::moment::Moment;
 use crate::domain::order::Order;
 use crate::domain::report::{Failure, SubtaskResult};
@@ -46,6 +46,12 @@ pub struct Orchestration {
     /// Retries that any of its subtasks used.
     #[serde(default)]
     pub retries: u32,
+    /// How often its plan was changed since it began.
+    #[serde(default)]
+    pub revision: u32,
+    /// How often it was planned again because of failures.
+    #[serde(default)]
+    pub replans: u32,
     /// The number of the event that accepted its plan: older runs go first.
     pub accepted_seq: u64,
     /// Derived from `plan`: see [`Orchestration::reorder`].
@@ -72,6 +78,20 @@ pub enum OrchestrationPhase {
     Completed {
         /// When.
         at: Moment,
+    },
+    /// It cannot reach its goal: what it did is undone, the last first.
+    Compensating {
+        /// Since when.
+        since: Moment,
+        /// Why.
+        reason: String,
+    },
+    /// What it did was undone.
+    RolledBack {
+        /// When.
+        at: Moment,
+        /// Why.
+        reason: String,
     },
     /// Ended without its goal.
     Failed {
@@ -102,6 +122,9 @@ pub struct Escalation {
     pub escalation: String,
     /// The commands that answer it.
     pub options: Vec<String>,
+    /// Whether it was told again that nobody answered.
+    #[serde(default)]
+    pub overdue: bool,
 }
 
 /// The run of one subtask.
@@ -113,6 +136,15 @@ pub struct SubtaskRun {
     pub attempts: Vec<Attempt>,
     /// Attempts that count against the limit: failures, not interruptions.
     pub failures: u32,
+    /// Who has it now, where that is not whom the plan names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<AgentName>,
+    /// Who had it before, in that order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub agents_before: Vec<AgentName>,
+    /// How many of the failures came before the one who has it now got it.
+    #[serde(default)]
+    pub failures_before: u32,
     /// Set by every retry: why, and what was changed for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<RetryRecord>,
@@ -153,6 +185,41 @@ pub enum SubtaskPhase {
         /// What it delivered.
         result: SubtaskResult,
     },
+    /// A revision of the plan is awaited that replaces it.
+    Revising {
+        /// Since when.
+        since: Moment,
+        /// Which.
+        revision: Revision,
+        /// The failure that led to it, or the items it is for.
+        reason: String,
+    },
+    /// Others took its place.
+    Replaced {
+        /// When.
+        at: Moment,
+        /// Which.
+        by: Vec<SubtaskId>,
+    },
+    /// It was done and is to be undone: waits for its turn, or an attempt is at it.
+    Undoing {
+        /// Since when.
+        since: Moment,
+        /// What it had delivered.
+        result: SubtaskResult,
+    },
+    /// It was done and is undone.
+    Compensated {
+        /// When.
+        at: Moment,
+    },
+    /// It was done and could not be undone.
+    NotCompensated {
+        /// When.
+        at: Moment,
+        /// Why not.
+        failure: Failure,
+    },
     /// Every attempt is used up; somebody has to decide.
     Blocked {
         /// When.
@@ -182,6 +249,11 @@ impl SubtaskPhase {
             SubtaskPhase::Pending
             | SubtaskPhase::BackingOff { .. }
             | SubtaskPhase::InAttempt
+            | SubtaskPhase::Revising { .. }
+            | SubtaskPhase::Replaced { .. }
+            | SubtaskPhase::Undoing { .. }
+            | SubtaskPhase::Compensated { .. }
+            | SubtaskPhase::NotCompensated { .. }
             | SubtaskPhase::Blocked { .. }
             | SubtaskPhase::Skipped { .. }
             | SubtaskPhase::Cancelled { .. } => None,
@@ -240,6 +312,8 @@ impl Orchestration {
             phase: OrchestrationPhase::InProgress,
             current_stage: 1,
             retries: 0,
+            revision: 0,
+            replans: 0,
             accepted_seq,
             order,
         }
@@ -260,10 +334,12 @@ impl Orchestration {
     pub fn is_over(&self) -> bool {
         match self.phase {
             OrchestrationPhase::Completed { .. }
+            | OrchestrationPhase::RolledBack { .. }
             | OrchestrationPhase::Failed { .. }
             | OrchestrationPhase::Cancelled { .. } => true,
             OrchestrationPhase::InProgress
             | OrchestrationPhase::Paused { .. }
+            | OrchestrationPhase::Compensating { .. }
             | OrchestrationPhase::Blocked(_) => false,
         }
     }
@@ -282,9 +358,15 @@ impl Orchestration {
             SubtaskPhase::Pending => SubtaskStatus::Pending,
             SubtaskPhase::BackingOff { .. } => SubtaskStatus::Ready,
             SubtaskPhase::InAttempt => match run.attempts.last() {
+                Some(attempt) if attempt.is_zombie() => SubtaskStatus::Zombie,
                 Some(attempt) if attempt.has_begun() => SubtaskStatus::Active,
                 Some(_) | None => SubtaskStatus::HandedOff,
             },
+            SubtaskPhase::Revising { .. }
+            | SubtaskPhase::Replaced { .. }
+            | SubtaskPhase::NotCompensated { .. } => SubtaskStatus::Failed,
+            SubtaskPhase::Undoing { .. } => SubtaskStatus::Active,
+            SubtaskPhase::Compensated { .. } => SubtaskStatus::Compensated,
             SubtaskPhase::Completed { .. } => SubtaskStatus::Completed,
             SubtaskPhase::Blocked { .. } => SubtaskStatus::Blocked,
             SubtaskPhase::Skipped { .. } => SubtaskStatus::Skipped,
@@ -301,6 +383,11 @@ impl Orchestration {
             Strategy::Staged => self.stage_of(position) <= self.current_stage,
             Strategy::Sequential => (0..position).all(satisfied),
         }
+    }
+
+    /// Returns who has the subtask at `position`.
+    pub fn agent_of(&self, position: usize) -> &AgentName {
+        self.runs[position].agent.as_ref().unwrap_or(&self.plan.subtasks[position].assigned_to)
     }
 
     /// Returns the stage, from 1, of the subtask at `position`.
@@ -324,12 +411,33 @@ impl Orchestration {
 impl SubtaskRun {
     /// Returns the run of a subtask that nobody has touched.
     pub fn new() -> Self {
-        Self { phase: SubtaskPhase::Pending, attempts: Vec::new(), failures: 0, retry: None }
+        Self {
+            phase: SubtaskPhase::Pending,
+            attempts: Vec::new(),
+            failures: 0,
+            agent: None,
+            agents_before: Vec::new(),
+            failures_before: 0,
+            retry: None,
+        }
     }
 
     /// Tells whether what depends on it may go on.
     pub fn is_satisfied(&self) -> bool {
-        matches!(self.phase, SubtaskPhase::Completed { .. } | SubtaskPhase::Skipped { .. })
+        match self.phase {
+            SubtaskPhase::Completed { .. }
+            | SubtaskPhase::Skipped { .. }
+            | SubtaskPhase::Replaced { .. } => true,
+            SubtaskPhase::Pending
+            | SubtaskPhase::BackingOff { .. }
+            | SubtaskPhase::InAttempt
+            | SubtaskPhase::Revising { .. }
+            | SubtaskPhase::Undoing { .. }
+            | SubtaskPhase::Compensated { .. }
+            | SubtaskPhase::NotCompensated { .. }
+            | SubtaskPhase::Blocked { .. }
+            | SubtaskPhase::Cancelled { .. } => false,
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::fields::{Fields, plain_text, whole_number};
 use super::task::one_line;
 use crate::domain::Problem;
-use crate::domain::plan::{DraftSubtask, Range, Strategy};
+use crate::domain::plan::{DraftSubtask, Handling, Range, Strategy};
 
 /// Reads `subtasks`; what they say is judged by the validator.
 pub(super) fn subtasks(fields: &Fields<'_>) -> Result<Vec<DraftSubtask>, Problem> {
@@ -99,6 +99,8 @@ fn subtask(value: &Value, file: &str, prefix: &str) -> Result<DraftSubtask, Prob
             .map(|criteria| criteria.trim().to_owned())
             .unwrap_or_default(),
         deliverables: fields.texts(&["deliverables"])?,
+        for_each: None,
+        handling: Handling::default(),
         why: Vec::new(),
     })
 }

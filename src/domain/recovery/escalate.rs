@@ -1,7 +1,7 @@
 //! A person is asked: the run is blocked until somebody answers (S4-54, S2-48, S2-53).
 
 use super::{Answer, Situation, Strategy};
-use crate::domain::event::Event;
+use crate::domain::event::{Blocked, Event};
 use crate::domain::plan::{Orchestration, RunKind, Why};
 use crate::domain::policy::Policy;
 use crate::domain::report::Category;
@@ -9,7 +9,7 @@ use crate::domain::report::Category;
 pub(super) const STRATEGY: Strategy = Strategy { name: "escalate", answer };
 
 fn answer(situation: &Situation<'_>, policy: &Policy) -> Option<Answer> {
-    let Situation { run, position, attempt: _, failure } = situation;
+    let Situation { run, position, failure, .. } = situation;
     if run.is_over() {
         return Some(Answer {
             why: Why::new("the run is over", failure.message.clone()),
@@ -50,12 +50,12 @@ pub(in crate::domain) fn blocked(
     let skip = (run.kind == RunKind::Planned).then(|| format!("baton skip {id}"));
     let retry = format!("baton retry {id}");
     let cancel = format!("baton cancel {}", run.task_id);
-    Event::OrchestrationBlocked {
+    Event::OrchestrationBlocked(Blocked {
         orchestration_id: run.id.clone(),
         task_id: run.task_id.clone(),
         blocking_subtask: id.clone(),
         failure_reason,
         escalation: "waiting for a person to decide".to_owned(),
         options: [Some(retry), skip, Some(cancel)].into_iter().flatten().collect(),
-    }
+    })
 }

@@ -2,10 +2,13 @@
 
 mod attempts;
 mod inbox;
+mod recovery;
 mod runs;
+mod supervision;
 
 use crate::domain::effect::Effect;
-use crate::domain::event::Event;
+use crate::domain::event::{Decided, Event};
+use crate::domain::evidence::Liveness;
 use crate::domain::moment::Moment;
 use crate::domain::plan::{Orchestration, OrchestrationPhase, Plan, RunKind};
 use crate::domain::task::{Phase, Task, TaskSource};
@@ -56,7 +59,7 @@ impl State {
             Event::OrchestrationStarted { orchestration_id, .. } => {
                 self.run(orchestration_id).map(|_| ())
             }
-            Event::SubtaskHandedOff { .. } => self.hand_off(event, at),
+            Event::SubtaskHandedOff(..) => self.hand_off(event, at),
             Event::HandoffPublished { attempt_id, .. } => self.published(attempt_id, at),
             Event::HandoffTaken { attempt_id, .. } => self.taken(attempt_id, at),
             Event::HandoffLost { attempt_id, .. } => self.lost(attempt_id, at),
@@ -67,9 +70,23 @@ impl State {
             Event::WorkerNotStarted { attempt_id, .. } | Event::WorkerExited { attempt_id, .. } => {
                 self.live_attempt(attempt_id).map(|_| ())
             }
-            Event::AttemptRecalled { attempt_id, reason, .. } => {
-                self.recalled(attempt_id, reason, at)
+            Event::AttemptRecalled { attempt_id, reason, cause, .. } => {
+                self.recalled(attempt_id, reason, *cause, at)
             }
+            Event::WorkerHeartbeatMissed(found) => self.found(found, Liveness::Quiet, at),
+            Event::WorkerSuspected(found) => self.found(found, Liveness::Suspect, at),
+            Event::WorkerStalled(found) => self.found(found, Liveness::Stalled, at),
+            Event::WorkerGone(found) => self.found(found, Liveness::Gone, at),
+            Event::WorkerRecovered(found) => self.found(found, Liveness::Healthy, at),
+            Event::WorkerUnstoppable(told) => self.unstoppable(told),
+            Event::VerdictsHeld(..) => Ok(()),
+            Event::HandoffUntaken(told) => self.untaken(told),
+            Event::WorkerSpecSeen(spec) => {
+                self.spec_seen(spec, at);
+                Ok(())
+            }
+            Event::WorkerSpecSettled(settled) => self.spec_settled(settled),
+            Event::WorkerSpecMoved { worker_id } => self.spec_moved(worker_id),
             Event::AttemptInterrupted { attempt_id, reason, .. } => {
                 self.interrupted(attempt_id, reason, at)
             }
@@ -90,8 +107,31 @@ impl State {
             Event::SubtaskFailed { attempt_id, failure, .. } => {
                 self.failed(attempt_id, failure, at)
             }
-            Event::RecoveryDecided { subtask_id, .. } => self.place(subtask_id).map(|_| ()),
-            Event::SubtaskRetried { .. } => self.retried(event, at),
+            Event::RecoveryDecided(Decided { subtask_id, .. }) => {
+                self.place(subtask_id).map(|_| ())
+            }
+            Event::SubtaskRetried(..) => self.retried(event, at),
+            Event::SubtaskReassigned(told) => self.reassigned(told),
+            Event::RevisionRequested(told) => self.revision_requested(told, at),
+            Event::PlanRevised(told) => self.plan_revised(told, at),
+            Event::RevisionRefused(told) => self.revision_refused(told),
+            Event::CompensationStarted(told) => self.compensation_started(told, at),
+            Event::SubtaskCompensated(told) => self.compensated(told, at),
+            Event::CompensationFailed(told) => self.compensation_failed(told, at),
+            Event::OrchestrationRolledBack { orchestration_id, reason, .. } => {
+                self.rolled_back(orchestration_id, reason, at)
+            }
+            Event::CircuitOpened(told) => {
+                self.circuit_opened(told, at);
+                Ok(())
+            }
+            Event::CircuitHalfOpened(told) => self.circuit_half_opened(told),
+            Event::CircuitClosed(told) => {
+                self.circuit_closed(told);
+                Ok(())
+            }
+            Event::DraftCrashed { task_id, times } => self.draft_crashed(task_id, *times),
+            Event::EscalationOverdue(told) => self.overdue(told),
             Event::BackoffEnded { subtask_id, .. } => self.backoff_ended(subtask_id),
             Event::SubtaskSkipped { subtask_id, reason, .. } => {
                 self.skipped(subtask_id, reason, at)
@@ -99,7 +139,7 @@ impl State {
             Event::StageCompleted { orchestration_id, stage } => {
                 self.stage_completed(orchestration_id, *stage)
             }
-            Event::OrchestrationBlocked { .. } => self.blocked(event, at),
+            Event::OrchestrationBlocked(..) => self.blocked(event, at),
             Event::OrchestrationCompleted { orchestration_id, .. } => {
                 self.change_phase(orchestration_id, OrchestrationPhase::Completed { at: *at })
             }
@@ -184,6 +224,7 @@ impl State {
             accepted_at: *at,
             phase: Phase::Planning,
             removals: 0,
+            draft_crashes: 0,
             missing: false,
             reopened_at: None,
         };
@@ -251,6 +292,7 @@ impl State {
             return Err(format!("task {id} did not end without a run"));
         }
         task.phase = Phase::Planning;
+        task.draft_crashes = 0;
         task.reopened_at = Some(*at);
         let source = task.source.clone();
         self.index.hold_claim(&source);

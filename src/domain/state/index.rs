@@ -6,6 +6,7 @@ use crate::domain::effect::Effect;
 use crate::domain::ids::{AgentName, AttemptId, OrchestrationId, SubtaskId, TaskId};
 use crate::domain::moment::BootId;
 use crate::domain::plan::{Orchestration, OrchestrationPhase, RunKind, Strategy, SubtaskPhase};
+use crate::domain::spec::SpecWorker;
 use crate::domain::task::{Phase, Priority, Task, TaskSource};
 use crate::domain::worker::{Attempt, AttemptPhase, Execution};
 
@@ -70,6 +71,9 @@ impl Index {
         }
         for run in state.orchestrations.values() {
             index.add_run(run);
+        }
+        for worker in state.specs.values() {
+            index.refresh_spec(worker);
         }
         for claim in state.claims.keys() {
             index.owed.insert(Effect::SettleClaim(claim.clone()));
@@ -139,7 +143,7 @@ impl Index {
         let ready = matches!(run.phase, OrchestrationPhase::InProgress)
             && matches!(phase, SubtaskPhase::Pending)
             && run.dependencies_satisfied(position);
-        let agent = &run.plan.subtasks[position].assigned_to;
+        let agent = run.agent_of(position);
         let turn = Turn {
             priority: run.priority,
             accepted_seq: run.accepted_seq,
@@ -154,6 +158,9 @@ impl Index {
                 self.ready.remove(agent);
             }
         }
+        let revising = matches!(phase, SubtaskPhase::Revising { .. }) && !run.is_over();
+        let subtask_id = &run.plan.subtasks[position].subtask_id;
+        put(&mut self.owed, Effect::RevisePlan(subtask_id.clone()), revising);
         if let SubtaskPhase::BackingOff { since, delay_ms } = phase {
             let due = since.plus_ms(*delay_ms);
             let id = run.plan.subtasks[position].subtask_id.clone();
@@ -236,6 +243,12 @@ impl Index {
         }
     }
 
+    /// Looks again at whether the spec of a worker is to be moved.
+    pub(super) fn refresh_spec(&mut self, worker: &SpecWorker) {
+        let id = worker.spec.worker_id.clone();
+        put(&mut self.owed, Effect::MoveSpec(id), worker.settled.is_some());
+    }
+
     /// Adds `by` (1 or -1) to the count of the way in which a planned run ended.
     pub(super) fn count(&mut self, run: &Orchestration, by: isize) {
         if run.kind != RunKind::Planned {
@@ -243,10 +256,13 @@ impl Index {
         }
         let counter = match run.phase {
             OrchestrationPhase::Completed { .. } => &mut self.counts.completed,
-            OrchestrationPhase::Failed { .. } => &mut self.counts.failed,
+            OrchestrationPhase::Failed { .. } | OrchestrationPhase::RolledBack { .. } => {
+                &mut self.counts.failed
+            }
             OrchestrationPhase::Cancelled { .. } => &mut self.counts.cancelled,
             OrchestrationPhase::InProgress
             | OrchestrationPhase::Paused { .. }
+            | OrchestrationPhase::Compensating { .. }
             | OrchestrationPhase::Blocked(_) => return,
         };
         *counter = counter.saturating_add_signed(by);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::event::{Event, Record};
+use crate::domain::event::{Event, HandedOff, Record};
 use crate::domain::ids::{AgentName, SubtaskId};
 use crate::domain::plan::{Orchestration, OrchestrationPhase, RunKind, Strategy, SubtaskPhase};
 use crate::domain::task::Phase;
@@ -27,7 +27,8 @@ pub(super) fn may_happen(before: &State, policy: &Policy, record: &Record) {
     let mut given: BTreeMap<&AgentName, usize> = BTreeMap::new();
     let mut launched = 0;
     for event in &record.events {
-        let Event::SubtaskHandedOff { subtask_id, assigned_to, execution, .. } = event else {
+        let Event::SubtaskHandedOff(HandedOff { subtask_id, assigned_to, execution, .. }) = event
+        else {
             continue;
         };
         let (run, at) = find(before, subtask_id);
@@ -77,9 +78,13 @@ fn its_phase_fits(run: &Orchestration, at: usize) {
     let is_ending = last.is_some_and(|a| matches!(a.phase, AttemptPhase::Ending { .. }));
     let is_open = !ended(run);
     let fits = match subtask.phase {
-        SubtaskPhase::Pending | SubtaskPhase::BackingOff { .. } | SubtaskPhase::Blocked { .. } => {
-            is_open && !is_live
-        }
+        SubtaskPhase::Pending
+        | SubtaskPhase::BackingOff { .. }
+        | SubtaskPhase::Revising { .. }
+        | SubtaskPhase::Blocked { .. } => is_open && !is_live,
+        SubtaskPhase::Replaced { .. } => !is_live,
+        SubtaskPhase::Undoing { .. } => is_open,
+        SubtaskPhase::Compensated { .. } | SubtaskPhase::NotCompensated { .. } => !is_live,
         SubtaskPhase::InAttempt => is_live && (is_open || is_ending),
         SubtaskPhase::Completed { .. } | SubtaskPhase::Skipped { .. } => !is_live || is_ending,
         SubtaskPhase::Cancelled { .. } => !is_open && !is_live,
@@ -102,7 +107,10 @@ fn the_run_fits(run: &Orchestration) {
             let delivered = |phase: &SubtaskPhase| matches!(phase, SubtaskPhase::Completed { .. });
             is_done && run.runs.iter().any(|run| delivered(&run.phase))
         }
-        OrchestrationPhase::Failed { .. } | OrchestrationPhase::Cancelled { .. } => true,
+        OrchestrationPhase::Compensating { .. }
+        | OrchestrationPhase::RolledBack { .. }
+        | OrchestrationPhase::Failed { .. }
+        | OrchestrationPhase::Cancelled { .. } => true,
     };
     assert!(fits, "{run:#?}");
     let stage = (1..=run.plan.stages.len()).find(|stage| {
@@ -134,9 +142,15 @@ fn nothing_is_forgotten(state: &State, policy: &Policy, run: &Orchestration) {
         assert!(is_held, "{} waits for nothing: {run:#?}", subtask.subtask_id);
     }
     let is_moving = |at: usize| match run.runs[at].phase {
-        SubtaskPhase::InAttempt | SubtaskPhase::BackingOff { .. } => true,
+        SubtaskPhase::InAttempt
+        | SubtaskPhase::BackingOff { .. }
+        | SubtaskPhase::Revising { .. }
+        | SubtaskPhase::Undoing { .. } => true,
         SubtaskPhase::Pending => may_start(run, at),
         SubtaskPhase::Completed { .. }
+        | SubtaskPhase::Replaced { .. }
+        | SubtaskPhase::Compensated { .. }
+        | SubtaskPhase::NotCompensated { .. }
         | SubtaskPhase::Blocked { .. }
         | SubtaskPhase::Skipped { .. }
         | SubtaskPhase::Cancelled { .. } => false,

@@ -9,7 +9,8 @@ use crate::domain::ids::{AttemptId, ClaimId, CommandId, SubtaskId, TaskId};
 use crate::domain::input::{Command, Problem};
 use crate::domain::moment::{BootId, Timestamp};
 use crate::domain::plan::{
-    Complexity, Draft, DraftIds, DraftOutcome, DraftSubtask, Explanation, Range, Strategy, Workflow,
+    Complexity, Draft, DraftIds, DraftOutcome, DraftSubtask, Explanation, Handling, Range,
+    Strategy, Workflow,
 };
 use crate::domain::report::{
     Category, Failure, Outcome, Report, ReportError, ReportFinding, ReportStatus, ResultKind,
@@ -216,7 +217,8 @@ impl Machine {
             Effect::LaunchWorker(attempt_id) => {
                 Input::WorkerStarted { attempt_id, identity: identity() }
             }
-            Effect::DraftPlan(_) => return None,
+            Effect::MoveSpec(worker_id) => Input::SpecMoved { worker_id },
+            Effect::DraftPlan(_) | Effect::RevisePlan(_) => return None,
         })
     }
 
@@ -379,6 +381,8 @@ fn draft(count: usize, b: usize, c: usize) -> Draft {
             .collect(),
         success_criteria: "it is done".into(),
         deliverables: Vec::new(),
+        for_each: None,
+        handling: Handling::default(),
         why: Vec::new(),
     };
     Draft {
@@ -437,6 +441,7 @@ fn reported(
         deliverables: Vec::new(),
         tokens_used: None,
         cost_usd: None,
+        items: Vec::new(),
         error: (status != ReportStatus::Success).then_some(error),
     };
     let path = format!("workers/{}/report.json", c % 4);
@@ -467,6 +472,7 @@ fn result() -> SubtaskResult {
         worker_id: "w".parse().unwrap(),
         tokens_used: None,
         cost_usd: None,
+        items: Vec::new(),
     }
 }
 

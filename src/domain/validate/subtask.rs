@@ -47,6 +47,8 @@ impl Checked {
             files_affected: self.files_affected.clone(),
             success_criteria: draft.success_criteria.trim().to_owned(),
             deliverables: self.deliverables.clone(),
+            for_each: None,
+            handling: draft.handling.clone(),
             why: draft.why.clone(),
         }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::domain::ids::AgentName;
 use crate::domain::plan::{
-    Complexity, DraftIds, DraftSubtask, Explanation, Range, Strategy, Why, Workflow,
+    Complexity, DraftIds, DraftSubtask, Explanation, Handling, Range, Strategy, Why, Workflow,
 };
 
 /// A valid subtask.
@@ -22,6 +22,8 @@ pub(super) fn subtask(id: &str, dependencies: &[&str]) -> DraftSubtask {
         files_affected: Vec::new(),
         success_criteria: "it is done".into(),
         deliverables: Vec::new(),
+        for_each: None,
+        handling: Handling::default(),
         why: Vec::new(),
     }
 }

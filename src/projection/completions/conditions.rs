@@ -53,12 +53,16 @@ fn is_failed(run: &SubtaskRun) -> bool {
         matches!(attempt.phase, AttemptPhase::Ended { end: AttemptEnd::Failed { .. }, .. })
     };
     match run.phase {
-        SubtaskPhase::Blocked { .. } => true,
+        SubtaskPhase::Blocked { .. } | SubtaskPhase::NotCompensated { .. } => true,
         SubtaskPhase::Cancelled { .. } => run.attempts.last().is_some_and(ended_badly),
         SubtaskPhase::Pending
         | SubtaskPhase::BackingOff { .. }
         | SubtaskPhase::InAttempt
         | SubtaskPhase::Completed { .. }
+        | SubtaskPhase::Revising { .. }
+        | SubtaskPhase::Replaced { .. }
+        | SubtaskPhase::Undoing { .. }
+        | SubtaskPhase::Compensated { .. }
         | SubtaskPhase::Skipped { .. } => false,
     }
 }

@@ -10,7 +10,7 @@ use crate::domain::event::JOURNAL_SCHEMA;
 use crate::domain::ids::{AttemptId, ClaimId, CommandId, SubtaskId, TaskId};
 use crate::domain::input::Command;
 use crate::domain::moment::BootId;
-use crate::domain::plan::{Draft, DraftIds, DraftOutcome, DraftSubtask, Range, Strategy};
+use crate::domain::plan::{Draft, DraftIds, DraftOutcome, DraftSubtask, Handling, Range, Strategy};
 use crate::domain::policy::MasterPolicy;
 use crate::domain::report::{
     Category, Failure, Outcome, Report, ReportFinding, ReportStatus, ResultKind, SubtaskResult,
@@ -200,6 +200,7 @@ impl Drive {
                         worker_id: attempt.worker_id.clone(),
                         tokens_used: Some(1_200),
                         cost_usd: None,
+                        items: Vec::new(),
                     }),
                     Some(message) => Outcome::Failure(Failure::new(Category::Transient, message)),
                 },
@@ -280,6 +281,7 @@ fn finding(subtask: &str, attempt_id: &AttemptId, error: Option<&str>) -> Report
         deliverables: vec![format!("reports/{subtask}.md")],
         tokens_used: None,
         cost_usd: None,
+        items: Vec::new(),
         error: error.map(|message| crate::domain::report::ReportError {
             category: None,
             message: message.into(),
@@ -303,6 +305,8 @@ pub(super) fn draft(strategy: Strategy, slug: &str, steps: &[(&str, &str, &[&str
         files_affected: vec![format!("src/{id}.rs")],
         success_criteria: "the tests pass".into(),
         deliverables: Vec::new(),
+        for_each: None,
+        handling: Handling::default(),
         why: Vec::new(),
     };
     Draft {

@@ -1,20 +1,20 @@
 //! Events about attempts.
 
-use crate::domain::event::Event;
+use crate::domain::event::{Event, HandedOff};
 use crate::domain::ids::{AttemptId, OrchestrationId, SubtaskId};
 use crate::domain::moment::Moment;
 use crate::domain::plan::{Orchestration, SubtaskPhase};
 use crate::domain::report::{Failure, SubtaskResult};
 use crate::domain::state::State;
 use crate::domain::worker::{
-    Attempt, AttemptEnd, AttemptPhase, Execution, ProcessIdentity, Started,
+    Attempt, AttemptEnd, AttemptPhase, Execution, ProcessIdentity, Purpose, Recall, Started,
 };
 
 use super::Applied;
 
 impl State {
     pub(super) fn hand_off(&mut self, event: &Event, at: &Moment) -> Applied {
-        let Event::SubtaskHandedOff {
+        let Event::SubtaskHandedOff(HandedOff {
             subtask_id,
             attempt_id,
             attempt,
@@ -23,7 +23,7 @@ impl State {
             execution,
             nonce,
             ..
-        } = event
+        }) = event
         else {
             return Err("it is no handoff".into());
         };
@@ -36,6 +36,9 @@ impl State {
             nonce: nonce.clone(),
             issued_at: *at,
             started: None,
+            purpose: Purpose::Work,
+            standing: None,
+            untaken_told: false,
             phase: AttemptPhase::Issued,
         };
         self.with_run(subtask_id, |run, position| {
@@ -118,7 +121,13 @@ impl State {
         })
     }
 
-    pub(super) fn recalled(&mut self, id: &AttemptId, reason: &str, at: &Moment) -> Applied {
+    pub(super) fn recalled(
+        &mut self,
+        id: &AttemptId,
+        reason: &str,
+        cause: Recall,
+        at: &Moment,
+    ) -> Applied {
         self.with_attempt(id, |attempt| {
             let identity = match &attempt.phase {
                 AttemptPhase::Running { identity, .. } => Some(identity.clone()),
@@ -130,7 +139,8 @@ impl State {
                 }
             };
             let reason = reason.to_owned();
-            attempt.phase = AttemptPhase::Ending { identity, at: *at, reason };
+            attempt.phase =
+                AttemptPhase::Ending { identity, at: *at, reason, cause, survivors: Vec::new() };
             Ok(())
         })
     }
@@ -224,7 +234,7 @@ impl State {
         Ok(run.plan.subtasks[position].subtask_id.clone())
     }
 
-    fn with_attempt(
+    pub(super) fn with_attempt(
         &mut self,
         id: &AttemptId,
         change: impl FnOnce(&mut Attempt) -> Applied,

@@ -1,6 +1,6 @@
 //! Events about runs and about subtasks as parts of them.
 
-use crate::domain::event::Event;
+use crate::domain::event::{Blocked, Event, Retried};
 use crate::domain::ids::{OrchestrationId, SubtaskId};
 use crate::domain::moment::Moment;
 use crate::domain::plan::{
@@ -14,14 +14,14 @@ use super::Applied;
 
 impl State {
     pub(super) fn retried(&mut self, event: &Event, at: &Moment) -> Applied {
-        let Event::SubtaskRetried {
+        let Event::SubtaskRetried(Retried {
             subtask_id,
             retry_count,
             retry_reason,
             retry_modifications,
             delay_ms,
             ..
-        } = event
+        }) = event
         else {
             return Err("it is no retry".into());
         };
@@ -76,14 +76,14 @@ impl State {
     }
 
     pub(super) fn blocked(&mut self, event: &Event, at: &Moment) -> Applied {
-        let Event::OrchestrationBlocked {
+        let Event::OrchestrationBlocked(Blocked {
             orchestration_id,
             blocking_subtask,
             failure_reason,
             escalation,
             options,
             ..
-        } = event
+        }) = event
         else {
             return Err("it is no escalation".into());
         };
@@ -102,6 +102,7 @@ impl State {
             failure_reason: failure_reason.clone(),
             escalation: escalation.clone(),
             options: options.clone(),
+            overdue: false,
         };
         self.change_run(orchestration_id, |run| {
             if !run.is_over() {
@@ -123,6 +124,7 @@ impl State {
             let is_legal = match (&run.phase, &next) {
                 (
                     OrchestrationPhase::Completed { .. }
+                    | OrchestrationPhase::RolledBack { .. }
                     | OrchestrationPhase::Failed { .. }
                     | OrchestrationPhase::Cancelled { .. },
                     _,
@@ -134,6 +136,7 @@ impl State {
                 (
                     _,
                     OrchestrationPhase::Failed { at, .. }
+                    | OrchestrationPhase::RolledBack { at, .. }
                     | OrchestrationPhase::Cancelled { at, .. },
                 ) => {
                     end_open_subtasks(&mut run.runs, at);
@@ -143,6 +146,7 @@ impl State {
                     *from == OrchestrationPhase::InProgress
                 }
                 (from, OrchestrationPhase::InProgress) => *from != OrchestrationPhase::InProgress,
+                (_, OrchestrationPhase::Compensating { .. }) => true,
             };
             if !is_legal {
                 return Err(format!("run {id} is {:?}", run.phase));
@@ -200,7 +204,7 @@ impl State {
     }
 
     /// Changes a run and looks at everything about it and its task again.
-    fn change_run(
+    pub(super) fn change_run(
         &mut self,
         id: &OrchestrationId,
         change: impl FnOnce(&mut Orchestration) -> Applied,
@@ -226,11 +230,16 @@ fn end_open_subtasks(runs: &mut [SubtaskRun], at: &Moment) {
         match subtask.phase {
             SubtaskPhase::Pending
             | SubtaskPhase::BackingOff { .. }
+            | SubtaskPhase::Revising { .. }
             | SubtaskPhase::Blocked { .. } => {
                 subtask.phase = SubtaskPhase::Cancelled { at: *at };
             }
             SubtaskPhase::InAttempt
             | SubtaskPhase::Completed { .. }
+            | SubtaskPhase::Replaced { .. }
+            | SubtaskPhase::Undoing { .. }
+            | SubtaskPhase::Compensated { .. }
+            | SubtaskPhase::NotCompensated { .. }
             | SubtaskPhase::Skipped { .. }
             | SubtaskPhase::Cancelled { .. } => {}
         }
