@@ -184,12 +184,10 @@ fn judge_report(finished: &Finished<'_>, finding: &ReportFinding) -> Outcome {
         }
         ReportStatus::Failure | ReportStatus::Partial => {
             let error = report.error.clone().unwrap_or_default();
-            let said = [error.message.trim(), report.summary.trim()];
-            let message = said
-                .into_iter()
-                .find(|text| !text.is_empty())
-                .unwrap_or("it reported a failure without saying what failed");
-            failure(error.category.unwrap_or(Category::CodeError), plain(message))
+            let message = report
+                .complaint()
+                .unwrap_or_else(|| "it reported a failure without saying what failed".to_owned());
+            failure(error.category.unwrap_or(Category::CodeError), plain(&message))
         }
     }
 }
@@ -204,7 +202,7 @@ fn judge_exit(finished: &Finished<'_>) -> Outcome {
                 worker_id: finished.worker_id.clone(),
                 tokens_used: None,
                 cost_usd: None,
-                items: Vec::new(),
+                items: None,
             }),
             None => failure(Category::CodeError, "it exited 0 and delivered nothing".to_owned()),
         },

@@ -43,7 +43,12 @@ pub(super) fn work(effect: &Effect, state: &State, means: &Means) -> Result<Work
             let (id, spec) = (id.clone(), task.spec.clone());
             Box::pin(draft_plan(means, id, spec))
         }
-        Effect::RevisePlan(id) => return Err(format!("revise {id}")),
+        Effect::RevisePlan(id) => {
+            // A few texts put together, and it needs the state: no work for another thread.
+            let outcome = planner::revise(state, id, &means.config.policy);
+            let revised = Input::Revised { subtask_id: id.clone(), outcome };
+            Box::pin(async { Answer::Inputs(vec![revised]) })
+        }
         Effect::MoveSpec(id) => return Err(format!("move {id}")),
         Effect::SettleClaim(id) => {
             let claim = state.claims.get(id).ok_or_else(|| format!("there is no claim {id}"))?;

@@ -1,5 +1,6 @@
 //! `decide`: one match over every input; each arm is one call.
 
+mod fan_out;
 mod handoff;
 mod liveness;
 mod operator;
@@ -7,6 +8,7 @@ mod plan;
 mod queue;
 mod report;
 mod revision;
+mod saga;
 mod schedule;
 mod spec;
 mod worker;

@@ -1,8 +1,12 @@
 //! What is done about a failure: the first strategy on the roster that answers.
 
+mod compensate;
 mod escalate;
+mod replan;
 mod retry;
+mod split;
 
+pub(super) use compensate::roll_back;
 pub(super) use escalate::blocked;
 
 use super::event::{Decided, Event};
@@ -46,12 +50,45 @@ pub struct Answer {
 }
 
 /// Every strategy, in the order in which they are asked. The last always answers.
-pub const ROSTER: &[&Strategy] = &[&retry::STRATEGY, &escalate::STRATEGY];
+pub const ROSTER: &[&Strategy] = &[
+    &retry::STRATEGY,
+    &split::STRATEGY,
+    &replan::STRATEGY,
+    &compensate::STRATEGY,
+    &escalate::STRATEGY,
+];
 
 /// Returns what follows from a failure: why it was decided so, then the events of that decision.
 pub fn recover(situation: &Situation<'_>, policy: &Policy) -> Vec<Event> {
+    asked(ROSTER, situation, policy)
+}
+
+/// Returns what follows when what a strategy had decided for the subtask at `position` cannot be:
+/// those after it are asked about the same failure.
+pub(super) fn go_on(
+    state: &State,
+    policy: &Policy,
+    (run, position): (&Orchestration, usize),
+    after: &str,
+    now: Moment,
+) -> Vec<Event> {
+    let rest = ROSTER.iter().position(|strategy| strategy.name == after).map_or(0, |at| at + 1);
+    // As it was before the failure was applied.
+    let mut before = run.clone();
+    let subtask = &mut before.runs[position];
+    subtask.failures = subtask.failures.saturating_sub(1);
+    let attempts = &run.runs[position].attempts;
+    let Some((attempt, failure)) = attempts.last().and_then(|last| Some((last, last.failure()?)))
+    else {
+        return vec![blocked(run, position, format!("{after} is not possible"))];
+    };
+    let situation = Situation { state, run: &before, position, attempt, failure, now };
+    asked(&ROSTER[rest..], &situation, policy)
+}
+
+fn asked(roster: &[&Strategy], situation: &Situation<'_>, policy: &Policy) -> Vec<Event> {
     let Some((strategy, answer)) =
-        ROSTER.iter().find_map(|strategy| Some((strategy, (strategy.answer)(situation, policy)?)))
+        roster.iter().find_map(|strategy| Some((strategy, (strategy.answer)(situation, policy)?)))
     else {
         return Vec::new();
     };

@@ -235,6 +235,19 @@ impl Attempt {
         }
     }
 
+    /// Returns how it failed, if it did.
+    pub fn failure(&self) -> Option<&Failure> {
+        match &self.phase {
+            AttemptPhase::Ended { end: AttemptEnd::Failed { failure }, .. } => Some(failure),
+            AttemptPhase::Ended { .. }
+            | AttemptPhase::Issued
+            | AttemptPhase::Published { .. }
+            | AttemptPhase::Taken { .. }
+            | AttemptPhase::Running { .. }
+            | AttemptPhase::Ending { .. } => None,
+        }
+    }
+
     /// Tells whether its worker is stalled or gone and nothing was delivered.
     pub fn is_zombie(&self) -> bool {
         let liveness = self.standing.as_ref().map(|standing| standing.liveness);

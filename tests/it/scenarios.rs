@@ -4,7 +4,7 @@
 //! and starts workers that do only what a step says. Each file is an array of scenarios:
 //!
 //! - `given`: `masters` (name to `external` or `launched`), `attempts_max`, `attempts_active_max`,
-//!   `max_active` (per master), `orchestration`.
+//!   `max_active` (per master), `orchestration`, `replans_max`, `splits` (none when not said).
 //! - `steps`: one of `drop` (a task of the queue), `inbox` (a task file), `input` (any input as
 //!   JSON), `worker` with `does`, `report` with `missing`, `command`, `advance_ms`, `crash`; each
 //!   with `then`: every event that follows, in order, as its type or as an object of which all
@@ -51,6 +51,10 @@ struct Given {
     attempts_active_max: Option<usize>,
     max_active: Option<usize>,
     orchestration: Option<bool>,
+    #[serde(default)]
+    replans_max: u32,
+    #[serde(default)]
+    splits: bool,
 }
 
 #[test]
@@ -203,7 +207,7 @@ impl World {
                     worker_id: attempt.worker_id.clone(),
                     tokens_used: Some(1_000),
                     cost_usd: None,
-                    items: Vec::new(),
+                    items: None,
                 }),
             )
         };
@@ -290,7 +294,10 @@ impl World {
             },
             Effect::SettleClaim(claim) => Input::ClaimSettled { claim: claim.clone() },
             Effect::MoveSpec(id) => Input::SpecMoved { worker_id: id.clone() },
-            Effect::RevisePlan(_) => return None,
+            Effect::RevisePlan(id) => Input::Revised {
+                subtask_id: id.clone(),
+                outcome: planner::revise(&self.state, id, &self.policy),
+            },
             Effect::WithdrawHandoff(id) => {
                 let (_, _, attempt) = self.state.attempt(id)?;
                 let AttemptPhase::Ending { .. } = attempt.phase else { return None };
@@ -365,6 +372,8 @@ fn policy(given: &Given) -> Policy {
             policy.masters.entry(name.clone()).or_insert_with(|| MasterPolicy::external(&[domain]));
         master.execution = how(word);
     }
+    policy.recovery.replans_max = given.replans_max;
+    policy.recovery.splits = given.splits;
     policy.retry.attempts_max = given.attempts_max.unwrap_or(policy.retry.attempts_max);
     policy.attempts_active_max = given.attempts_active_max.unwrap_or(policy.attempts_active_max);
     policy.orchestration_enabled = given.orchestration.unwrap_or(true);

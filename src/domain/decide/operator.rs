@@ -1,5 +1,7 @@
 //! What a person asks for: one arm per verb.
 
+use std::collections::BTreeSet;
+
 use crate::domain::event::Event;
 use crate::domain::ids::{ClaimId, OrchestrationId, SubtaskId, TaskId};
 use crate::domain::input::Command;
@@ -9,12 +11,12 @@ use crate::domain::state::State;
 use crate::domain::task::{Phase, Task};
 use crate::domain::worker::{Attempt, AttemptPhase, Execution, Recall};
 
-use super::{next_question, satisfied, still_blocked};
+use super::{fan_out, next_question, saga, satisfied, still_blocked};
 
 /// How long a command stands that does not say when it expires.
 const EXPIRES_AFTER_MS: i64 = 3_600_000;
 /// Every verb, for the error that lists them.
-const VERBS: &str = "cancel, retry, skip, pause, resume, withdraw";
+const VERBS: &str = "cancel, retry, skip, pause, resume, withdraw, rollback";
 
 /// What a command does, in words and in events; or why not.
 type Done = Result<(String, Vec<Event>), String>;
@@ -55,6 +57,7 @@ fn carried_out(state: &State, command: &Command, now: Moment) -> Done {
         "pause" => pause(&find(state, &command.target)?, &reason),
         "resume" => resume(&find(state, &command.target)?, &reason),
         "withdraw" => withdraw(&find(state, &command.target)?, &reason),
+        "rollback" => saga::begin(run_of(&find(state, &command.target)?)?, &reason),
         other => Err(format!("{other:?} is no verb; the verbs are {VERBS}")),
     }
 }
@@ -197,7 +200,8 @@ fn retry(target: &Target<'_>, reason: &str) -> Done {
 
 /// Does again what has given up; all of it where nothing has.
 fn retry_run(run: &Orchestration, reason: &str) -> Done {
-    let all: Vec<usize> = (0..run.runs.len()).collect();
+    // What others took the place of is never done again.
+    let all: Vec<usize> = (0..run.runs.len()).filter(|at| !run.runs[*at].is_replaced()).collect();
     let given_up: Vec<usize> = all.iter().copied().filter(|at| has_given_up(run, *at)).collect();
     match run.phase {
         OrchestrationPhase::InProgress
@@ -205,8 +209,9 @@ fn retry_run(run: &Orchestration, reason: &str) -> Done {
         | OrchestrationPhase::Compensating { .. } => {
             Err(format!("{} is not over, and nothing of it has given up", run.task_id))
         }
+        // What is still done was built on what was undone.
+        OrchestrationPhase::RolledBack { .. } => run_again(run, &all, reason),
         OrchestrationPhase::Completed { .. }
-        | OrchestrationPhase::RolledBack { .. }
         | OrchestrationPhase::Failed { .. }
         | OrchestrationPhase::Cancelled { .. }
         | OrchestrationPhase::Blocked(_) => {
@@ -216,6 +221,11 @@ fn retry_run(run: &Orchestration, reason: &str) -> Done {
 }
 
 fn run_again(run: &Orchestration, positions: &[usize], reason: &str) -> Done {
+    // One that lacks a list of items needs it said before anything else can come of it.
+    let lists = positions.iter().flat_map(|at| fan_out::sources_without_list(run, *at));
+    let positions: Vec<usize> =
+        positions.iter().copied().chain(lists).collect::<BTreeSet<usize>>().into_iter().collect();
+    let positions = positions.as_slice();
     let ids: Vec<SubtaskId> =
         positions.iter().map(|at| run.plan.subtasks[*at].subtask_id.clone()).collect();
     let busy = positions.iter().find(|at| run.runs[**at].attempts.iter().any(Attempt::is_live));
@@ -241,14 +251,14 @@ fn has_given_up(run: &Orchestration, position: usize) -> bool {
     match run.runs[position].phase {
         SubtaskPhase::Blocked { .. }
         | SubtaskPhase::Cancelled { .. }
-        | SubtaskPhase::Compensated { .. } => true,
+        | SubtaskPhase::Compensated { .. }
+        | SubtaskPhase::NotCompensated { .. } => true,
         SubtaskPhase::InAttempt => run.is_over(),
         SubtaskPhase::Pending
         | SubtaskPhase::BackingOff { .. }
         | SubtaskPhase::Revising { .. }
         | SubtaskPhase::Replaced { .. }
         | SubtaskPhase::Undoing { .. }
-        | SubtaskPhase::NotCompensated { .. }
         | SubtaskPhase::Completed { .. }
         | SubtaskPhase::Skipped { .. } => false,
     }
@@ -265,6 +275,10 @@ fn skip(target: &Target<'_>, reason: &str, now: Moment) -> Done {
     let id = &run.plan.subtasks[position].subtask_id;
     if run.is_over() || run.runs[position].is_satisfied() {
         return Err(format!("subtask {id} is over"));
+    }
+    if run.is_compensating() {
+        let task = &run.task_id;
+        return Err(format!("{task} is being rolled back; `baton cancel {task}` ends that"));
     }
     let mut events: Vec<Event> = recall(run, position, reason).into_iter().collect();
     events.push(Event::SubtaskSkipped {
@@ -350,6 +364,8 @@ fn withdraw(target: &Target<'_>, reason: &str) -> Done {
     let message = if let OrchestrationPhase::Blocked(asked) = &run.phase {
         let by = &asked.blocking_subtask;
         format!("the handoff is taken back{taken} and goes out again when {by} is answered")
+    } else if run.is_compensating() {
+        format!("the handoff is taken back{taken} and goes out again: {task} is being rolled back")
     } else {
         format!(
             "the handoff is taken back{taken} and {task} is paused; `baton resume {task}` hands it \

@@ -5,11 +5,14 @@ use std::collections::{BTreeMap, btree_set};
 use crate::domain::event::{Event, HandedOff};
 use crate::domain::ids::{AgentName, AttemptId, WorkerId};
 use crate::domain::moment::Moment;
-use crate::domain::plan::{Orchestration, Why};
+use crate::domain::plan::{Orchestration, OrchestrationPhase, Why};
 use crate::domain::policy::{MasterPolicy, Policy};
 use crate::domain::recovery::blocked;
+use crate::domain::report::{Category, Failure};
 use crate::domain::state::{State, Turn};
-use crate::domain::worker::Execution;
+use crate::domain::worker::{Execution, Purpose};
+
+use super::{fan_out, saga};
 
 /// Handoffs that one decision gives out at the most; the next tick goes on.
 const HANDOFFS_MAX: usize = 64;
@@ -29,6 +32,10 @@ pub(super) fn tick(state: &State, policy: &Policy, now: Moment) -> Vec<Event> {
     if !due.is_empty() {
         return due;
     }
+    let fanned_out = fan_out::due(state, policy, now);
+    if !fanned_out.is_empty() {
+        return fanned_out;
+    }
     let unmanned = unmanned(state, policy);
     if unmanned.is_empty() { hand_out(state, policy, now) } else { unmanned }
 }
@@ -42,9 +49,13 @@ fn unmanned(state: &State, policy: &Policy) -> Vec<Event> {
         let run = state.orchestrations.get(&turn.orchestration_id)?;
         let reason =
             format!("there is no master {agent} any more: add it to baton.toml, or skip its work");
-        Some(blocked(run, turn.position, reason))
+        if run.is_compensating() {
+            let failure = Failure::new(Category::Blocker, reason);
+            return Some(saga::stays_done(run, turn.position, &failure));
+        }
+        Some(vec![blocked(run, turn.position, reason)])
     };
-    turns.filter_map(asked).take(HANDOFFS_MAX).collect()
+    turns.filter_map(asked).take(HANDOFFS_MAX).flatten().collect()
 }
 
 /// Gives ready subtasks to their masters: by priority, then by age, whoever the master is, as far
@@ -147,14 +158,18 @@ fn handed_off(
         worker_id: WorkerId::of(&attempt_id),
         attempt_id,
         attempt: number,
-        assigned_to: subtask.assigned_to.clone(),
+        assigned_to: run.agent_of(position).clone(),
         execution: master.execution.clone(),
+        purpose: if run.is_compensating() { Purpose::Compensation } else { Purpose::Work },
         nonce: format!("{:x}-{:x}-{nth:x}", now.wall.as_ms(), state.seq),
         why: why(run, position),
     })
 }
 
 fn why(run: &Orchestration, position: usize) -> Why {
+    if let OrchestrationPhase::Compensating { reason, .. } = &run.phase {
+        return Why::new("S1-40 the last that was done is undone first", reason.clone());
+    }
     let needed: Vec<&str> = run
         .order
         .dependencies(position)

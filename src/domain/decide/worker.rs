@@ -11,7 +11,7 @@ use crate::domain::state::State;
 use crate::domain::worker::{Attempt, AttemptEnd, AttemptPhase, Execution, Exit, ProcessIdentity};
 
 use super::handoff::find;
-use super::satisfied;
+use super::{saga, satisfied};
 
 pub(super) fn started(state: &State, id: &AttemptId, identity: &ProcessIdentity) -> Vec<Event> {
     let Some((_, subtask_id, attempt)) = find(state, id) else { return Vec::new() };
@@ -125,6 +125,12 @@ pub(super) fn delivered(
     result: SubtaskResult,
     now: Moment,
 ) -> Vec<Event> {
+    if !attempt.purpose.is_work() {
+        return saga::undone(run, position, attempt, &result);
+    }
+    if run.is_compensating() {
+        return saga::unwanted(run, position, attempt);
+    }
     let mut events = vec![Event::SubtaskCompleted {
         orchestration_id: run.id.clone(),
         subtask_id: run.plan.subtasks[position].subtask_id.clone(),
@@ -144,8 +150,12 @@ pub(super) fn failed(
     failure: Failure,
     now: Moment,
 ) -> Vec<Event> {
+    if !attempt.purpose.is_work() {
+        return saga::not_undone(policy, (run, position, attempt), &failure);
+    }
     let situation = Situation { state, run, position, attempt, failure: &failure, now };
-    let recovery = recover(&situation, policy);
+    // What ends while its run is rolled back is not made good.
+    let recovery = if run.is_compensating() { Vec::new() } else { recover(&situation, policy) };
     let mut events = vec![Event::SubtaskFailed {
         orchestration_id: run.id.clone(),
         subtask_id: run.plan.subtasks[position].subtask_id.clone(),

@@ -11,8 +11,8 @@ pub(super) const STRATEGY: Strategy = Strategy { name: "retry", answer };
 fn answer(situation: &Situation<'_>, policy: &Policy) -> Option<Answer> {
     let modifications = match situation.failure.category {
         Category::Transient => "none: the same again",
-        Category::CodeError | Category::DesignFlaw => "the error travels in the handoff",
-        Category::Blocker | Category::Critical => return None,
+        Category::CodeError => "the error travels in the handoff",
+        Category::DesignFlaw | Category::Blocker | Category::Critical => return None,
     };
     let failures = situation.failures();
     if failures >= policy.retry.attempts_max || situation.run.is_over() {

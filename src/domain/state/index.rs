@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use crate::domain::effect::Effect;
 use crate::domain::ids::{AgentName, AttemptId, OrchestrationId, SubtaskId, TaskId};
 use crate::domain::moment::BootId;
-use crate::domain::plan::{Orchestration, OrchestrationPhase, RunKind, Strategy, SubtaskPhase};
+use crate::domain::plan::{
+    BackingOff, Orchestration, OrchestrationPhase, RunKind, Strategy, SubtaskPhase,
+};
 use crate::domain::spec::SpecWorker;
 use crate::domain::task::{Phase, Priority, Task, TaskSource};
 use crate::domain::worker::{Attempt, AttemptPhase, Execution};
@@ -21,6 +23,8 @@ pub(in crate::domain) struct Index {
     pub(in crate::domain) subtasks: HashMap<SubtaskId, (OrchestrationId, usize)>,
     /// Subtasks that could start if limits allow, by master, in the order in which they go.
     pub(in crate::domain) ready: BTreeMap<AgentName, BTreeSet<Turn>>,
+    /// Subtasks whose list of items may be there: others, one for each, take their place.
+    pub(in crate::domain) fan_outs: BTreeSet<SubtaskId>,
     /// Back-offs by the boot and the boot time at which they end.
     pub(in crate::domain) backoffs: BTreeSet<(BootId, u64, SubtaskId)>,
     /// Attempts that still hold anything, and what.
@@ -56,6 +60,17 @@ pub(in crate::domain) struct Held {
     agent: AgentName,
     launched: bool,
     files: Vec<String>,
+}
+
+impl Turn {
+    fn of(run: &Orchestration, position: usize) -> Self {
+        Self {
+            priority: run.priority,
+            accepted_seq: run.accepted_seq,
+            position,
+            orchestration_id: run.id.clone(),
+        }
+    }
 }
 
 impl Index {
@@ -132,39 +147,68 @@ impl Index {
     /// Looks at everything about a run again.
     pub(super) fn refresh_run(&mut self, run: &Orchestration) {
         put(&mut self.open_runs, run.id.clone(), !run.is_over());
+        let undone_next = run.next_to_undo();
         for position in 0..run.runs.len() {
-            self.refresh_turn(run, position);
+            self.place_turn(run, position, undone_next);
         }
     }
 
-    /// Looks again at whether a subtask could start.
+    /// Looks again at whether a subtask could start, or could be undone.
     pub(super) fn refresh_turn(&mut self, run: &Orchestration, position: usize) {
-        let phase = &run.runs[position].phase;
-        let ready = matches!(run.phase, OrchestrationPhase::InProgress)
-            && matches!(phase, SubtaskPhase::Pending)
-            && run.dependencies_satisfied(position);
+        self.place_turn(run, position, run.next_to_undo());
+    }
+
+    /// Takes everything about a run out that depends on the order of its plan.
+    pub(super) fn leave_turns(&mut self, run: &Orchestration) {
+        for position in 0..run.runs.len() {
+            self.end_backoff(run, position);
+            let id = &run.plan.subtasks[position].subtask_id;
+            self.owed.remove(&Effect::RevisePlan(id.clone()));
+            self.fan_outs.remove(id);
+            self.leave_line(run, position);
+        }
+    }
+
+    /// Takes in subtasks that a revision added.
+    pub(super) fn add_subtasks(&mut self, run: &Orchestration, from: usize) {
+        for (position, subtask) in run.plan.subtasks.iter().enumerate().skip(from) {
+            self.subtasks.insert(subtask.subtask_id.clone(), (run.id.clone(), position));
+        }
+    }
+
+    fn leave_line(&mut self, run: &Orchestration, position: usize) {
         let agent = run.agent_of(position);
-        let turn = Turn {
-            priority: run.priority,
-            accepted_seq: run.accepted_seq,
-            position,
-            orchestration_id: run.id.clone(),
-        };
-        if ready {
-            self.ready.entry(agent.clone()).or_default().insert(turn);
-        } else if let Some(line) = self.ready.get_mut(agent) {
-            line.remove(&turn);
+        if let Some(line) = self.ready.get_mut(agent) {
+            line.remove(&Turn::of(run, position));
             if line.is_empty() {
                 self.ready.remove(agent);
             }
         }
-        let revising = matches!(phase, SubtaskPhase::Revising { .. }) && !run.is_over();
+    }
+
+    fn place_turn(&mut self, run: &Orchestration, position: usize, undone_next: Option<usize>) {
+        let phase = &run.runs[position].phase;
+        let may_begin = matches!(run.phase, OrchestrationPhase::InProgress)
+            && matches!(phase, SubtaskPhase::Pending)
+            && run.dependencies_satisfied(position);
+        let backoff = run.runs[position].backoff();
+        let may_be_undone = undone_next == Some(position) && backoff.is_none();
+        let is_list = run.plan.subtasks[position].for_each.is_some();
+        let ready = may_begin && !is_list || may_be_undone;
+        let agent = run.agent_of(position);
+        if ready {
+            self.ready.entry(agent.clone()).or_default().insert(Turn::of(run, position));
+        } else {
+            self.leave_line(run, position);
+        }
         let subtask_id = &run.plan.subtasks[position].subtask_id;
+        put(&mut self.fan_outs, subtask_id.clone(), may_begin && is_list);
+        let revising = matches!(phase, SubtaskPhase::Revising { .. }) && !run.is_over();
         put(&mut self.owed, Effect::RevisePlan(subtask_id.clone()), revising);
-        if let SubtaskPhase::BackingOff { since, delay_ms } = phase {
-            let due = since.plus_ms(*delay_ms);
-            let id = run.plan.subtasks[position].subtask_id.clone();
-            put(&mut self.backoffs, (due.boot, due.boottime_ms, id), !run.is_over());
+        if let Some(BackingOff { since, delay_ms }) = backoff {
+            let due = since.plus_ms(delay_ms);
+            let due = (due.boot, due.boottime_ms, subtask_id.clone());
+            put(&mut self.backoffs, due, !run.is_over());
         }
     }
 
@@ -180,18 +224,21 @@ impl Index {
             }
             Strategy::Sequential => {
                 // Those right after it may have been left out before their turn came.
-                let next = (position + 1..run.runs.len()).find(|at| !run.runs[*at].is_satisfied());
-                if let Some(next) = next {
+                let after = run.order.after(position).iter();
+                if let Some(next) = after.copied().find(|at| !run.runs[*at].is_satisfied()) {
                     self.refresh_turn(run, next);
                 }
             }
+        }
+        if let Some(next) = run.next_to_undo() {
+            self.refresh_turn(run, next);
         }
     }
 
     /// Forgets a back-off that is over.
     pub(super) fn end_backoff(&mut self, run: &Orchestration, position: usize) {
-        if let SubtaskPhase::BackingOff { since, delay_ms } = &run.runs[position].phase {
-            let due = since.plus_ms(*delay_ms);
+        if let Some(BackingOff { since, delay_ms }) = run.runs[position].backoff() {
+            let due = since.plus_ms(delay_ms);
             let id = run.plan.subtasks[position].subtask_id.clone();
             self.backoffs.remove(&(due.boot, due.boottime_ms, id));
         }

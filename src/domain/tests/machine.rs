@@ -441,7 +441,7 @@ fn reported(
         deliverables: Vec::new(),
         tokens_used: None,
         cost_usd: None,
-        items: Vec::new(),
+        items: None,
         error: (status != ReportStatus::Success).then_some(error),
     };
     let path = format!("workers/{}/report.json", c % 4);
@@ -472,7 +472,7 @@ fn result() -> SubtaskResult {
         worker_id: "w".parse().unwrap(),
         tokens_used: None,
         cost_usd: None,
-        items: Vec::new(),
+        items: None,
     }
 }
 

@@ -200,7 +200,7 @@ impl Drive {
                         worker_id: attempt.worker_id.clone(),
                         tokens_used: Some(1_200),
                         cost_usd: None,
-                        items: Vec::new(),
+                        items: None,
                     }),
                     Some(message) => Outcome::Failure(Failure::new(Category::Transient, message)),
                 },
@@ -281,7 +281,7 @@ fn finding(subtask: &str, attempt_id: &AttemptId, error: Option<&str>) -> Report
         deliverables: vec![format!("reports/{subtask}.md")],
         tokens_used: None,
         cost_usd: None,
-        items: Vec::new(),
+        items: None,
         error: error.map(|message| crate::domain::report::ReportError {
             category: None,
             message: message.into(),
