@@ -371,7 +371,12 @@ mod tests {
             ),
             (report("failure", "s", Some((Some("blocker"), "no key"))), "", &[], "blocker: no key"),
             (report("failure", "s", Some((None, "broke"))), "", &[], "code_error: broke"),
-            (report("partial", "half of it", None), "", &[], "code_error: half of it"),
+            (
+                report("partial", "half of it", None),
+                "",
+                &[],
+                "code_error: only a part is done: half of it",
+            ),
             (
                 report("failure", "", None),
                 "",

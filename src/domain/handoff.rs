@@ -126,7 +126,7 @@ impl Handoff {
                 constraints: run.plan.constraints.clone(),
                 task_context: task.spec.context.clone(),
                 dependencies_completed: subtask.dependencies.clone(),
-                next_subtasks: next_subtasks(run, &subtask.subtask_id),
+                next_subtasks: next_subtasks(run, position),
                 related_subtasks: related_subtasks(run, position),
                 dependency_results: dependency_results(run, subtask),
                 retry: match attempt.purpose {
@@ -227,14 +227,16 @@ fn orchestration_context(run: &Orchestration, position: usize) -> String {
     }
 }
 
-fn next_subtasks(run: &Orchestration, id: &SubtaskId) -> Vec<String> {
-    let waits = |s: &&Subtask| s.dependencies.contains(id);
-    run.plan
-        .subtasks
-        .iter()
-        .filter(waits)
-        .map(|s| format!("{} (waits for this)", s.subtask_id))
-        .collect()
+fn next_subtasks(run: &Orchestration, position: usize) -> Vec<String> {
+    let told = |at: &usize| {
+        let id = &run.plan.subtasks[*at].subtask_id;
+        if run.list_sources(*at).contains(&position) {
+            format!("{id} (waits for this, and is done for each of the `items` in its report)")
+        } else {
+            format!("{id} (waits for this)")
+        }
+    };
+    run.order.dependents(position).iter().map(told).collect()
 }
 
 /// Lists what may run beside it: its stage, unless the plan is run one by one.

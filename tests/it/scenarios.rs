@@ -186,7 +186,7 @@ impl World {
 
     /// What the newest worker at a subtask does: `success`, `work_order`, `interrupted`,
     /// `take` (a master takes the handoff), `lose` (its file is gone),
-    /// `{"fails": CATEGORY, "message": TEXT}` or `{"not_started": TEXT, "transient": BOOL}`.
+    /// `{"items": [TEXTS]}` (a success with a list), `{"fails": CATEGORY, "message": TEXT}` or `{"not_started": TEXT, "transient": BOOL}`.
     fn worker(&self, subtask: &str, does: &Value) -> Input {
         let id = SubtaskId::parse(subtask).unwrap();
         let (run, position) = self.state.subtask(&id).expect("the step names a subtask");
@@ -197,6 +197,7 @@ impl World {
             exit: Exit::Code(code),
             outcome,
         };
+        let items: Option<Vec<String>> = serde_json::from_value(does["items"].clone()).unwrap();
         let success = |kind| {
             exited(
                 0,
@@ -207,7 +208,7 @@ impl World {
                     worker_id: attempt.worker_id.clone(),
                     tokens_used: Some(1_000),
                     cost_usd: None,
-                    items: None,
+                    items: items.clone(),
                 }),
             )
         };
@@ -220,6 +221,7 @@ impl World {
             Some("take") => Input::HandoffTaken { attempt_id },
             Some("lose") => Input::HandoffLost { attempt_id },
             Some(other) => panic!("{}: no such thing to do: {other}", self.name),
+            None if items.is_some() => success(ResultKind::Work),
             None if does.get("not_started").is_some() => Input::WorkerNotStarted {
                 attempt_id,
                 error: does["not_started"].as_str().unwrap().into(),

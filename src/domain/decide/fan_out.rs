@@ -1,7 +1,5 @@
 //! Subtasks that are done for each item of a list which another one reports (S1-22).
 
-use std::collections::BTreeSet;
-
 use crate::domain::event::Event;
 use crate::domain::ids::SubtaskId;
 use crate::domain::moment::Moment;
@@ -42,7 +40,7 @@ pub(super) fn due(state: &State, policy: &Policy, now: Moment) -> Vec<Event> {
 pub(super) fn sources_without_list(run: &Orchestration, position: usize) -> Vec<usize> {
     let Some(source) = run.plan.subtasks[position].for_each.as_ref() else { return Vec::new() };
     match listed_items(run, position, source) {
-        Listed::NoList => sources(run, position, source).into_iter().collect(),
+        Listed::NoList => run.list_sources(position),
         Listed::Nothing(_) | Listed::Items(_) => Vec::new(),
     }
 }
@@ -57,7 +55,8 @@ enum Listed {
 }
 
 fn listed_items(run: &Orchestration, position: usize, source: &SubtaskId) -> Listed {
-    let phases = || sources(run, position, source).into_iter().map(|at| &run.runs[at].phase);
+    let sources = run.list_sources(position);
+    let phases = || sources.iter().map(|at| &run.runs[*at].phase);
     let results = || phases().filter_map(SubtaskPhase::result);
     let lists: Vec<&Vec<String>> = results().filter_map(|result| result.items.as_ref()).collect();
     if lists.is_empty() && results().next().is_some() {
@@ -70,22 +69,6 @@ fn listed_items(run: &Orchestration, position: usize, source: &SubtaskId) -> Lis
     }
     let said = if results().next().is_some() { "listed no items" } else { "was left out" };
     Listed::Nothing(format!("{source} {said}: there is nothing to do it for"))
-}
-
-/// Returns what the subtask at `position` waits for of whom the list is expected: the one that is
-/// named, or those that took its place.
-fn sources(run: &Orchestration, position: usize, source: &SubtaskId) -> BTreeSet<usize> {
-    let is_source = |at: &usize| {
-        let mut at = *at;
-        loop {
-            if run.plan.subtasks[at].subtask_id == *source {
-                return true;
-            }
-            let Some(before) = run.replaces(at) else { return false };
-            at = before;
-        }
-    };
-    run.order.dependencies(position).iter().copied().filter(is_source).collect()
 }
 
 fn left_out(run: &Orchestration, position: usize, reason: &str, now: Moment) -> Vec<Event> {

@@ -221,6 +221,9 @@ fn retry_run(run: &Orchestration, reason: &str) -> Done {
 }
 
 fn run_again(run: &Orchestration, positions: &[usize], reason: &str) -> Done {
+    if run.is_compensating() {
+        return Err(format!("{} is being rolled back; try again when it is", run.task_id));
+    }
     // One that lacks a list of items needs it said before anything else can come of it.
     let lists = positions.iter().flat_map(|at| fan_out::sources_without_list(run, *at));
     let positions: Vec<usize> =

@@ -2,7 +2,7 @@
 
 use super::run::{BackingOff, Orchestration, OrchestrationPhase, SubtaskPhase, SubtaskRun};
 use super::{DraftSubtask, Subtask};
-use crate::domain::ids::AgentName;
+use crate::domain::ids::{AgentName, SubtaskId};
 use crate::domain::report::Failure;
 use crate::domain::worker::Attempt;
 
@@ -12,6 +12,20 @@ impl Orchestration {
         let id = &self.plan.subtasks[position].subtask_id;
         let is_by = |run: &SubtaskRun| matches!(&run.phase, SubtaskPhase::Replaced { by, .. } if by.contains(id));
         self.runs.iter().position(is_by)
+    }
+
+    /// Returns the subtasks whose lists the one at `position` is done for: the one that it names, or
+    /// those that took its place.
+    pub fn list_sources(&self, position: usize) -> Vec<usize> {
+        let Some(source) = self.plan.subtasks[position].for_each.as_ref() else {
+            return Vec::new();
+        };
+        let is_source = |at: &usize| {
+            let before = |at: &usize| self.replaces(*at);
+            std::iter::successors(Some(*at), before)
+                .any(|at| self.plan.subtasks[at].subtask_id == *source)
+        };
+        self.order.dependencies(position).iter().copied().filter(is_source).collect()
     }
 
     /// Returns the subtask that is to be undone next, while it is rolled back and nobody is at
@@ -39,7 +53,25 @@ impl SubtaskRun {
 
     /// Tells whether others took its place.
     pub fn is_replaced(&self) -> bool {
-        matches!(self.phase, SubtaskPhase::Replaced { .. })
+        self.replaced_by().is_some()
+    }
+
+    /// Returns those that took its place.
+    pub fn replaced_by(&self) -> Option<&[SubtaskId]> {
+        match &self.phase {
+            SubtaskPhase::Replaced { by, .. } => Some(by),
+            SubtaskPhase::Pending
+            | SubtaskPhase::BackingOff { .. }
+            | SubtaskPhase::InAttempt
+            | SubtaskPhase::Completed { .. }
+            | SubtaskPhase::Revising { .. }
+            | SubtaskPhase::Undoing { .. }
+            | SubtaskPhase::Compensated { .. }
+            | SubtaskPhase::NotCompensated { .. }
+            | SubtaskPhase::Blocked { .. }
+            | SubtaskPhase::Skipped { .. }
+            | SubtaskPhase::Cancelled { .. } => None,
+        }
     }
 
     /// Returns the time that has to go by before it is tried again.

@@ -3,30 +3,27 @@
 use serde_json::{Value, json};
 
 use super::laws;
+use super::words::{
+    draft, exited, failure, identity, problem, reported, result, revision, word_of_attempt,
+};
 use crate::domain::deadline::deadline;
 use crate::domain::decide::decide;
 use crate::domain::ids::{AttemptId, ClaimId, CommandId, SubtaskId, TaskId};
-use crate::domain::input::{Command, Problem};
+use crate::domain::input::Command;
 use crate::domain::moment::{BootId, Timestamp};
-use crate::domain::plan::{
-    Complexity, Draft, DraftIds, DraftOutcome, DraftSubtask, Explanation, Handling, Range,
-    Strategy, Workflow,
-};
-use crate::domain::report::{
-    Category, Failure, Outcome, Report, ReportError, ReportFinding, ReportStatus, ResultKind,
-    SubtaskResult,
-};
+use crate::domain::plan::{Draft, DraftIds, DraftOutcome};
+use crate::domain::report::{Outcome, ReportStatus};
 use crate::domain::task::{Priority, TaskSource, TaskSpec};
-use crate::domain::worker::{Execution, Exit, ProcessIdentity};
-use crate::domain::{Effect, Input, Moment, Policy, Record, State, outbox};
+use crate::domain::worker::Execution;
+use crate::domain::{Effect, Event, Input, Moment, Policy, Record, State, outbox};
 
 /// Ticks after which something goes on for ever.
 const TICKS_MAX: usize = 200;
-const MASTERS: [&str; 4] = ["cicd", "development", "inventory", "security"];
+pub(super) const MASTERS: [&str; 4] = ["cicd", "development", "inventory", "security"];
 const TASKS: [&str; 6] = ["a", "b", "c", "d", "auth-001-step", "not an id"];
 
 /// Three numbers that a step makes its choices by.
-type Dice = [usize; 3];
+pub(super) type Dice = [usize; 3];
 
 pub(super) struct Machine {
     state: State,
@@ -121,6 +118,11 @@ impl Machine {
     fn settle(&mut self) {
         let ticks = (0..TICKS_MAX).take_while(|_| self.tell(&Input::Tick)).count();
         assert!(ticks < TICKS_MAX, "ticks go on for ever: {:#?}", self.journal.last());
+    }
+
+    /// Returns the types of all events that ever happened.
+    pub(super) fn kinds(&self) -> impl Iterator<Item = &'static str> {
+        self.journal.iter().flat_map(|record| &record.events).map(Event::kind)
     }
 
     pub(super) fn replay_gives_the_same(&self) {
@@ -218,7 +220,11 @@ impl Machine {
                 Input::WorkerStarted { attempt_id, identity: identity() }
             }
             Effect::MoveSpec(worker_id) => Input::SpecMoved { worker_id },
-            Effect::DraftPlan(_) | Effect::RevisePlan(_) => return None,
+            Effect::RevisePlan(subtask_id) => {
+                let outcome = revision(&subtask_id, b);
+                Input::Revised { subtask_id, outcome }
+            }
+            Effect::DraftPlan(_) => return None,
         })
     }
 
@@ -251,7 +257,7 @@ impl Machine {
         Some(match (launched, b % 6) {
             (true, 0) => Input::WorkerInterrupted { attempt_id, reason: "reboot".into() },
             (true, 1 | 2) => exited(attempt_id, Outcome::Failure(failure(c))),
-            (true, _) => exited(attempt_id, Outcome::Success(result())),
+            (true, _) => exited(attempt_id, Outcome::Success(result(c))),
             (false, 0) => Input::HandoffTaken { attempt_id },
             (false, 1) => Input::HandoffLost { attempt_id },
             (false, 2) => reported(None, subtask_id, Some(attempt_id), ReportStatus::Failure, c),
@@ -276,7 +282,9 @@ impl Machine {
     }
 
     fn command(&mut self, [a, b, c]: Dice) -> Input {
-        let verbs = ["cancel", "retry", "retry", "skip", "pause", "resume", "withdraw", "dance"];
+        let verbs = [
+            "cancel", "retry", "retry", "skip", "pause", "resume", "withdraw", "rollback", "dance",
+        ];
         let subtask = || self.subtask(b).map(|id| id.as_str().to_owned());
         let attempt = || self.attempt([b, 1, c]).map(|id| id.as_str().to_owned());
         let tasks: Vec<&TaskId> = self.state.tasks.keys().collect();
@@ -357,135 +365,4 @@ fn policy() -> Policy {
 
 fn execution(launched: bool) -> Execution {
     if launched { Execution::Launched { backend: "command".into() } } else { Execution::External }
-}
-
-/// A plan of a few steps that wait for some of those before them and share a few files.
-fn draft(count: usize, b: usize, c: usize) -> Draft {
-    let bit = |value: usize, nth: usize| value >> (nth % 16) & 1 == 1;
-    let id = |nth: usize| format!("auth-{:03}-step", nth + 1);
-    let subtask = |nth: usize| DraftSubtask {
-        subtask_id: id(nth),
-        title: "a step".into(),
-        description: "do it".into(),
-        assigned_to: vec![MASTERS[(c / 3 + nth * (1 + b % 3)) % MASTERS.len()].into()],
-        worker_type: "implementation".into(),
-        dependencies: (0..nth)
-            .filter(|on| bit(c, nth * 3 + on) && bit(b, nth + on))
-            .map(id)
-            .collect(),
-        minutes: Range { low: 5, high: 10 },
-        tokens: 1_000,
-        files_affected: (0..3)
-            .filter(|file| bit(b, nth + file * 2 + 3))
-            .map(|file| format!("src/{file}.rs"))
-            .collect(),
-        success_criteria: "it is done".into(),
-        deliverables: Vec::new(),
-        for_each: None,
-        handling: Handling::default(),
-        why: Vec::new(),
-    };
-    Draft {
-        goal: "all of it".into(),
-        domains: Vec::new(),
-        constraints: Vec::new(),
-        success_criteria: vec!["it is done".into()],
-        complexity: Complexity::Medium,
-        strategy: [Strategy::Staged, Strategy::Adaptive, Strategy::Sequential][c % 3],
-        workflow: Workflow::DecomposeFirst,
-        confidence: 0.5,
-        ids: if c.is_multiple_of(7) { DraftIds::Explicit } else { DraftIds::Slug("auth".into()) },
-        subtasks: (0..count).map(subtask).collect(),
-        stages: Vec::new(),
-        explanation: Explanation::default(),
-    }
-}
-
-/// Says anything about an attempt, whether or not it can be so.
-fn word_of_attempt(id: &AttemptId, [_, b, c]: Dice) -> Input {
-    let attempt_id = id.clone();
-    match c % 10 {
-        0 => Input::HandoffPublished { attempt_id },
-        1 => Input::HandoffTaken { attempt_id },
-        2 => Input::HandoffLost { attempt_id },
-        3 => Input::HandoffWithdrawn { attempt_id, in_time: b.is_multiple_of(2) },
-        4 => Input::WorkerStarted { attempt_id, identity: identity() },
-        5 => Input::WorkerNotStarted {
-            attempt_id,
-            error: "no program".into(),
-            transient: b.is_multiple_of(2),
-        },
-        6 => Input::WorkerInterrupted { attempt_id, reason: "reboot".into() },
-        7 => exited(attempt_id, Outcome::Failure(failure(b))),
-        _ => exited(attempt_id, Outcome::Success(result())),
-    }
-}
-
-fn exited(attempt_id: AttemptId, outcome: Outcome) -> Input {
-    Input::WorkerExited { attempt_id, exit: Exit::Unknown, outcome }
-}
-
-fn reported(
-    claim: Option<ClaimId>,
-    subtask_id: SubtaskId,
-    attempt_id: Option<AttemptId>,
-    status: ReportStatus,
-    c: usize,
-) -> Input {
-    let error = ReportError { category: Some(failure(c).category), message: "it broke".into() };
-    let report = Report {
-        subtask_id,
-        attempt_id,
-        status,
-        summary: "said".into(),
-        deliverables: Vec::new(),
-        tokens_used: None,
-        cost_usd: None,
-        items: None,
-        error: (status != ReportStatus::Success).then_some(error),
-    };
-    let path = format!("workers/{}/report.json", c % 4);
-    let missing = if c.is_multiple_of(9) { vec!["out.md".to_owned()] } else { Vec::new() };
-    Input::ReportObserved {
-        claim,
-        finding: ReportFinding { report, path, digest: format!("{c}"), missing },
-    }
-}
-
-fn failure(c: usize) -> Failure {
-    let categories = [
-        Category::Transient,
-        Category::Transient,
-        Category::CodeError,
-        Category::DesignFlaw,
-        Category::Blocker,
-        Category::Critical,
-    ];
-    Failure::new(categories[c % categories.len()], "it broke")
-}
-
-fn result() -> SubtaskResult {
-    SubtaskResult {
-        kind: ResultKind::Work,
-        summary: "done".into(),
-        deliverables: Vec::new(),
-        worker_id: "w".parse().unwrap(),
-        tokens_used: None,
-        cost_usd: None,
-        items: None,
-    }
-}
-
-fn identity() -> ProcessIdentity {
-    let host = "test".into();
-    ProcessIdentity { host, boot_id: BootId(5), pid: 77, start_ticks: 9, pidfd_inode: None }
-}
-
-fn problem(file: &str) -> Problem {
-    Problem {
-        file: file.into(),
-        field: String::new(),
-        message: "it is broken".into(),
-        remedy: "mend it".into(),
-    }
 }
