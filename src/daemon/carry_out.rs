@@ -228,7 +228,7 @@ fn describe_launch(means: &Means, order: &Order) -> Result<backend::Launch, Stri
 
 /// Stops a worker that nobody needs any more and tells what became of it.
 async fn stop_worker(means: &Means, worker: &Worker) -> Answer {
-    match stop(means, &worker.attempt).await {
+    match stop(means, worker).await {
         Ok(Folder::Empty) => Answer::Inputs(vec![Input::WorkerNotStarted {
             attempt_id: worker.attempt.id.clone(),
             error: "it was called back before it was started".into(),
@@ -242,7 +242,7 @@ async fn stop_worker(means: &Means, worker: &Worker) -> Answer {
 /// Stops a worker because no process of ours is to remain. What it has not delivered counts as
 /// interrupted, not as failed.
 pub(super) async fn stop_for_shutdown(means: &Means, worker: &Worker) -> Answer {
-    match stop(means, &worker.attempt).await {
+    match stop(means, worker).await {
         Ok(Folder::Done { .. } | Folder::Interrupted(_)) => {
             let attempt_id = worker.attempt.id.clone();
             let reason = "it was stopped with the daemon".to_owned();
@@ -255,7 +255,8 @@ pub(super) async fn stop_for_shutdown(means: &Means, worker: &Worker) -> Answer 
 }
 
 /// Ends a worker if it lives, and returns what its folder says then.
-async fn stop(means: &Means, attempt: &Attempt) -> Result<Folder, String> {
+async fn stop(means: &Means, worker: &Worker) -> Result<Folder, String> {
+    let Worker { attempt, subtask } = worker;
     let look = || monitor::look(&means.store, attempt);
     let mut folder = look()?;
     if folder == Folder::Empty {
@@ -268,9 +269,9 @@ async fn stop(means: &Means, attempt: &Attempt) -> Result<Folder, String> {
         folder = look()?;
     }
     let Folder::Alive(identity) = folder else { return Ok(folder) };
-    let grace_ms = means.config.daemon.stop_grace_ms;
+    let limits = means.config.policy.supervision_of(&attempt.agent, &subtask.worker_type);
     let client = means.holder.client(means).await.map_err(|error| Chain(&error).to_string())?;
-    match client.stop(&attempt.worker_id, &identity, grace_ms).await {
+    match client.stop(&attempt.worker_id, &identity, limits.stop_grace_ms).await {
         Ok(Stopped::Gone) => look(),
         Ok(Stopped::Survivors(pids)) => {
             Err(format!("processes {pids:?} of worker {} cannot be ended", attempt.worker_id))
