@@ -15,6 +15,7 @@ pub mod reports;
 pub mod request;
 pub mod same;
 pub mod stats;
+pub mod story;
 pub mod tail;
 pub mod wait;
 

@@ -12,6 +12,7 @@ use crate::domain::evidence::Evidence;
 use crate::domain::moment::Timestamp;
 use crate::domain::plan::{Plan, Subtask, Why};
 use crate::domain::{Event, Record};
+pub(super) use tell::is_trouble;
 use tell::{Told, tell};
 
 /// One decision.
@@ -43,7 +44,7 @@ impl Client {
     /// # Errors
     /// The journal cannot be read.
     pub fn explain(&self, id: &str) -> Result<Vec<Decision>, ClientError> {
-        let mut wanted = Wanted { id: id.to_owned(), ids: BTreeSet::from([id.to_owned()]) };
+        let mut wanted = Wanted::of(id);
         let mut decisions = Vec::new();
         for record in self.records()? {
             decisions.extend(wanted.decisions(&record?));
@@ -52,20 +53,37 @@ impl Client {
     }
 }
 
-/// What an id stands for, as far as the journal has said.
-struct Wanted {
+/// What an id stands for, as far as the events have said.
+#[derive(Debug)]
+pub(super) struct Wanted {
     id: String,
     /// Every id that belongs to it: of a task also its run and that run's subtasks.
     ids: BTreeSet<String>,
 }
 
 impl Wanted {
+    /// Begins with an id of which nothing is known.
+    pub(super) fn of(id: &str) -> Self {
+        Self { id: id.to_owned(), ids: BTreeSet::from([id.to_owned()]) }
+    }
+
+    /// Puts an event into a sentence if it is about what is asked for and decided something.
+    pub(super) fn sentence(&self, event: &Event) -> Option<String> {
+        let told = self.told(event)?;
+        let subject = if told.subject.is_empty() { "" } else { told.subject };
+        let gap = if subject.is_empty() { "" } else { ": " };
+        Some(format!("{subject}{gap}{}", told.what))
+    }
+
+    fn told<'a>(&self, event: &'a Event) -> Option<Told<'a>> {
+        tell(event).filter(|told| told.ids.iter().any(|id| self.ids.contains(*id)))
+    }
+
     fn decisions(&mut self, record: &Record) -> Vec<Decision> {
         let mut decisions = Vec::new();
         for (seq, event) in (record.seq..).zip(&record.events) {
             self.learn(event);
-            let told = tell(event).filter(|told| told.ids.iter().any(|id| self.ids.contains(*id)));
-            let told = told.or_else(|| self.origin(event));
+            let told = self.told(event).or_else(|| self.origin(event));
             let Some(Told { ids: _, subject, what, why, evidence }) = told else { continue };
             let (kind, evidence) = (event.kind(), evidence.cloned());
             let subject = subject.to_owned();
@@ -83,7 +101,7 @@ impl Wanted {
     }
 
     /// Notes what else belongs to what is asked for.
-    fn learn(&mut self, event: &Event) {
+    pub(super) fn learn(&mut self, event: &Event) {
         if let Event::PlanAccepted { task_id, orchestration_id, plan, .. }
         | Event::TaskRouted { task_id, orchestration_id, plan, .. } = event
             && (self.id == task_id.as_str() || self.id == orchestration_id.as_str())

@@ -222,6 +222,34 @@ pub(super) fn tell(event: &Event) -> Option<Told<'_>> {
     })
 }
 
+/// Tells whether an event says that something goes wrong, or what is done about it.
+pub(in crate::client) fn is_trouble(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::HandoffUntaken(_)
+            | Event::HandoffLost { .. }
+            | Event::WorkerSuspected(_)
+            | Event::WorkerStalled(_)
+            | Event::WorkerGone(_)
+            | Event::WorkerRecovered(_)
+            | Event::WorkerUnstoppable(_)
+            | Event::WorkerNotStarted { .. }
+            | Event::AttemptRecalled { .. }
+            | Event::AttemptInterrupted { .. }
+            | Event::SubtaskFailed { .. }
+            | Event::SubtaskRetried(_)
+            | Event::SubtaskReassigned(_)
+            | Event::SubtaskSkipped { .. }
+            | Event::PlanRevised(_)
+            | Event::RevisionRefused(_)
+            | Event::CompensationStarted(_)
+            | Event::SubtaskCompensated(_)
+            | Event::CompensationFailed(_)
+            | Event::ReportRefused { .. }
+            | Event::OrchestrationBlocked(_)
+    )
+}
+
 impl<'a> Told<'a> {
     fn new(ids: &[&'a str], subject: &'a str, what: impl Into<String>) -> Self {
         let (ids, what) = (ids.to_vec(), what.into());
