@@ -102,6 +102,13 @@ impl Place {
         serde_json::from_value(self.json(worker, "identity.json")[role].clone()).unwrap()
     }
 
+    /// Finds out, by having a worker launched, whether workers have control groups here.
+    pub(crate) async fn has_cgroups(&self, client: &mut Client) -> bool {
+        client.start("first", self.script("exit 0")).await;
+        client.exited("first").await;
+        !self.json("first", "identity.json")["cgroup"].is_null()
+    }
+
     /// A shell script as a worker, run in the directory above `coordination/`.
     pub(crate) fn script(&self, script: &str) -> Launch {
         Launch {
