@@ -91,6 +91,17 @@ pub(in crate::domain) enum TimeKind {
     Untaken,
 }
 
+impl Turn {
+    fn of(run: &Orchestration, position: usize) -> Self {
+        Self {
+            priority: run.priority,
+            accepted_seq: run.accepted_seq,
+            position,
+            orchestration_id: run.id.clone(),
+        }
+    }
+}
+
 impl Index {
     /// Derives all indexes.
     pub(super) fn of(state: &State) -> Self {
@@ -195,20 +206,11 @@ impl Index {
         let ready = matches!(run.phase, OrchestrationPhase::InProgress)
             && matches!(phase, SubtaskPhase::Pending)
             && run.dependencies_satisfied(position);
-        let agent = run.agent_of(position);
-        let turn = Turn {
-            priority: run.priority,
-            accepted_seq: run.accepted_seq,
-            position,
-            orchestration_id: run.id.clone(),
-        };
         if ready {
-            self.ready.entry(agent.clone()).or_default().insert(turn);
-        } else if let Some(line) = self.ready.get_mut(agent) {
-            line.remove(&turn);
-            if line.is_empty() {
-                self.ready.remove(agent);
-            }
+            let agent = run.agent_of(position).clone();
+            self.ready.entry(agent).or_default().insert(Turn::of(run, position));
+        } else {
+            self.leave_line(run, position);
         }
         let revising = matches!(phase, SubtaskPhase::Revising { .. }) && !run.is_over();
         let subtask_id = &run.plan.subtasks[position].subtask_id;
@@ -217,6 +219,17 @@ impl Index {
             let due = since.plus_ms(*delay_ms);
             let id = run.plan.subtasks[position].subtask_id.clone();
             put(&mut self.backoffs, (due.boot, due.boottime_ms, id), !run.is_over());
+        }
+    }
+
+    /// Takes a subtask out of the line of the master that has it.
+    pub(super) fn leave_line(&mut self, run: &Orchestration, position: usize) {
+        let agent = run.agent_of(position);
+        if let Some(line) = self.ready.get_mut(agent) {
+            line.remove(&Turn::of(run, position));
+            if line.is_empty() {
+                self.ready.remove(agent);
+            }
         }
     }
 
