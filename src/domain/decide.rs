@@ -90,7 +90,10 @@ pub fn decide(state: &State, policy: &Policy, input: &Input, now: Moment) -> Vec
             vec![Event::DocumentsSynced { seq: *seq }]
         }
         Input::DocumentsSynced { .. } => Vec::new(),
-        Input::Tick => schedule::tick(state, policy, now),
+        Input::Tick => match spec::settle_linked(state) {
+            none if none.is_empty() => schedule::tick(state, policy, now),
+            settled => settled,
+        },
     }
 }
 

@@ -171,8 +171,11 @@ pub(in crate::domain) fn spec(worker: &str, attempt: Option<&AttemptId>) -> Spec
         subtask_id: None,
         attempt_id: attempt.cloned(),
         pid: None,
+        host: None,
         identity: None,
+        is_waiting: false,
         ended: None,
+        ended_by: String::new(),
     }
 }
 
