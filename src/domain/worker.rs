@@ -235,6 +235,19 @@ impl Attempt {
         }
     }
 
+    /// Returns how it failed, if it did.
+    pub fn failure(&self) -> Option<&Failure> {
+        match &self.phase {
+            AttemptPhase::Ended { end: AttemptEnd::Failed { failure }, .. } => Some(failure),
+            AttemptPhase::Ended { .. }
+            | AttemptPhase::Issued
+            | AttemptPhase::Published { .. }
+            | AttemptPhase::Taken { .. }
+            | AttemptPhase::Running { .. }
+            | AttemptPhase::Ending { .. } => None,
+        }
+    }
+
     /// Tells whether its worker is stalled or gone and nothing was delivered.
     pub fn is_zombie(&self) -> bool {
         let liveness = self.standing.as_ref().map(|standing| standing.liveness);
@@ -253,6 +266,11 @@ impl Attempt {
         };
         let liveness = self.standing.as_ref().map(|standing| standing.liveness);
         is_without_result && matches!(liveness, Some(Liveness::Stalled | Liveness::Gone))
+    }
+
+    /// Tells whether it is called back and not known to have ended.
+    pub fn is_ending(&self) -> bool {
+        matches!(self.phase, AttemptPhase::Ending { .. })
     }
 
     /// Tells whether it still holds anything: a place under the limits, a process, a handoff.

@@ -35,9 +35,7 @@ pub(super) fn may_happen(before: &State, policy: &Policy, record: &Record) {
         assert!(run.phase == OrchestrationPhase::InProgress, "{event:#?}\n{run:#?}");
         assert!(may_start(run, at), "{event:#?} too early in {run:#?}");
         let master = &policy.masters[assigned_to];
-        assert!(
-            master.execution == *execution && run.plan.subtasks[at].assigned_to == *assigned_to
-        );
+        assert!(master.execution == *execution && has(run, at) == assigned_to);
         *given.entry(assigned_to).or_default() += 1;
         let busy = live(before).filter(|(_, _, a)| a.agent == *assigned_to).count();
         assert!(busy + given[assigned_to] <= master.attempts_active_max, "too many: {event:#?}");
@@ -133,9 +131,10 @@ fn nothing_is_forgotten(state: &State, policy: &Policy, run: &Orchestration) {
             let files = &run.plan.subtasks[at].files_affected;
             files.iter().any(|file| subtask.files_affected.contains(file))
         });
-        let is_held = policy.masters.get(&subtask.assigned_to).is_some_and(|master| {
+        let agent = has(run, at);
+        let is_held = policy.masters.get(agent).is_some_and(|master| {
             let is_ours = master.execution != Execution::External;
-            busy(&subtask.assigned_to) >= master.attempts_active_max
+            busy(agent) >= master.attempts_active_max
                 || is_ours && launched >= policy.attempts_active_max
                 || in_use
         });
@@ -204,6 +203,11 @@ fn everything_owed_is_owed(state: &State) {
         .cloned()
         .collect();
     assert_eq!(found, owed);
+}
+
+/// Returns who has a subtask.
+fn has(run: &Orchestration, at: usize) -> &AgentName {
+    run.runs[at].agent.as_ref().unwrap_or(&run.plan.subtasks[at].assigned_to)
 }
 
 /// Tells whether the order of the plan lets a subtask start that nobody is at.

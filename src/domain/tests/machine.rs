@@ -1,6 +1,6 @@
 //! A machine without a world: whatever is told goes through `decide` and `apply`.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::laws;
 use crate::domain::deadline::deadline;
@@ -9,9 +9,10 @@ use crate::domain::ids::{AttemptId, ClaimId, CommandId, SubtaskId, TaskId};
 use crate::domain::input::{Command, Problem};
 use crate::domain::moment::{BootId, Timestamp};
 use crate::domain::plan::{
-    Complexity, Draft, DraftIds, DraftOutcome, DraftSubtask, Explanation, Handling, Range,
-    Strategy, Workflow,
+    Complexity, Draft, DraftIds, DraftOutcome, DraftSubtask, Explanation, Handling, OnFailure,
+    Range, Strategy, Workflow,
 };
+use crate::domain::policy::Backoff;
 use crate::domain::report::{
     Category, Failure, Outcome, Report, ReportError, ReportFinding, ReportStatus, ResultKind,
     SubtaskResult,
@@ -276,7 +277,11 @@ impl Machine {
     }
 
     fn command(&mut self, [a, b, c]: Dice) -> Input {
-        let verbs = ["cancel", "retry", "retry", "skip", "pause", "resume", "withdraw", "dance"];
+        let verbs = [
+            "cancel", "retry", "retry", "skip", "pause", "resume", "withdraw", "dance", "assign",
+            "fallback", "answer",
+        ];
+        let answer = ["r", "s", "a"][c % 3];
         let subtask = || self.subtask(b).map(|id| id.as_str().to_owned());
         let attempt = || self.attempt([b, 1, c]).map(|id| id.as_str().to_owned());
         let tasks: Vec<&TaskId> = self.state.tasks.keys().collect();
@@ -292,7 +297,7 @@ impl Machine {
             command_id: CommandId::parse(&format!("{claim}-{}", a % 2)).unwrap(),
             verb: verbs[a % verbs.len()].to_owned(),
             target: target.unwrap_or(task),
-            args: Value::Null,
+            args: json!({"to": MASTERS[b % MASTERS.len()], "answer": answer}),
             created_at: Some(self.now.wall),
             expires_at: None,
         };
@@ -351,6 +356,7 @@ fn policy() -> Policy {
         let master = policy.masters.get_mut(name).unwrap();
         master.execution = execution(nth < 2);
         master.attempts_active_max = 1 + nth % 3;
+        master.domains.push("code".into());
     }
     policy
 }
@@ -382,7 +388,7 @@ fn draft(count: usize, b: usize, c: usize) -> Draft {
         success_criteria: "it is done".into(),
         deliverables: Vec::new(),
         for_each: None,
-        handling: Handling::default(),
+        handling: handling(b + nth),
         why: Vec::new(),
     };
     Draft {
@@ -398,6 +404,16 @@ fn draft(count: usize, b: usize, c: usize) -> Draft {
         subtasks: (0..count).map(subtask).collect(),
         stages: Vec::new(),
         explanation: Explanation::default(),
+    }
+}
+
+fn handling(b: usize) -> Handling {
+    let on_failure = [OnFailure::Ask, OnFailure::Skip, OnFailure::FailParent][b % 3];
+    Handling {
+        on_failure,
+        backoff: [None, Some(Backoff::Immediate), Some(Backoff::Fixed)][b / 3 % 3],
+        attempts_max: [None, Some(1), Some(5)][b / 9 % 3],
+        compensation: None,
     }
 }
 
