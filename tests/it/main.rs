@@ -16,3 +16,4 @@ mod queue;
 mod real_data;
 mod scenarios;
 mod served;
+mod specs;
