@@ -3,6 +3,7 @@
 use crate::domain::ids::{
     AgentName, AttemptId, ClaimId, CommandId, OrchestrationId, SubtaskId, WorkerId,
 };
+use crate::domain::spec::SpecFolder;
 
 /// The operator's configuration.
 pub const CONFIG: &str = "baton.toml";
@@ -132,6 +133,15 @@ pub fn handoffs(master: &AgentName) -> String {
 /// The spec of the worker of `attempt` while it lives.
 pub fn active_spec(attempt: &AttemptId) -> String {
     format!("{SPECS_ACTIVE}/{attempt}.json")
+}
+
+/// Where the specs of workers go that are over.
+pub fn specs(folder: SpecFolder) -> &'static str {
+    match folder {
+        SpecFolder::Completed => SPECS_COMPLETED,
+        SpecFolder::Failed => SPECS_FAILED,
+        SpecFolder::Zombie => SPECS_ZOMBIE,
+    }
 }
 
 /// `workers/{id}`

@@ -17,4 +17,5 @@ mod real_data;
 mod restart;
 mod scenarios;
 mod served;
+mod specs;
 mod systemd;
