@@ -8,6 +8,8 @@ mod batch;
 mod boot;
 pub mod brief_worker;
 mod carry_out;
+mod cgroup;
+mod children;
 mod descriptors;
 mod documents;
 mod effects;
@@ -18,16 +20,22 @@ pub mod holder;
 pub mod holder_client;
 mod holder_link;
 mod intakes;
+pub mod keeper;
 pub mod launch;
 mod monitor;
+mod move_spec;
+pub mod output;
 pub mod process;
 pub mod process_tree;
+pub mod process_usage;
 mod protocol;
 mod signals;
+pub mod spec_process;
 mod stop;
 mod systemd;
 mod watch;
 mod work_order;
+mod worker_end;
 mod worker_life;
 
 use std::path::PathBuf;
@@ -366,7 +374,9 @@ impl Daemon {
             .live_attempts()
             .filter_map(|id| state.attempt(id))
             .filter(|(_, _, attempt)| attempt.execution == Execution::External)
-            .map(|(_, _, attempt)| attempt.worker_id.clone())
+            .map(|(_, _, attempt)| &attempt.worker_id)
+            .chain(state.specs.keys())
+            .cloned()
             .collect();
         if self.watch.extend(&self.means.store, &awaited) {
             self.intakes.look_everywhere(clock::now().boottime_ms);

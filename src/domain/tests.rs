@@ -5,6 +5,7 @@
 mod laws;
 mod machine;
 mod words;
+pub(in crate::domain) mod world;
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;

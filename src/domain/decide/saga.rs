@@ -4,7 +4,7 @@ use crate::domain::event::{Compensated, CompensationFailed, Decided, Event, Retr
 use crate::domain::ids::{OrchestrationId, SubtaskId};
 use crate::domain::plan::{Orchestration, OrchestrationPhase, SubtaskPhase, Why};
 use crate::domain::policy::Policy;
-use crate::domain::recovery::roll_back;
+use crate::domain::recovery::{delay_ms, roll_back};
 use crate::domain::report::{Category, Failure, SubtaskResult};
 use crate::domain::worker::Attempt;
 
@@ -92,14 +92,13 @@ pub(super) fn not_undone(
         })
     };
     if may_help {
-        let backoff = handling.backoff.unwrap_or(policy.retry.backoff);
         let retried = Event::SubtaskRetried(Retried {
             orchestration_id: orchestration_id.clone(),
             subtask_id: subtask_id.clone(),
             retry_count: failures,
             retry_reason: failure.message.clone(),
             retry_modifications: "the error travels in the handoff".to_owned(),
-            delay_ms: policy.retry.delay_ms(backoff, failures),
+            delay_ms: delay_ms(&policy.retry, handling, failures, &attempt.id),
         });
         return vec![failed, decided("retry", "leave it done"), retried];
     }

@@ -154,8 +154,7 @@ pub(super) fn failed(
         return saga::not_undone(policy, (run, position, attempt), &failure);
     }
     let situation = Situation { state, run, position, attempt, failure: &failure, now };
-    // What ends while its run is rolled back is not made good.
-    let recovery = if run.is_compensating() { Vec::new() } else { recover(&situation, policy) };
+    let recovery = recover(&situation, policy);
     let mut events = vec![Event::SubtaskFailed {
         orchestration_id: run.id.clone(),
         subtask_id: run.plan.subtasks[position].subtask_id.clone(),

@@ -1,12 +1,12 @@
 //! What was done is undone, the last first, when the run cannot reach its goal (S1-40, S0-52).
 
+use super::halt::recall;
 use super::{Answer, Situation, Strategy};
 use crate::domain::event::{CompensationStarted, Event};
 use crate::domain::ids::SubtaskId;
 use crate::domain::plan::{Orchestration, SubtaskPhase, Why};
 use crate::domain::policy::Policy;
 use crate::domain::report::Category;
-use crate::domain::worker::{AttemptPhase, Recall};
 
 pub(super) const STRATEGY: Strategy = Strategy { name: "compensate", answer };
 
@@ -16,9 +16,6 @@ fn answer(situation: &Situation<'_>, _: &Policy) -> Option<Answer> {
         Category::Transient | Category::CodeError | Category::DesignFlaw => {}
         // A person can supply what is missing, and has to look before anything else is done.
         Category::Blocker | Category::Critical => return None,
-    }
-    if run.is_over() || run.is_compensating() {
-        return None;
     }
     let id = &run.plan.subtasks[*position].subtask_id;
     let reason = format!("{id} failed and nothing helped: {}", failure.message);
@@ -43,8 +40,7 @@ pub(in crate::domain) fn roll_back(
         return None;
     }
     let recalled = (0..run.runs.len()).filter(|at| Some(*at) != but);
-    let mut events: Vec<Event> =
-        recalled.filter_map(|at| recalled_attempt(run, at, reason)).collect();
+    let mut events: Vec<Event> = recalled.filter_map(|at| recall(run, at, reason)).collect();
     events.push(Event::CompensationStarted(CompensationStarted {
         orchestration_id: run.id.clone(),
         task_id: run.task_id.clone(),
@@ -86,18 +82,4 @@ fn in_reverse(run: &Orchestration) -> Vec<SubtaskId> {
     order.sort_by_key(|at| done_after_ms[*at]);
     order.reverse();
     order.into_iter().map(|at| run.plan.subtasks[at].subtask_id.clone()).collect()
-}
-
-fn recalled_attempt(run: &Orchestration, position: usize, reason: &str) -> Option<Event> {
-    let attempt = run.runs[position].attempts.last().filter(|attempt| attempt.is_live())?;
-    if let AttemptPhase::Ending { .. } = attempt.phase {
-        return None;
-    }
-    Some(Event::AttemptRecalled {
-        worker_id: attempt.worker_id.clone(),
-        attempt_id: attempt.id.clone(),
-        subtask_id: run.plan.subtasks[position].subtask_id.clone(),
-        reason: reason.to_owned(),
-        cause: Recall::Unwanted,
-    })
 }

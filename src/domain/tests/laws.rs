@@ -290,6 +290,11 @@ fn everything_owed_is_owed(state: &State) {
     assert_eq!(found, owed);
 }
 
+/// Returns who has a subtask.
+fn has(run: &Orchestration, at: usize) -> &AgentName {
+    run.runs[at].agent.as_ref().unwrap_or(&run.plan.subtasks[at].assigned_to)
+}
+
 /// Tells whether the order of the plan lets a subtask start that nobody is at.
 fn may_start(run: &Orchestration, at: usize) -> bool {
     let needed: Vec<usize> = match (run.kind, run.plan.strategy) {

@@ -6,9 +6,10 @@ use crate::domain::ids::{AttemptId, ClaimId, SubtaskId};
 use crate::domain::input::Problem;
 use crate::domain::moment::BootId;
 use crate::domain::plan::{
-    Complexity, Draft, DraftIds, DraftSubtask, Explanation, Handling, Range, RevisionOutcome,
-    Strategy, Why, Workflow,
+    Complexity, Draft, DraftIds, DraftSubtask, Explanation, Handling, OnFailure, Range,
+    RevisionOutcome, Strategy, Why, Workflow,
 };
+use crate::domain::policy::Backoff;
 use crate::domain::report::{
     Category, Failure, Outcome, Report, ReportError, ReportFinding, ReportStatus, ResultKind,
     SubtaskResult,
@@ -40,7 +41,7 @@ pub(super) fn draft(count: usize, b: usize, c: usize) -> Draft {
         for_each: (0..nth).find(|on| c.is_multiple_of(5) && bit(b, nth * 5 + on)).map(id),
         handling: Handling {
             compensation: bit(b, nth * 3 + 1).then(|| "undo it".to_owned()),
-            ..Handling::default()
+            ..handling(b + nth)
         },
         why: Vec::new(),
     };
@@ -57,6 +58,16 @@ pub(super) fn draft(count: usize, b: usize, c: usize) -> Draft {
         subtasks: (0..count).map(subtask).collect(),
         stages: Vec::new(),
         explanation: Explanation::default(),
+    }
+}
+
+fn handling(b: usize) -> Handling {
+    let on_failure = [OnFailure::Ask, OnFailure::Skip, OnFailure::FailParent][b % 3];
+    Handling {
+        on_failure,
+        backoff: [None, Some(Backoff::Immediate), Some(Backoff::Fixed)][b / 3 % 3],
+        attempts_max: [None, Some(1), Some(5)][b / 9 % 3],
+        compensation: None,
     }
 }
 
