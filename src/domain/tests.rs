@@ -27,7 +27,7 @@ fn no_input_breaks_a_law() {
         ..ProptestConfig::default()
     };
     let plans = prop::collection::vec((any::<u16>(), any::<u16>()), 0..3);
-    let step = (0u8..28, any::<u16>(), any::<u16>(), any::<u16>());
+    let step = (0u8..34, any::<u16>(), any::<u16>(), any::<u16>());
     let met = RefCell::new(BTreeSet::new());
     let lives = (plans, prop::collection::vec(step, 1..90));
     let result = TestRunner::new(config).run(&lives, |(plans, steps)| {

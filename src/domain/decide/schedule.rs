@@ -12,6 +12,7 @@ use crate::domain::report::{Category, Failure};
 use crate::domain::state::{State, Turn};
 use crate::domain::worker::{Execution, Purpose};
 
+use super::overdue::overdue;
 use super::{fan_out, saga};
 
 /// Handoffs that one decision gives out at the most; the next tick goes on.
@@ -31,6 +32,10 @@ pub(super) fn tick(state: &State, policy: &Policy, now: Moment) -> Vec<Event> {
         .collect();
     if !due.is_empty() {
         return due;
+    }
+    let overdue = overdue(state, policy, now);
+    if !overdue.is_empty() {
+        return overdue;
     }
     let fanned_out = fan_out::due(state, policy, now);
     if !fanned_out.is_empty() {

@@ -1,9 +1,11 @@
 //! What can be derived from the rest of the state, kept so that no decision searches.
 
+mod revised;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::domain::effect::Effect;
-use crate::domain::evidence::Watched;
+use crate::domain::evidence::{Liveness, Watched};
 use crate::domain::ids::{AgentName, AttemptId, OrchestrationId, SubtaskId, TaskId, WorkerId};
 use crate::domain::moment::{BootId, Moment};
 use crate::domain::plan::{
@@ -11,6 +13,7 @@ use crate::domain::plan::{
 };
 use crate::domain::spec::SpecWorker;
 use crate::domain::task::{Phase, Priority, Task, TaskSource};
+use crate::domain::watch::is_at_work;
 use crate::domain::worker::{Attempt, AttemptPhase, Execution};
 
 use super::since::Since;
@@ -39,6 +42,10 @@ pub(in crate::domain) struct Index {
     pub(in crate::domain) begun: Since<Watched>,
     /// Attempts that wait for a limit on time to come, by that limit.
     pub(in crate::domain) timed: BTreeMap<TimeLimit, Since<AttemptId>>,
+    /// Attempts whose worker is stalled or gone, and from which nothing followed yet.
+    pub(in crate::domain) condemned: BTreeSet<AttemptId>,
+    /// Runs that wait for an answer about a subtask that is blocked no more.
+    pub(in crate::domain) answered: BTreeSet<OrchestrationId>,
     /// Runs that a person was asked about and that nobody was reminded of.
     pub(in crate::domain) asked: Since<OrchestrationId>,
     /// Runs that are not over, by when they began or were begun anew.
@@ -204,6 +211,7 @@ impl Index {
             self.asked.insert(&asked.since, run.id.clone());
         }
         let undone_next = run.next_to_undo();
+        self.refresh_answered(run);
         for position in 0..run.runs.len() {
             self.place_turn(run, position, undone_next);
         }
@@ -212,24 +220,6 @@ impl Index {
     /// Looks again at whether a subtask could start, or could be undone.
     pub(super) fn refresh_turn(&mut self, run: &Orchestration, position: usize) {
         self.place_turn(run, position, run.next_to_undo());
-    }
-
-    /// Takes everything about a run out that depends on the order of its plan.
-    pub(super) fn leave_turns(&mut self, run: &Orchestration) {
-        for position in 0..run.runs.len() {
-            self.end_backoff(run, position);
-            let id = &run.plan.subtasks[position].subtask_id;
-            self.owed.remove(&Effect::RevisePlan(id.clone()));
-            self.fan_outs.remove(id);
-            self.leave_line(run, position);
-        }
-    }
-
-    /// Takes in subtasks that a revision added.
-    pub(super) fn add_subtasks(&mut self, run: &Orchestration, from: usize) {
-        for (position, subtask) in run.plan.subtasks.iter().enumerate().skip(from) {
-            self.subtasks.insert(subtask.subtask_id.clone(), (run.id.clone(), position));
-        }
     }
 
     fn place_turn(&mut self, run: &Orchestration, position: usize, undone_next: Option<usize>) {
@@ -292,6 +282,25 @@ impl Index {
         }
     }
 
+    /// Looks again at whether what a person was asked about a run is still the question.
+    pub(super) fn refresh_answered(&mut self, run: &Orchestration) {
+        let is_answered = match &run.phase {
+            OrchestrationPhase::Blocked(asked) => {
+                let at = run.position(&asked.blocking_subtask);
+                let phase = at.map(|at| &run.runs[at].phase);
+                !matches!(phase, Some(SubtaskPhase::Blocked { .. }))
+            }
+            OrchestrationPhase::InProgress
+            | OrchestrationPhase::Paused { .. }
+            | OrchestrationPhase::Compensating { .. }
+            | OrchestrationPhase::RolledBack { .. }
+            | OrchestrationPhase::Completed { .. }
+            | OrchestrationPhase::Failed { .. }
+            | OrchestrationPhase::Cancelled { .. } => false,
+        };
+        put(&mut self.answered, run.id.clone(), is_answered);
+    }
+
     /// Forgets what a person was asked about a run.
     pub(super) fn end_question(&mut self, run: &Orchestration) {
         if let OrchestrationPhase::Blocked(asked) = &run.phase {
@@ -318,13 +327,23 @@ impl Index {
         let launched = attempt.execution != Execution::External;
         let is = |phase: bool, by: bool| phase && by;
         let published = matches!(attempt.phase, AttemptPhase::Published { .. });
-        let ending = matches!(attempt.phase, AttemptPhase::Ending { .. });
+        // A worker of a master has an identity here only if it may be stopped.
+        let (ending, stops) = match &attempt.phase {
+            AttemptPhase::Ending { identity, .. } => (true, launched || identity.is_some()),
+            AttemptPhase::Issued
+            | AttemptPhase::Published { .. }
+            | AttemptPhase::Taken { .. }
+            | AttemptPhase::Running { .. }
+            | AttemptPhase::Ended { .. } => (false, false),
+        };
         let id = &attempt.id;
         let issued = matches!(attempt.phase, AttemptPhase::Issued);
         put(&mut self.owed, Effect::PublishHandoff(id.clone()), issued);
         put(&mut self.owed, Effect::LaunchWorker(id.clone()), is(published, launched));
-        put(&mut self.owed, Effect::StopWorker(id.clone()), is(ending, launched));
-        put(&mut self.owed, Effect::WithdrawHandoff(id.clone()), is(ending, !launched));
+        put(&mut self.owed, Effect::StopWorker(id.clone()), is(ending, stops));
+        put(&mut self.owed, Effect::WithdrawHandoff(id.clone()), is(ending, !stops));
+        let phase = &run.runs[position].phase;
+        put(&mut self.condemned, id.clone(), is_condemned(attempt, launched, phase));
         let subtask = &run.plan.subtasks[position];
         if attempt.is_live() && !self.live.contains_key(id) {
             let held = Held {
@@ -453,6 +472,17 @@ impl Index {
         };
         *counter = counter.saturating_add_signed(by);
     }
+}
+
+/// What is stalled elsewhere is condemned once: then a person is asked, and its subtask is blocked.
+fn is_condemned(attempt: &Attempt, launched: bool, phase: &SubtaskPhase) -> bool {
+    let liveness = attempt.standing.as_ref().map(|standing| standing.liveness);
+    is_at_work(attempt)
+        && match liveness.unwrap_or_default() {
+            Liveness::Gone => true,
+            Liveness::Stalled => launched || matches!(phase, SubtaskPhase::InAttempt),
+            Liveness::Healthy | Liveness::Quiet | Liveness::Suspect => false,
+        }
 }
 
 fn put<T: Ord>(set: &mut BTreeSet<T>, value: T, present: bool) {

@@ -4,7 +4,8 @@ use serde_json::json;
 
 use super::laws;
 use super::words::{
-    draft, exited, failure, identity, problem, reported, result, revision, word_of_attempt,
+    Dice, MASTERS, draft, execution, exited, failure, finding, identity, policy, problem, reported,
+    result, revision, word_of_attempt,
 };
 use crate::domain::deadline::deadline;
 use crate::domain::decide::decide;
@@ -19,11 +20,7 @@ use crate::domain::{Effect, Event, Input, Moment, Policy, Record, State, outbox}
 
 /// Ticks after which something goes on for ever.
 const TICKS_MAX: usize = 200;
-pub(super) const MASTERS: [&str; 4] = ["cicd", "development", "inventory", "security"];
 const TASKS: [&str; 6] = ["a", "b", "c", "d", "auth-001-step", "not an id"];
-
-/// Three numbers that a step makes its choices by.
-pub(super) type Dice = [usize; 3];
 
 pub(super) struct Machine {
     state: State,
@@ -73,6 +70,8 @@ impl Machine {
                 self.change_policy(dice);
                 None
             }
+            25..29 => self.probed(dice),
+            29 => self.survivors(dice),
             _ => self.time(dice),
         };
         if let Some(input) = input {
@@ -80,8 +79,11 @@ impl Machine {
         }
         self.settle();
         laws::hold(&self.state, &self.policy);
-        let waits = laws::waits_for_time(&self.state);
-        assert_eq!(deadline(&self.state).is_some(), waits, "the deadline and what waits for time");
+        let due = deadline(&self.state, &self.policy);
+        let expected = laws::due(&self.state, &self.policy);
+        assert_eq!(due.map(|due| (due.boot, due.boottime_ms)), expected, "{:#?}", self.state);
+        let is_left = expected.is_some_and(|(_, due_ms)| due_ms <= self.now.boottime_ms);
+        assert!(!is_left, "something is due and nothing follows: {:#?}", self.state);
         self.a_snapshot_gives_the_same();
     }
 
@@ -99,14 +101,17 @@ impl Machine {
             cause: "test".into(),
             events,
         };
-        laws::may_happen(&self.state, &self.policy, &record);
+        laws::may_happen(&self.state, &self.policy, input, &record);
         if let Err(error) = self.state.apply(&record) {
             panic!("{error}\n{input:#?}\n{record:#?}");
         }
         self.journal.push(record);
         let may_repeat = matches!(
             input,
-            Input::DaemonStarted { .. } | Input::DaemonStopped { .. } | Input::Tick
+            Input::DaemonStarted { .. }
+                | Input::DaemonStopped { .. }
+                | Input::Tick
+                | Input::WorkersProbed { held: Some(_), .. }
         );
         if !may_repeat {
             let again = decide(&self.state, &self.policy, input, self.now);
@@ -207,9 +212,12 @@ impl Machine {
             Effect::WithdrawHandoff(attempt_id) => {
                 Input::HandoffWithdrawn { attempt_id, in_time: b.is_multiple_of(2) }
             }
-            Effect::StopWorker(attempt_id) => {
-                Input::WorkerInterrupted { attempt_id, reason: "stopped".into() }
-            }
+            Effect::StopWorker(attempt_id) => match b % 4 {
+                0 => exited(attempt_id, Outcome::Success(result(a))),
+                1 => exited(attempt_id, Outcome::Failure(failure(b))),
+                2 => Input::WorkerUnstoppable { attempt_id, survivors: vec![7] },
+                _ => Input::WorkerInterrupted { attempt_id, reason: "stopped".into() },
+            },
             Effect::PublishHandoff(attempt_id) => Input::HandoffPublished { attempt_id },
             Effect::LaunchWorker(attempt_id) if b.is_multiple_of(9) => Input::WorkerNotStarted {
                 attempt_id,
@@ -253,19 +261,42 @@ impl Machine {
         let attempt_id = live.get(a % live.len().max(1))?.clone();
         let (run, position, attempt) = self.state.attempt(&attempt_id)?;
         let subtask_id = run.plan.subtasks[position].subtask_id.clone();
-        let launched = attempt.execution != Execution::External;
+        let (number, launched) = (attempt.number, attempt.execution != Execution::External);
         Some(match (launched, b % 6) {
             (true, 0) => Input::WorkerInterrupted { attempt_id, reason: "reboot".into() },
             (true, 1 | 2) => exited(attempt_id, Outcome::Failure(failure(c))),
             (true, _) => exited(attempt_id, Outcome::Success(result(c))),
             (false, 0) => Input::HandoffTaken { attempt_id },
             (false, 1) => Input::HandoffLost { attempt_id },
-            (false, 2) => reported(None, subtask_id, Some(attempt_id), ReportStatus::Failure, c),
+            (false, 2) => {
+                reported(None, subtask_id, Some(attempt_id), number, ReportStatus::Failure, c)
+            }
             (false, _) => {
                 let claim = b.is_multiple_of(7).then(|| self.claim(false));
-                reported(claim, subtask_id, None, ReportStatus::Success, c)
+                reported(claim, subtask_id, None, number, ReportStatus::Success, c)
             }
         })
+    }
+
+    /// Looks at some of the workers that are at work, and at one that may not be.
+    fn probed(&self, [a, b, c]: Dice) -> Option<Input> {
+        let live: Vec<AttemptId> = self.state.live_attempts().cloned().collect();
+        let looked =
+            live.iter().filter(|_| a.is_multiple_of(3)).chain(live.get(a % live.len().max(1)));
+        let mut findings: Vec<_> =
+            looked.enumerate().map(|(nth, id)| finding(id.clone(), b / (nth + 1), c)).collect();
+        findings.extend(self.attempt([b, a, c]).map(|id| finding(id, c, b)));
+        findings.sort_by(|one, other| one.worker.cmp(&other.worker));
+        findings.dedup_by(|one, other| one.worker == other.worker);
+        let held = c.is_multiple_of(11).then(|| "many at once".to_owned());
+        (!findings.is_empty()).then_some(Input::WorkersProbed { findings, held })
+    }
+
+    fn survivors(&self, [a, b, _]: Dice) -> Option<Input> {
+        let live: Vec<&AttemptId> = self.state.live_attempts().collect();
+        let attempt_id = (*live.get(a % live.len().max(1))?).clone();
+        let survivors = (0..u32::try_from(b % 3).unwrap()).collect();
+        Some(Input::WorkerUnstoppable { attempt_id, survivors })
     }
 
     fn report(&mut self, [a, b, c]: Dice) -> Option<Input> {
@@ -278,7 +309,7 @@ impl Machine {
         };
         let claim = b.is_multiple_of(3).then(|| self.claim(c.is_multiple_of(4)));
         let status = [ReportStatus::Success, ReportStatus::Failure, ReportStatus::Partial][c % 3];
-        Some(reported(claim, subtask_id, attempt_id, status, c))
+        Some(reported(claim, subtask_id, attempt_id, 1 + u32::try_from(a % 3).unwrap(), status, c))
     }
 
     fn command(&mut self, [a, b, c]: Dice) -> Input {
@@ -330,7 +361,11 @@ impl Machine {
         match b % 4 {
             0 => drop(self.policy.masters.remove(name)),
             1 => self.policy = first,
-            2 => self.policy.attempts_active_max = 1 + c % 4,
+            2 => {
+                self.policy.attempts_active_max = 1 + c % 4;
+                self.policy.supervision.untaken_alert_ms = [600_000, 0][c % 2];
+                self.policy.supervision.time_box_ms = [7_200_000, 0, 1][c % 3];
+            }
             _ => {
                 if let Some(master) = self.policy.masters.get_mut(name) {
                     master.execution = execution(c.is_multiple_of(2));
@@ -340,7 +375,10 @@ impl Machine {
     }
 
     fn time(&mut self, [a, b, _]: Dice) -> Option<Input> {
-        self.now = self.now.plus_ms([1, 999, 1_000, 2_000, 60_000][a % 5]);
+        const HOUR: u64 = 3_600_000;
+        let steps =
+            [1, 999, 1_000, 2_000, 60_000, HOUR / 6, HOUR / 2, 2 * HOUR, 24 * HOUR, 200 * HOUR];
+        self.now = self.now.plus_ms(steps[a % steps.len()]);
         match b % 8 {
             0 => {
                 self.now.boot = BootId((b % 10) as u128);
@@ -352,20 +390,4 @@ impl Machine {
             _ => None,
         }
     }
-}
-
-/// Two masters of each kind, with hardly any room.
-fn policy() -> Policy {
-    let mut policy = Policy { attempts_active_max: 3, ..Policy::default() };
-    for (nth, name) in MASTERS.into_iter().enumerate() {
-        let master = policy.masters.get_mut(name).unwrap();
-        master.execution = execution(nth < 2);
-        master.attempts_active_max = 1 + nth % 3;
-        master.domains.push("code".into());
-    }
-    policy
-}
-
-fn execution(launched: bool) -> Execution {
-    if launched { Execution::Launched { backend: "command".into() } } else { Execution::External }
 }

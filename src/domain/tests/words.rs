@@ -1,8 +1,7 @@
-//! What the machine may be told.
+//! What a machine without a world is told: plans, words about attempts, looks at workers.
 
-use super::machine::{Dice, MASTERS};
-use crate::domain::Input;
-use crate::domain::ids::{AttemptId, ClaimId, SubtaskId};
+use crate::domain::evidence::{Breach, Evidence, Finding, Liveness, Seen, Sign, Watched};
+use crate::domain::ids::{AttemptId, ClaimId, SubtaskId, WorkerId};
 use crate::domain::input::Problem;
 use crate::domain::moment::BootId;
 use crate::domain::plan::{
@@ -14,7 +13,29 @@ use crate::domain::report::{
     Category, Failure, Outcome, Report, ReportError, ReportFinding, ReportStatus, ResultKind,
     SubtaskResult,
 };
-use crate::domain::worker::{Exit, ProcessIdentity};
+use crate::domain::worker::{Execution, Exit, ProcessIdentity};
+use crate::domain::{Input, Policy};
+
+pub(super) const MASTERS: [&str; 4] = ["cicd", "development", "inventory", "security"];
+
+/// Three numbers that a step makes its choices by.
+pub(super) type Dice = [usize; 3];
+
+/// Two masters of each kind, with hardly any room.
+pub(super) fn policy() -> Policy {
+    let mut policy = Policy { attempts_active_max: 3, ..Policy::default() };
+    for (nth, name) in MASTERS.into_iter().enumerate() {
+        let master = policy.masters.get_mut(name).unwrap();
+        master.execution = execution(nth < 2);
+        master.attempts_active_max = 1 + nth % 3;
+        master.domains.push("code".into());
+    }
+    policy
+}
+
+pub(super) fn execution(launched: bool) -> Execution {
+    if launched { Execution::Launched { backend: "command".into() } } else { Execution::External }
+}
 
 /// A plan of a few steps that wait for some of those before them and share a few files.
 pub(super) fn draft(count: usize, b: usize, c: usize) -> Draft {
@@ -99,13 +120,14 @@ pub(super) fn reported(
     claim: Option<ClaimId>,
     subtask_id: SubtaskId,
     attempt_id: Option<AttemptId>,
+    number: u32,
     status: ReportStatus,
     c: usize,
 ) -> Input {
     let error = ReportError { category: Some(failure(c).category), message: "it broke".into() };
     let report = Report {
-        subtask_id,
-        attempt_id,
+        subtask_id: subtask_id.clone(),
+        attempt_id: attempt_id.clone(),
         status,
         summary: "said".into(),
         deliverables: Vec::new(),
@@ -114,7 +136,8 @@ pub(super) fn reported(
         items: items(c),
         error: (status != ReportStatus::Success).then_some(error),
     };
-    let path = format!("workers/{}/report.json", c % 4);
+    let folder = attempt_id.clone().unwrap_or_else(|| AttemptId::of(&subtask_id, number));
+    let path = format!("workers/{}/report.json", WorkerId::of(&folder));
     let missing = if c.is_multiple_of(9) { vec!["out.md".to_owned()] } else { Vec::new() };
     Input::ReportObserved {
         claim,
@@ -185,4 +208,21 @@ pub(super) fn problem(file: &str) -> Problem {
         message: "it is broken".into(),
         remedy: "mend it".into(),
     }
+}
+
+/// Says that a worker is some way, with or without a report, within limits or not.
+pub(super) fn finding(id: AttemptId, b: usize, c: usize) -> Finding {
+    let all =
+        [Liveness::Healthy, Liveness::Quiet, Liveness::Suspect, Liveness::Stalled, Liveness::Gone];
+    let breaches = [
+        Breach::Silence { for_ms: 1 },
+        Breach::Memory { bytes: 1 },
+        Breach::Processes { count: 1 },
+        Breach::Lingering { for_ms: 1 },
+    ];
+    let sign = if c.is_multiple_of(5) { Sign::Report } else { Sign::Output };
+    let signs = vec![Seen { sign, ago_ms: 5, what: String::new() }];
+    let evidence = Evidence { signs, verdict: "so it seems".into(), ..Evidence::default() };
+    let breach = breaches.get(b / 5 % 9).copied();
+    Finding { worker: Watched::Attempt(id), liveness: all[b % all.len()], evidence, breach }
 }
