@@ -10,6 +10,7 @@ pub mod brief_worker;
 mod carry_out;
 mod descriptors;
 mod documents;
+mod drafting;
 mod effects;
 mod error;
 pub mod folder;
@@ -98,6 +99,8 @@ pub async fn run(options: Options, shutdown: Shutdown) -> Result<Ended, DaemonEr
     };
     let mut daemon = boot::boot(options, shutdown).await?;
     let ended = daemon.serve().await;
+    // A draft that is under way is cut off by us and not the other way round.
+    drafting::end_all(&daemon.means.store);
     if let Err(error) = &ended {
         tracing::error!(error = %Chain(error), "the daemon has to end");
     }

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use super::batch::Ledger;
 use super::carry_out::Holder;
 use super::documents::{Documents, complete_dashboard};
+use super::drafting;
 use super::effects::{Effects, Means};
 use super::error::Chain;
 use super::intakes::Intakes;
@@ -42,6 +43,8 @@ pub(super) async fn boot(options: Options, shutdown: Shutdown) -> Result<Daemon,
         pid: std::process::id(),
     };
     daemon.decide_all(&[started], now)?;
+    let crashed = drafting::crashed(&daemon.means.store);
+    daemon.decide_all(&crashed, now)?;
     daemon.adopt().await?;
     daemon.gather(Wake::Time, now)?;
     daemon.commit(now).await?;

@@ -5,6 +5,7 @@ use std::pin::Pin;
 
 use tokio::sync::{Mutex, mpsc};
 
+use super::drafting;
 use super::effects::{Answer, Means};
 use super::error::Chain;
 use super::folder;
@@ -41,7 +42,7 @@ pub(super) fn work(effect: &Effect, state: &State, means: &Means) -> Result<Work
         Effect::DraftPlan(id) => {
             let task = state.tasks.get(id).ok_or_else(|| format!("there is no task {id}"))?;
             let (id, spec) = (id.clone(), task.spec.clone());
-            Box::pin(draft_plan(means, id, spec))
+            Box::pin(draft_plan(means, id, spec, state.epoch))
         }
         Effect::RevisePlan(id) => return Err(format!("revise {id}")),
         Effect::MoveSpec(id) => return Err(format!("move {id}")),
@@ -96,12 +97,17 @@ impl Order {
     }
 }
 
-async fn draft_plan(means: Means, task_id: TaskId, spec: TaskSpec) -> Answer {
+async fn draft_plan(means: Means, task_id: TaskId, spec: TaskSpec, epoch: u64) -> Answer {
+    let (store, id) = (means.store.clone(), task_id.clone());
     let drafted = tokio::task::spawn_blocking(move || {
-        planner::draft(&planner::Request { task: &spec }, &means.config.policy)
+        drafting::begin(&means.store, &id, epoch);
+        let outcome = planner::draft(&planner::Request { task: &spec }, &means.config.policy);
+        drafting::end(&means.store, &id);
+        outcome
     });
     let outcome = drafted.await.unwrap_or_else(|error| {
         tracing::error!(%error, %task_id, "the planner failed");
+        drafting::end(&store, &task_id);
         DraftOutcome::Refuse {
             reason: "an internal error of the planner".into(),
             remedy: "word the task differently or give its subtasks, and report the error".into(),

@@ -122,12 +122,28 @@ impl Effects {
                 Job::PatchQueue | Job::CollectLate | Job::StopForShutdown(_) => false,
             })
         };
-        outbox(state)
+        let may_start = |effect: &&Effect| may(effect) && !waits(effect) && !is_taken(effect);
+        let is_suspect = |effect: &Effect| is_suspect_draft(state, effect);
+        let running = || self.jobs.values().filter_map(draft_of);
+        // While one is drafted that may end the daemon, no other draft gets into its company.
+        let is_held = running().any(is_suspect);
+        let startable: Vec<Effect> = outbox(state)
             .iter()
-            .filter(|effect| may(effect) && !waits(effect) && !is_taken(effect))
+            .filter(may_start)
+            .filter(|effect| !(is_suspect(effect) || is_held && is_draft(effect)))
             .take(places)
             .cloned()
-            .collect()
+            .collect();
+        if startable.iter().any(is_draft) || running().next().is_some() {
+            return startable;
+        }
+        let suspect = outbox(state).iter().find(|effect| is_suspect(effect) && may_start(effect));
+        let mut startable = startable;
+        if let Some(suspect) = suspect {
+            startable.truncate(places - 1);
+            startable.push(suspect.clone());
+        }
+        startable
     }
 
     /// Starts an effect; what it needs is taken from `state` now.
@@ -238,6 +254,24 @@ impl Effects {
             Err(error) => (error.id(), Answer::Again(format!("an internal error: {error}"))),
         };
         Some((self.jobs.remove(&id)?, answer))
+    }
+}
+
+/// Tells whether the daemon died before while it drafted this plan: it is drafted alone and after
+/// all others, so that they are not suspected with it.
+fn is_suspect_draft(state: &State, effect: &Effect) -> bool {
+    let Effect::DraftPlan(id) = effect else { return false };
+    state.tasks.get(id).is_some_and(|task| task.draft_crashes > 0)
+}
+
+fn is_draft(effect: &Effect) -> bool {
+    matches!(effect, Effect::DraftPlan(_))
+}
+
+fn draft_of(job: &Job) -> Option<&Effect> {
+    match job {
+        Job::Effect(effect) => is_draft(effect).then_some(effect),
+        Job::PatchQueue | Job::CollectLate | Job::StopForShutdown(_) => None,
     }
 }
 

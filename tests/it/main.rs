@@ -10,6 +10,7 @@ mod bad_input;
 mod cli;
 mod crash;
 mod daemon;
+mod drafting;
 mod env;
 mod holder;
 mod queue;
