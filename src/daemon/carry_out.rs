@@ -10,7 +10,7 @@ use super::effects::{Answer, Means};
 use super::error::Chain;
 use super::folder;
 use super::holder::HolderError;
-use super::holder_client::{HolderClient, HolderEvent, Launched};
+use super::holder_client::{HolderClient, HolderEvent, Launched, Limits};
 use super::monitor::{self, Folder, Worker};
 use super::process_tree::Stopped;
 use crate::backend::{self, LaunchRequest};
@@ -196,7 +196,8 @@ async fn launch_worker(means: &Means, order: Order) -> Answer {
         Ok(client) => client,
         Err(error) => return again(&error),
     };
-    match client.launch(&attempt.worker_id, &attempt.id, &attempt.nonce, launch).await {
+    let limits = Limits::default();
+    match client.launch(&attempt.worker_id, &attempt.id, &attempt.nonce, launch, limits).await {
         Ok(Launched::Started(identity) | Launched::Already(identity)) => {
             Answer::Inputs(vec![Input::WorkerStarted { attempt_id, identity }])
         }
