@@ -2,6 +2,7 @@
 
 mod apply;
 mod index;
+mod since;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +20,7 @@ use super::spec::SpecWorker;
 use super::task::Task;
 use super::worker::Attempt;
 use index::Index;
-pub(super) use index::Turn;
+pub(super) use index::{TimeKind, TimeLimit, Turn};
 
 /// The whole state. A snapshot of it is its JSON; the indexes are rebuilt when it is read.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -30,6 +31,9 @@ pub struct State {
     pub epoch: u64,
     /// When the last record was decided.
     pub at: Option<Moment>,
+    /// When the first record of this boot was decided.
+    #[serde(default)]
+    pub boot_seen: Option<Moment>,
     /// Every task that was ever accepted.
     pub tasks: BTreeMap<TaskId, Task>,
     /// Every run.
@@ -184,6 +188,9 @@ impl State {
             self.seq = seq;
         }
         self.at = Some(record.at);
+        if self.boot_seen.is_none_or(|seen| seen.boot != record.at.boot) {
+            self.boot_seen = Some(record.at);
+        }
         Ok(())
     }
 
@@ -207,6 +214,7 @@ impl State {
             seq,
             epoch,
             at,
+            boot_seen,
             tasks: _,
             orchestrations: _,
             refused_entries,
@@ -223,6 +231,7 @@ impl State {
             seq: *seq,
             epoch: *epoch,
             at: *at,
+            boot_seen: *boot_seen,
             tasks: BTreeMap::new(),
             orchestrations: BTreeMap::new(),
             refused_entries: refused_entries.clone(),

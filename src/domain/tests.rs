@@ -4,6 +4,7 @@
 
 mod laws;
 mod machine;
+pub(in crate::domain) mod world;
 
 use machine::Machine;
 use proptest::prelude::*;

@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::domain::effect::Effect;
+use crate::domain::evidence::Watched;
 use crate::domain::ids::{AgentName, AttemptId, OrchestrationId, SubtaskId, TaskId};
-use crate::domain::moment::BootId;
+use crate::domain::moment::{BootId, Moment};
 use crate::domain::plan::{Orchestration, OrchestrationPhase, RunKind, Strategy, SubtaskPhase};
 use crate::domain::spec::SpecWorker;
 use crate::domain::task::{Phase, Priority, Task, TaskSource};
 use crate::domain::worker::{Attempt, AttemptPhase, Execution};
 
+use super::since::Since;
 use super::{RunCounts, State};
 
 /// The indexes.
@@ -29,6 +31,16 @@ pub(in crate::domain) struct Index {
     pub(in crate::domain) live_by_agent: BTreeMap<AgentName, usize>,
     /// How many of them are workers of ours.
     pub(in crate::domain) live_launched: usize,
+    /// Workers that can be looked at, by when they began.
+    pub(in crate::domain) begun: Since<Watched>,
+    /// Attempts that wait for a limit on time to come, by that limit.
+    pub(in crate::domain) timed: BTreeMap<TimeLimit, Since<AttemptId>>,
+    /// Runs that a person was asked about and that nobody was reminded of.
+    pub(in crate::domain) asked: Since<OrchestrationId>,
+    /// Runs that are not over, by when they began or were begun anew.
+    pub(in crate::domain) running: Since<OrchestrationId>,
+    /// When each of them did.
+    run_began: BTreeMap<OrchestrationId, Moment>,
     /// Files that a live attempt may change.
     pub(in crate::domain) files_in_use: BTreeMap<String, SubtaskId>,
     /// Runs that are not over.
@@ -56,6 +68,27 @@ pub(in crate::domain) struct Held {
     agent: AgentName,
     launched: bool,
     files: Vec<String>,
+    began: Option<Moment>,
+    timed: Option<(TimeLimit, Moment)>,
+}
+
+/// A limit on time, and who it is set for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::domain) struct TimeLimit {
+    pub(in crate::domain) kind: TimeKind,
+    pub(in crate::domain) agent: AgentName,
+    pub(in crate::domain) worker_type: String,
+}
+
+/// What is limited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::domain) enum TimeKind {
+    /// How long a worker of ours may run.
+    TimeBox,
+    /// How long a handoff may lie before that is told.
+    UntakenAlert,
+    /// How long it may lie before it goes to somebody else.
+    Untaken,
 }
 
 impl Index {
@@ -117,8 +150,22 @@ impl Index {
             Phase::Rejected { .. } | Phase::Cancelled { .. } => false,
         };
         put(&mut self.open_tasks, task.id.clone(), open);
+        if let Some(run) = run {
+            self.refresh_began(task, run);
+        }
         let planning = matches!(task.phase, Phase::Planning);
         put(&mut self.owed, Effect::DraftPlan(task.id.clone()), planning);
+    }
+
+    fn refresh_began(&mut self, task: &Task, run: &Orchestration) {
+        if let Some(began) = self.run_began.remove(&run.id) {
+            self.running.remove(&began, run.id.clone());
+        }
+        if !run.is_over() {
+            let began = task.reopened_at.unwrap_or(run.created_at);
+            self.running.insert(&began, run.id.clone());
+            self.run_began.insert(run.id.clone(), began);
+        }
     }
 
     /// The file of a task stays claimed until its plan is known, so that it ends up on the right
@@ -132,6 +179,11 @@ impl Index {
     /// Looks at everything about a run again.
     pub(super) fn refresh_run(&mut self, run: &Orchestration) {
         put(&mut self.open_runs, run.id.clone(), !run.is_over());
+        if let OrchestrationPhase::Blocked(asked) = &run.phase
+            && !asked.overdue
+        {
+            self.asked.insert(&asked.since, run.id.clone());
+        }
         for position in 0..run.runs.len() {
             self.refresh_turn(run, position);
         }
@@ -188,6 +240,13 @@ impl Index {
         }
     }
 
+    /// Forgets what a person was asked about a run.
+    pub(super) fn end_question(&mut self, run: &Orchestration) {
+        if let OrchestrationPhase::Blocked(asked) = &run.phase {
+            self.asked.remove(&asked.since, run.id.clone());
+        }
+    }
+
     /// Forgets a back-off that is over.
     pub(super) fn end_backoff(&mut self, run: &Orchestration, position: usize) {
         if let SubtaskPhase::BackingOff { since, delay_ms } = &run.runs[position].phase {
@@ -220,6 +279,8 @@ impl Index {
                 agent: attempt.agent.clone(),
                 launched,
                 files: subtask.files_affected.clone(),
+                began: None,
+                timed: None,
             };
             *self.live_by_agent.entry(held.agent.clone()).or_default() += 1;
             self.live_launched += usize::from(launched);
@@ -228,7 +289,7 @@ impl Index {
             }
             self.live.insert(id.clone(), held);
         } else if !attempt.is_live()
-            && let Some(held) = self.live.remove(id)
+            && let Some(held) = self.live.get(id).cloned()
         {
             self.live_launched -= usize::from(held.launched);
             if let Some(count) = self.live_by_agent.get_mut(&held.agent) {
@@ -241,12 +302,70 @@ impl Index {
                 self.files_in_use.remove(file);
             }
         }
+        self.refresh_times(attempt, &subtask.worker_type);
+        if !attempt.is_live() {
+            self.live.remove(id);
+        }
+    }
+
+    /// Looks again at what an attempt waits for that time alone brings.
+    fn refresh_times(&mut self, attempt: &Attempt, worker_type: &str) {
+        let Some(held) = self.live.get_mut(&attempt.id) else { return };
+        let (id, launched) = (&attempt.id, held.launched);
+        let (began, timed) = match &attempt.phase {
+            AttemptPhase::Running { at, .. } => (Some(*at), Some((TimeKind::TimeBox, *at))),
+            AttemptPhase::Taken { at } => (Some(*at), None),
+            AttemptPhase::Published { .. } if launched => (None, None),
+            AttemptPhase::Published { at } if attempt.untaken_told => {
+                (None, Some((TimeKind::Untaken, *at)))
+            }
+            AttemptPhase::Published { at } => (None, Some((TimeKind::UntakenAlert, *at))),
+            AttemptPhase::Issued | AttemptPhase::Ending { .. } | AttemptPhase::Ended { .. } => {
+                (None, None)
+            }
+        };
+        let limit = |kind| TimeLimit {
+            kind,
+            agent: attempt.agent.clone(),
+            worker_type: worker_type.to_owned(),
+        };
+        let timed = timed.map(|(kind, at)| (limit(kind), at));
+        if let Some(at) = held.began.take() {
+            self.begun.remove(&at, Watched::Attempt(id.clone()));
+        }
+        if let Some((limit, at)) = held.timed.take()
+            && let Some(waiting) = self.timed.get_mut(&limit)
+        {
+            waiting.remove(&at, id.clone());
+            if waiting.is_empty() {
+                self.timed.remove(&limit);
+            }
+        }
+        if let Some(at) = &began {
+            self.begun.insert(at, Watched::Attempt(id.clone()));
+        }
+        if let Some((limit, at)) = &timed {
+            self.timed.entry(limit.clone()).or_default().insert(at, id.clone());
+        }
+        (held.began, held.timed) = (began, timed);
     }
 
     /// Looks again at whether the spec of a worker is to be moved.
     pub(super) fn refresh_spec(&mut self, worker: &SpecWorker) {
         let id = worker.spec.worker_id.clone();
-        put(&mut self.owed, Effect::MoveSpec(id), worker.settled.is_some());
+        put(&mut self.owed, Effect::MoveSpec(id.clone()), worker.settled.is_some());
+        if worker.settled.is_none() {
+            self.begun.insert(&worker.seen_at, Watched::Spec(id));
+        } else {
+            self.begun.remove(&worker.seen_at, Watched::Spec(id));
+        }
+    }
+
+    /// Forgets a worker that is followed no more.
+    pub(super) fn end_spec(&mut self, worker: &SpecWorker) {
+        let id = worker.spec.worker_id.clone();
+        self.owed.remove(&Effect::MoveSpec(id.clone()));
+        self.begun.remove(&worker.seen_at, Watched::Spec(id));
     }
 
     /// Adds `by` (1 or -1) to the count of the way in which a planned run ended.

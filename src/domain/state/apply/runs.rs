@@ -211,6 +211,7 @@ impl State {
     ) -> Applied {
         let run = self.orchestrations.get_mut(id).ok_or_else(|| format!("there is no run {id}"))?;
         self.index.count(run, -1);
+        self.index.end_question(run);
         for position in 0..run.runs.len() {
             self.index.end_backoff(run, position);
         }

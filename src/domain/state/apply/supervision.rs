@@ -63,6 +63,7 @@ impl State {
             Some(known) => SpecWorker { spec: spec.clone(), ..known },
             None => SpecWorker { spec: spec.clone(), seen_at: *at, standing: None, settled: None },
         };
+        self.index.refresh_spec(&worker);
         self.specs.insert(spec.worker_id.clone(), worker);
     }
 
@@ -80,12 +81,11 @@ impl State {
     }
 
     pub(super) fn spec_moved(&mut self, worker_id: &WorkerId) -> Applied {
-        let mut worker = self
+        let worker = self
             .specs
             .remove(worker_id)
             .ok_or_else(|| format!("worker {worker_id} is not followed"))?;
-        worker.settled = None;
-        self.index.refresh_spec(&worker);
+        self.index.end_spec(&worker);
         Ok(())
     }
 }
