@@ -27,6 +27,7 @@ mod monitor;
 pub mod output;
 pub mod process;
 pub mod process_tree;
+pub mod process_usage;
 mod protocol;
 mod signals;
 mod stop;

@@ -220,20 +220,30 @@ impl HolderClient {
             // The folder is another's by now, who placed the marker after this one was gone.
             return Ok(Stopped::Gone);
         }
-        let link = self.shared.link.lock().await.clone();
-        if let Some(link) = link {
-            let ask = Ask::Stop { worker_id: worker_id.clone(), grace_ms };
-            let patience_ms = grace_ms.saturating_add(2 * ANSWER_MS_MAX);
-            if let Ok(Say::Stopped { survivors }) = link.ask(ask, patience_ms, None).await {
-                return Ok(if survivors.is_empty() {
-                    Stopped::Gone
-                } else {
-                    Stopped::Survivors(survivors)
-                });
+        let stopped = self.ask_to_stop(worker_id, grace_ms).await;
+        let stopped = match stopped {
+            Some(stopped) => stopped,
+            None => {
+                let tree = worker_end::tree_of(&self.shared.store, &begun);
+                process_tree::stop(&tree, grace_ms).await
             }
+        };
+        if let (Stopped::Gone, Some(keeper)) = (&stopped, &begun.keeper) {
+            // The record follows at once; whoever asked will look for it.
+            let _ = timeout(Duration::from_millis(ANSWER_MS_MAX), process::ended(keeper)).await;
         }
-        let tree = worker_end::tree_of(&self.shared.store, &begun);
-        Ok(process_tree::stop(&tree, grace_ms).await)
+        Ok(stopped)
+    }
+
+    /// Has the holder end a worker; `None` where it is not the holder's.
+    async fn ask_to_stop(&self, worker_id: &WorkerId, grace_ms: u64) -> Option<Stopped> {
+        let link = self.shared.link.lock().await.clone()?;
+        let ask = Ask::Stop { worker_id: worker_id.clone(), grace_ms };
+        let patience_ms = grace_ms.saturating_add(2 * ANSWER_MS_MAX);
+        let Ok(Say::Stopped { survivors }) = link.ask(ask, patience_ms, None).await else {
+            return None;
+        };
+        Some(if survivors.is_empty() { Stopped::Gone } else { Stopped::Survivors(survivors) })
     }
 
     /// Makes sure that an `Exited` follows for a worker that was started by an earlier daemon: by

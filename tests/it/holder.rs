@@ -2,7 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests are no tests to clippy")]
 
 mod brief;
+mod limits;
 mod place;
+mod tree;
 mod window;
 
 use std::collections::BTreeMap;
@@ -342,21 +344,6 @@ async fn a_second_holder_gives_way_and_an_idle_one_ends() {
     assert!(process::is_alive(&holder));
     drop(client);
     patiently(process::ended(&holder)).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_worker_uses_is_counted_with_what_it_started() {
-    let place = Place::new();
-    let client = place.connect().await;
-    let script =
-        "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; echo > ready; exec tail -f /dev/null";
-    let identity = client.start("w-1", place.script(script)).await;
-    there(&place.sign("ready")).await;
-    let usage = process::usage(&identity).unwrap();
-    assert!(usage.cpu_ms > 0 && usage.cpu_ms < 60_000, "{usage:?}");
-    assert!(usage.memory_bytes > 0, "{usage:?}");
-    client.client.stop(&id("w-1"), &identity, 5_000).await.unwrap();
-    assert_eq!(process::usage(&identity), None);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

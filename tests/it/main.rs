@@ -15,5 +15,7 @@ mod env;
 mod holder;
 mod queue;
 mod real_data;
+mod restart;
 mod scenarios;
 mod served;
+mod systemd;

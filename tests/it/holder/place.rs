@@ -102,6 +102,13 @@ impl Place {
         serde_json::from_value(self.json(worker, "identity.json")[role].clone()).unwrap()
     }
 
+    /// Finds out, by having a worker launched, whether workers have control groups here.
+    pub(crate) async fn has_cgroups(&self, client: &mut Client) -> bool {
+        client.start("first", self.script("exit 0")).await;
+        client.exited("first").await;
+        !self.json("first", "identity.json")["cgroup"].is_null()
+    }
+
     /// A shell script as a worker, run in the directory above `coordination/`.
     pub(crate) fn script(&self, script: &str) -> Launch {
         Launch {
@@ -134,7 +141,13 @@ impl Drop for Place {
             }
             if let Some(leaf) = identity["cgroup"].as_str() {
                 let _ = std::fs::write(format!("{leaf}/cgroup.kill"), "1");
-                let _ = std::fs::remove_dir(leaf);
+                // It can go once they are gone, which is now.
+                for _ in 0..10_000 {
+                    if std::fs::remove_dir(leaf).is_ok() || !Path::new(leaf).exists() {
+                        break;
+                    }
+                    std::thread::yield_now();
+                }
             }
         }
     }
