@@ -13,6 +13,7 @@ use super::drafting;
 use super::effects::{Effects, Means};
 use super::error::Chain;
 use super::intakes::Intakes;
+use super::looks::Looks;
 use super::monitor::{self, Folder, Monitor, Worker};
 use super::signals::{Orders, Shutdown};
 use super::systemd::Systemd;
@@ -90,6 +91,7 @@ fn take(options: Options, shutdown: Shutdown) -> Result<Daemon, DaemonError> {
         documents,
         effects: Effects::default(),
         monitor: Monitor::default(),
+        looks: Looks::default(),
         intakes,
         watch,
         holder_events,

@@ -12,7 +12,7 @@ use super::folder;
 use super::holder::HolderError;
 use super::holder_client::{HolderClient, HolderEvent, Launched, Limits};
 use super::monitor::{self, Folder, Worker};
-use super::process_tree::Stopped;
+use super::process_tree::{self, Stopped, Tree};
 use crate::backend::{self, LaunchRequest};
 use crate::clock;
 use crate::config::Config;
@@ -22,7 +22,7 @@ use crate::domain::ids::{AttemptId, ClaimId, TaskId};
 use crate::domain::plan::DraftOutcome;
 use crate::domain::state::Claim;
 use crate::domain::task::TaskSpec;
-use crate::domain::worker::{Attempt, Execution};
+use crate::domain::worker::{Attempt, AttemptPhase, Execution};
 use crate::domain::{Effect, Input, State};
 use crate::intake;
 use crate::planner;
@@ -196,13 +196,23 @@ async fn launch_worker(means: &Means, order: Order) -> Answer {
         Ok(client) => client,
         Err(error) => return again(&error),
     };
-    let limits = Limits::default();
+    let limits = limits(means, &order);
     match client.launch(&attempt.worker_id, &attempt.id, &attempt.nonce, launch, limits).await {
         Ok(Launched::Started(identity) | Launched::Already(identity)) => {
             Answer::Inputs(vec![Input::WorkerStarted { attempt_id, identity }])
         }
         Ok(Launched::Failed { error, transient }) => refused(error, transient),
         Err(error) => again(&error),
+    }
+}
+
+fn limits(means: &Means, order: &Order) -> Limits {
+    let worker_type = &order.handoff.subtask.worker_type;
+    let limits = means.config.policy.supervision_of(&order.attempt.agent, worker_type);
+    Limits {
+        output_bytes_max: limits.output_bytes_max,
+        memory_bytes_max: limits.memory_bytes_max,
+        processes_max: limits.processes_max,
     }
 }
 
@@ -235,7 +245,10 @@ fn describe_launch(means: &Means, order: &Order) -> Result<backend::Launch, Stri
 
 /// Stops a worker that nobody needs any more and tells what became of it.
 async fn stop_worker(means: &Means, worker: &Worker) -> Answer {
-    match stop(means, &worker.attempt).await {
+    if worker.attempt.execution == Execution::External {
+        return stop_stranger(means, worker).await;
+    }
+    match stop(means, worker).await {
         Ok(Stop::Over(Folder::Empty)) => Answer::Inputs(vec![Input::WorkerNotStarted {
             attempt_id: worker.attempt.id.clone(),
             error: "it was called back before it was started".into(),
@@ -250,7 +263,7 @@ async fn stop_worker(means: &Means, worker: &Worker) -> Answer {
 /// Stops a worker because no process of ours is to remain. What it has not delivered counts as
 /// interrupted, not as failed.
 pub(super) async fn stop_for_shutdown(means: &Means, worker: &Worker) -> Answer {
-    match stop(means, &worker.attempt).await {
+    match stop(means, worker).await {
         Ok(Stop::Over(Folder::Done { .. } | Folder::Interrupted(_))) => {
             let attempt_id = worker.attempt.id.clone();
             let reason = "it was stopped with the daemon".to_owned();
@@ -266,8 +279,32 @@ pub(super) async fn stop_for_shutdown(means: &Means, worker: &Worker) -> Answer 
 /// Says that processes of a worker could not be ended: nobody else may be given its work before
 /// they are gone.
 fn unstoppable(worker: &Worker, survivors: &[u32]) -> Answer {
-    let worker_id = &worker.attempt.worker_id;
-    Answer::Again(format!("processes {survivors:?} of worker {worker_id} cannot be ended"))
+    let attempt_id = worker.attempt.id.clone();
+    Answer::Inputs(vec![Input::WorkerUnstoppable { attempt_id, survivors: survivors.to_vec() }])
+}
+
+/// Stops a worker that a master started, where the operator lets us, and tells what it left.
+async fn stop_stranger(means: &Means, worker: &Worker) -> Answer {
+    let attempt = &worker.attempt;
+    let AttemptPhase::Ending { identity: Some(identity), .. } = &attempt.phase else {
+        return Answer::Again(format!("nobody knows which process carries out {}", attempt.id));
+    };
+    let master = means.config.policy.masters.get(&attempt.agent);
+    if !master.is_some_and(|master| master.may_stop) {
+        let key = format!("masters.{}.may_stop", attempt.agent);
+        return Answer::Again(format!("{key} is not set, so its workers are not stopped"));
+    }
+    let tree = Tree::of_stranger(identity.clone());
+    match process_tree::stop(&tree, grace_ms(means, worker)).await {
+        Stopped::Gone => Answer::Inputs(monitor::left_by_stranger(means, worker)),
+        Stopped::Survivors(survivors) => unstoppable(worker, &survivors),
+    }
+}
+
+/// Returns how long a worker has to end by itself.
+fn grace_ms(means: &Means, worker: &Worker) -> u64 {
+    let worker_type = &worker.subtask.worker_type;
+    means.config.policy.supervision_of(&worker.attempt.agent, worker_type).stop_grace_ms
 }
 
 /// What came of stopping a worker.
@@ -279,7 +316,8 @@ enum Stop {
 }
 
 /// Ends a worker if it lives, and returns what its folder says then.
-async fn stop(means: &Means, attempt: &Attempt) -> Result<Stop, String> {
+async fn stop(means: &Means, worker: &Worker) -> Result<Stop, String> {
+    let attempt = &worker.attempt;
     let look = || monitor::look(&means.store, attempt);
     let mut folder = look()?;
     if folder == Folder::Empty {
@@ -292,7 +330,7 @@ async fn stop(means: &Means, attempt: &Attempt) -> Result<Stop, String> {
         folder = look()?;
     }
     let Folder::Alive(identity) = folder else { return Ok(Stop::Over(folder)) };
-    let grace_ms = means.config.daemon.stop_grace_ms;
+    let grace_ms = grace_ms(means, worker);
     let client = means.holder.client(means).await.map_err(|error| Chain(&error).to_string())?;
     match client.stop(&attempt.worker_id, &identity, grace_ms).await {
         Ok(Stopped::Gone) => Ok(Stop::Over(look()?)),

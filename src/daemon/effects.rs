@@ -9,6 +9,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 
 use super::carry_out::{self, Holder, Work, blocking};
 use super::monitor::Worker;
+use super::probe::{self, Look, Memory, Subject};
 use crate::config::Config;
 use crate::domain::document::QueuePatch;
 use crate::domain::ids::AttemptId;
@@ -36,6 +37,8 @@ pub(super) enum Job {
     CollectLate,
     /// Stop a worker because the daemon was asked to leave none.
     StopForShutdown(AttemptId),
+    /// Look at workers.
+    Look,
 }
 
 /// What came of a job.
@@ -59,6 +62,8 @@ pub(super) enum Answer {
         /// Why not all could be merged.
         problem: Option<String>,
     },
+    /// Workers were looked at.
+    Looked(Box<Look>),
 }
 
 /// What jobs work with; a copy for each.
@@ -119,7 +124,7 @@ impl Effects {
         let is_taken = |effect: &Effect| {
             self.jobs.values().any(|job| match job {
                 Job::Effect(running) => subject(running) == subject(effect),
-                Job::PatchQueue | Job::CollectLate | Job::StopForShutdown(_) => false,
+                Job::PatchQueue | Job::CollectLate | Job::StopForShutdown(_) | Job::Look => false,
             })
         };
         let may_start = |effect: &&Effect| may(effect) && !waits(effect) && !is_taken(effect);
@@ -177,6 +182,13 @@ impl Effects {
         }
     }
 
+    /// Starts to look at workers.
+    pub(super) fn start_look(&mut self, subjects: Vec<Subject>, memory: Memory, means: &Means) {
+        let means = means.clone();
+        let look = move || Answer::Looked(Box::new(probe::look(&means, &subjects, memory)));
+        self.spawn(Job::Look, blocking(look));
+    }
+
     /// Waits for a job to end. Cancelling it loses nothing.
     pub(super) async fn next(&mut self) -> (Job, Answer) {
         loop {
@@ -229,7 +241,7 @@ impl Effects {
                 may(effect) && outbox(state).contains(effect) && !self.is_running(job)
             }
             // Documents and the drain have times of their own.
-            Job::PatchQueue | Job::CollectLate | Job::StopForShutdown(_) => false,
+            Job::PatchQueue | Job::CollectLate | Job::StopForShutdown(_) | Job::Look => false,
         };
         let due = self.failures.iter().filter(|(job, _)| is_waited_for(job));
         due.map(|(_, failures)| failures.not_before_ms.max(now_ms + LOOK_AGAIN_MS)).min()
@@ -239,7 +251,7 @@ impl Effects {
     pub(super) fn forget_settled(&mut self, state: &State) {
         self.failures.retain(|job, _| match job {
             Job::Effect(effect) => outbox(state).contains(effect),
-            Job::PatchQueue | Job::CollectLate | Job::StopForShutdown(_) => true,
+            Job::PatchQueue | Job::CollectLate | Job::StopForShutdown(_) | Job::Look => true,
         });
     }
 
@@ -271,7 +283,7 @@ fn is_draft(effect: &Effect) -> bool {
 fn draft_of(job: &Job) -> Option<&Effect> {
     match job {
         Job::Effect(effect) => is_draft(effect).then_some(effect),
-        Job::PatchQueue | Job::CollectLate | Job::StopForShutdown(_) => None,
+        Job::PatchQueue | Job::CollectLate | Job::StopForShutdown(_) | Job::Look => None,
     }
 }
 

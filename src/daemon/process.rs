@@ -182,9 +182,14 @@ impl Stat {
 }
 
 /// Returns the host's name.
-fn host() -> &'static str {
+pub(super) fn host() -> &'static str {
     static HOST: OnceLock<String> = OnceLock::new();
     HOST.get_or_init(|| rustix::system::uname().nodename().to_string_lossy().into_owned())
+}
+
+/// Returns the inode of the pidfd of whoever has this number now, where the kernel gives one.
+pub(super) fn inode_of(pid: u32) -> Option<u64> {
+    pidfd_inode(&open(pid)?)
 }
 
 fn open(pid: u32) -> Option<OwnedFd> {

@@ -9,6 +9,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::evidence::{Breach, Evidence, Finding, Liveness, ProcessState, Watched};
+use super::ids::SubtaskId;
 use super::input::Input;
 use super::moment::{Moment, span};
 use super::policy::{Policy, Supervision};
@@ -253,10 +254,12 @@ pub fn limits_of(state: &State, policy: &Policy, worker: &Watched) -> Option<Sup
 }
 
 /// Returns the attempt that a worker of a master carries out: the one that its spec names, else the
-/// newest at the subtask it names. It is never one that Baton launched.
+/// newest at the subtask or task it names. It is never one that Baton launched.
 pub fn attempt_of<'a>(state: &'a State, spec: &SpecSeen) -> Option<&'a Attempt> {
     let by_subtask = || {
-        let (run, position) = state.subtask(spec.subtask_id.as_ref()?)?;
+        // A task that was routed whole is the one subtask of its run.
+        let routed = || SubtaskId::parse(spec.task_id.as_ref()?).ok();
+        let (run, position) = state.subtask(&spec.subtask_id.clone().or_else(routed)?)?;
         run.runs[position].attempts.last()
     };
     let attempt = match &spec.attempt_id {

@@ -177,7 +177,7 @@ pub enum WorkerFile {
 
 impl WorkerFile {
     /// Returns its name in the directory.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             WorkerFile::AttemptLock => "attempt.lock",
             WorkerFile::Identity => "identity.json",
