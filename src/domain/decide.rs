@@ -3,6 +3,7 @@
 mod handoff;
 mod liveness;
 mod operator;
+mod overdue;
 mod plan;
 mod queue;
 mod report;
@@ -18,6 +19,7 @@ use super::plan::{Orchestration, OrchestrationPhase, SubtaskPhase, SubtaskRun};
 use super::policy::Policy;
 use super::recovery::blocked;
 use super::state::State;
+pub(super) use overdue::due_ms;
 
 /// Decides what follows from an input. What is known already gives nothing.
 ///
@@ -54,7 +56,7 @@ pub fn decide(state: &State, policy: &Policy, input: &Input, now: Moment) -> Vec
         Input::HandoffTaken { attempt_id } => handoff::taken(state, attempt_id),
         Input::HandoffLost { attempt_id } => handoff::lost(state, attempt_id),
         Input::HandoffWithdrawn { attempt_id, in_time } => {
-            handoff::withdrawn(state, attempt_id, *in_time)
+            handoff::withdrawn(state, policy, attempt_id, *in_time)
         }
         Input::WorkerStarted { attempt_id, identity } => {
             worker::started(state, attempt_id, identity)
@@ -66,13 +68,13 @@ pub fn decide(state: &State, policy: &Policy, input: &Input, now: Moment) -> Vec
             worker::exited(state, policy, attempt_id, *exit, outcome, now)
         }
         Input::WorkerInterrupted { attempt_id, reason } => {
-            worker::interrupted(state, policy, attempt_id, reason)
+            worker::interrupted(state, policy, attempt_id, reason, now)
         }
         Input::WorkerUnstoppable { attempt_id, survivors } => {
             liveness::unstoppable(state, attempt_id, survivors)
         }
         Input::WorkersProbed { findings, held } => {
-            liveness::probed(state, policy, findings, held.as_deref(), now)
+            liveness::probed(state, policy, findings, held.as_deref())
         }
         Input::SpecObserved { spec } => spec::observed(state, spec),
         Input::SpecVanished { worker_id } => spec::vanished(state, worker_id),
@@ -143,7 +145,11 @@ fn next_question(run: &Orchestration, answered: &[usize]) -> Option<Event> {
     if !answered.iter().any(|at| run.plan.subtasks[*at].subtask_id == asked.blocking_subtask) {
         return None;
     }
-    let next = still_blocked(run, answered)?;
-    let SubtaskPhase::Blocked { failure, .. } = &run.runs[next].phase else { return None };
-    Some(blocked(run, next, failure.message.clone()))
+    question(run, still_blocked(run, answered)?)
+}
+
+/// Asks about a subtask that is blocked.
+fn question(run: &Orchestration, position: usize) -> Option<Event> {
+    let SubtaskPhase::Blocked { failure, .. } = &run.runs[position].phase else { return None };
+    Some(blocked(run, position, failure.message.clone()))
 }
