@@ -13,6 +13,7 @@ mod daemon;
 mod drafting;
 mod env;
 mod holder;
+mod monitor;
 mod queue;
 mod real_data;
 mod restart;
