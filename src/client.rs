@@ -392,6 +392,10 @@ pub(crate) mod tests {
             (&json!("cancel"), &json!("orch-task-1"))
         );
         assert_eq!(command["expires_at"], json!(dropped.expires_at));
+        assert_eq!(command.get("args"), None);
+        let dropped = client.drop_command("assign", "a-1", &[("to", "security")]).unwrap();
+        let command = client.value(&format!("inbox/{}.json", dropped.command_id)).unwrap().unwrap();
+        assert_eq!(command["args"], json!({"to": "security"}));
         assert!(matches!(
             client.drop_file(&format!("{}.json", dropped.command_id), b"{}"),
             Err(ClientError::NameTaken { .. })

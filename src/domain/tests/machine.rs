@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::handling::handling;
 use super::laws;
 use crate::domain::deadline::deadline;
 use crate::domain::decide::decide;
@@ -9,10 +10,8 @@ use crate::domain::ids::{AttemptId, ClaimId, CommandId, SubtaskId, TaskId};
 use crate::domain::input::{Command, Problem};
 use crate::domain::moment::{BootId, Timestamp};
 use crate::domain::plan::{
-    Complexity, Draft, DraftIds, DraftOutcome, DraftSubtask, Explanation, Handling, OnFailure,
-    Range, Strategy, Workflow,
+    Complexity, Draft, DraftIds, DraftOutcome, DraftSubtask, Explanation, Range, Strategy, Workflow,
 };
-use crate::domain::policy::Backoff;
 use crate::domain::report::{
     Category, Failure, Outcome, Report, ReportError, ReportFinding, ReportStatus, ResultKind,
     SubtaskResult,
@@ -404,16 +403,6 @@ fn draft(count: usize, b: usize, c: usize) -> Draft {
         subtasks: (0..count).map(subtask).collect(),
         stages: Vec::new(),
         explanation: Explanation::default(),
-    }
-}
-
-fn handling(b: usize) -> Handling {
-    let on_failure = [OnFailure::Ask, OnFailure::Skip, OnFailure::FailParent][b % 3];
-    Handling {
-        on_failure,
-        backoff: [None, Some(Backoff::Immediate), Some(Backoff::Fixed)][b / 3 % 3],
-        attempts_max: [None, Some(1), Some(5)][b / 9 % 3],
-        compensation: None,
     }
 }
 
