@@ -202,7 +202,7 @@ impl Daemon {
     }
 
     fn deadline_ms(&self, now_ms: u64) -> Option<u64> {
-        let due = deadline(self.ledger.state())?;
+        let due = deadline(self.ledger.state(), &self.means.config.policy)?;
         let is_of_this_boot = due.boot == clock::boot_id();
         let due_ms = if is_of_this_boot { due.boottime_ms } else { 0 };
         // It was asked in this turn already.

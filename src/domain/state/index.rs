@@ -10,7 +10,7 @@ use crate::domain::spec::SpecWorker;
 use crate::domain::task::{Phase, Priority, Task, TaskSource};
 use crate::domain::worker::{Attempt, AttemptPhase, Execution};
 
-use super::{RunCounts, State};
+use super::{FilesInUse, RunCounts, State};
 
 /// The indexes.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -30,7 +30,7 @@ pub(in crate::domain) struct Index {
     /// How many of them are workers of ours.
     pub(in crate::domain) live_launched: usize,
     /// Files that a live attempt may change.
-    pub(in crate::domain) files_in_use: BTreeMap<String, SubtaskId>,
+    pub(in crate::domain) files_in_use: FilesInUse,
     /// Runs that are not over.
     pub(in crate::domain) open_runs: BTreeSet<OrchestrationId>,
     /// Tasks that have neither ended nor been refused.
@@ -41,10 +41,19 @@ pub(in crate::domain) struct Index {
     pub(in crate::domain) counts: RunCounts,
 }
 
+/// A task goes before one of the next higher priority that was accepted so many events later.
+///
+/// Age is counted in the journal's own numbers: a clock would lie across boots and jumps. What
+/// starves something is an inflow of other tasks, and each of them is events, so that its turn
+/// always comes; where nothing flows in, nothing has to be overtaken. Some thousands of subtasks
+/// are done in so many events: in the short run priority alone decides.
+pub(in crate::domain) const AGEING_EVENTS: u64 = 10_000;
+
 /// The place of a ready subtask in its master's line.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::domain) struct Turn {
-    priority: Priority,
+    /// Its age, with the ages that its priority lets it overtake.
+    rank: u64,
     accepted_seq: u64,
     pub(in crate::domain) position: usize,
     pub(in crate::domain) orchestration_id: OrchestrationId,
@@ -144,19 +153,11 @@ impl Index {
             && matches!(phase, SubtaskPhase::Pending)
             && run.dependencies_satisfied(position);
         let agent = run.agent_of(position);
-        let turn = Turn {
-            priority: run.priority,
-            accepted_seq: run.accepted_seq,
-            position,
-            orchestration_id: run.id.clone(),
-        };
+        let turn = Turn::of(run, position);
         if ready {
             self.ready.entry(agent.clone()).or_default().insert(turn);
-        } else if let Some(line) = self.ready.get_mut(agent) {
-            line.remove(&turn);
-            if line.is_empty() {
-                self.ready.remove(agent);
-            }
+        } else {
+            self.leave_line(run, position);
         }
         let revising = matches!(phase, SubtaskPhase::Revising { .. }) && !run.is_over();
         let subtask_id = &run.plan.subtasks[position].subtask_id;
@@ -185,6 +186,17 @@ impl Index {
                     self.refresh_turn(run, next);
                 }
             }
+        }
+    }
+
+    /// Takes a subtask out of its master's line. It has to be called before the master or the
+    /// priority changes.
+    pub(super) fn leave_line(&mut self, run: &Orchestration, position: usize) {
+        let agent = run.agent_of(position);
+        let Some(line) = self.ready.get_mut(agent) else { return };
+        line.remove(&Turn::of(run, position));
+        if line.is_empty() {
+            self.ready.remove(agent);
         }
     }
 
@@ -223,9 +235,7 @@ impl Index {
             };
             *self.live_by_agent.entry(held.agent.clone()).or_default() += 1;
             self.live_launched += usize::from(launched);
-            for file in &held.files {
-                self.files_in_use.insert(file.clone(), subtask.subtask_id.clone());
-            }
+            self.files_in_use.take(&held.files);
             self.live.insert(id.clone(), held);
         } else if !attempt.is_live()
             && let Some(held) = self.live.remove(id)
@@ -237,9 +247,7 @@ impl Index {
                     self.live_by_agent.remove(&held.agent);
                 }
             }
-            for file in &held.files {
-                self.files_in_use.remove(file);
-            }
+            self.files_in_use.release(&held.files);
         }
     }
 
@@ -266,6 +274,23 @@ impl Index {
             | OrchestrationPhase::Blocked(_) => return,
         };
         *counter = counter.saturating_add_signed(by);
+    }
+}
+
+impl Turn {
+    fn of(run: &Orchestration, position: usize) -> Self {
+        let steps = match run.priority {
+            Priority::Critical => 0,
+            Priority::High => 1,
+            Priority::Medium => 2,
+            Priority::Low => 3,
+        };
+        Self {
+            rank: run.accepted_seq.saturating_add(steps * AGEING_EVENTS),
+            accepted_seq: run.accepted_seq,
+            position,
+            orchestration_id: run.id.clone(),
+        }
     }
 }
 

@@ -2,22 +2,32 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::domain::deadline::deadline;
 use crate::domain::event::{Event, HandedOff, Record};
-use crate::domain::ids::{AgentName, SubtaskId};
-use crate::domain::plan::{Orchestration, OrchestrationPhase, RunKind, Strategy, SubtaskPhase};
+use crate::domain::ids::{AgentName, AttemptId, SubtaskId};
+use crate::domain::plan::{
+    Orchestration, OrchestrationPhase, RunKind, Strategy, SubtaskPhase, SubtaskRun,
+};
+use crate::domain::report::Category;
+use crate::domain::state::{Circuit, CircuitPhase};
 use crate::domain::task::Phase;
-use crate::domain::worker::{Attempt, AttemptEnd, AttemptPhase, Execution};
-use crate::domain::{Effect, Policy, State, outbox};
+use crate::domain::worker::{Attempt, AttemptEnd, AttemptPhase, Execution, Recall};
+use crate::domain::{Effect, Moment, Policy, State, outbox};
+
+/// Events that one decision gives at the most in lives as small as these.
+const EVENTS_MAX: usize = 64;
 
 /// Panics unless the state is one that may be, with nothing left that time alone would change.
-pub(super) fn hold(state: &State, policy: &Policy) {
+pub(super) fn hold(state: &State, policy: &Policy, now: Moment) {
     for run in state.orchestrations.values() {
         assert!(state.tasks[&run.task_id].orchestration_id() == Some(&run.id), "{run:#?}");
         (0..run.runs.len()).for_each(|at| attempts_are_in_order(run, at));
         (0..run.runs.len()).for_each(|at| its_phase_fits(run, at));
         the_run_fits(run);
-        nothing_is_forgotten(state, policy, run);
+        nothing_is_forgotten(state, policy, run, now);
     }
+    let waits = waits_for_time(state, policy);
+    assert_eq!(deadline(state, policy).is_some(), waits, "the deadline and what waits for time");
     no_file_has_two_writers(state);
     everything_owed_is_owed(state);
 }
@@ -26,6 +36,7 @@ pub(super) fn hold(state: &State, policy: &Policy) {
 pub(super) fn may_happen(before: &State, policy: &Policy, record: &Record) {
     let mut given: BTreeMap<&AgentName, usize> = BTreeMap::new();
     let mut launched = 0;
+    assert!(record.events.len() <= EVENTS_MAX, "too much at once: {record:#?}");
     for event in &record.events {
         let Event::SubtaskHandedOff(HandedOff { subtask_id, assigned_to, execution, .. }) = event
         else {
@@ -35,12 +46,23 @@ pub(super) fn may_happen(before: &State, policy: &Policy, record: &Record) {
         assert!(run.phase == OrchestrationPhase::InProgress, "{event:#?}\n{run:#?}");
         assert!(may_start(run, at), "{event:#?} too early in {run:#?}");
         let master = &policy.masters[assigned_to];
+        assert!(master.execution == *execution && agent_of(run, at) == assigned_to);
+        let subtask = &run.runs[at];
+        let attempts_max = run.plan.subtasks[at].handling.attempts_max;
         assert!(
-            master.execution == *execution && run.plan.subtasks[at].assigned_to == *assigned_to
+            subtask.failures - subtask.failures_before.min(subtask.failures)
+                < attempts_max.unwrap_or(policy.retry.attempts_max),
+            "too often: {event:#?}\n{run:#?}"
         );
         *given.entry(assigned_to).or_default() += 1;
         let busy = live(before).filter(|(_, _, a)| a.agent == *assigned_to).count();
-        assert!(busy + given[assigned_to] <= master.attempts_active_max, "too many: {event:#?}");
+        let room = master.attempts_active_max.min(by_circuit(before, assigned_to));
+        assert!(busy + given[assigned_to] <= room, "too many: {event:#?}");
+        let begun = begun_within(before, assigned_to, record.at, 60_000) + given[assigned_to];
+        assert!(
+            master.starts_per_minute_max == 0 || begun <= master.starts_per_minute_max as usize,
+            "too fast: {event:#?}"
+        );
         if *execution != Execution::External {
             launched += 1;
             let busy = live(before).filter(|(.., a)| a.execution != Execution::External).count();
@@ -50,12 +72,49 @@ pub(super) fn may_happen(before: &State, policy: &Policy, record: &Record) {
 }
 
 /// Tells whether anything waits for a time to come.
-pub(super) fn waits_for_time(state: &State) -> bool {
-    state
-        .orchestrations
-        .values()
-        .flat_map(|run| &run.runs)
-        .any(|run| matches!(run.phase, SubtaskPhase::BackingOff { .. }))
+fn waits_for_time(state: &State, policy: &Policy) -> bool {
+    let waits_for_a_start = |run: &Orchestration, at: usize| {
+        run.phase == OrchestrationPhase::InProgress
+            && may_start(run, at)
+            && !is_held(state, policy, run, at)
+    };
+    let waits = |run: &Orchestration| {
+        let backs_off = |run: &SubtaskRun| matches!(run.phase, SubtaskPhase::BackingOff { .. });
+        run.runs.iter().any(backs_off) || (0..run.runs.len()).any(|at| waits_for_a_start(run, at))
+    };
+    let is_open = |circuit: &Circuit| matches!(circuit.phase, CircuitPhase::Open { .. });
+    state.circuits.values().any(is_open) || state.orchestrations.values().any(waits)
+}
+
+/// How often each master failed since it last delivered, counted from the journal alone.
+#[derive(Default)]
+pub(super) struct Tally(BTreeMap<AgentName, u32>);
+
+impl Tally {
+    /// Takes a record in, and panics unless the state after it has counted the same.
+    pub(super) fn note(&mut self, record: &Record, after: &State) {
+        for event in &record.events {
+            let agent = |id: &AttemptId| after.attempt(id).unwrap().2.agent.clone();
+            if let Event::SubtaskCompleted { attempt_id, .. } = event {
+                self.0.remove(&agent(attempt_id));
+            }
+            if let Event::SubtaskFailed { attempt_id, failure, .. } = event {
+                let attempt = after.attempt(attempt_id).unwrap().2;
+                let no_start =
+                    attempt.execution != Execution::External && attempt.started.is_none();
+                let of_agent =
+                    matches!(failure.category, Category::Transient | Category::CodeError);
+                *self.0.entry(agent(attempt_id)).or_default() += u32::from(of_agent || no_start);
+            }
+            if let Event::AttemptRecalled { attempt_id, cause: Recall::Untaken, .. } = event {
+                *self.0.entry(agent(attempt_id)).or_default() += 1;
+            }
+        }
+        for (agent, failures) in &self.0 {
+            let counted = after.circuits.get(agent).map_or(0, |circuit| circuit.failures);
+            assert_eq!(counted, *failures, "{agent}");
+        }
+    }
 }
 
 fn attempts_are_in_order(run: &Orchestration, at: usize) {
@@ -121,25 +180,17 @@ fn the_run_fits(run: &Orchestration) {
 }
 
 /// In a run that goes on, every subtask that may start is held by a limit or a file in use.
-fn nothing_is_forgotten(state: &State, policy: &Policy, run: &Orchestration) {
+fn nothing_is_forgotten(state: &State, policy: &Policy, run: &Orchestration, now: Moment) {
     if run.phase != OrchestrationPhase::InProgress {
         return;
     }
     for at in (0..run.runs.len()).filter(|at| may_start(run, *at)) {
-        let subtask = &run.plan.subtasks[at];
-        let busy = |agent: &AgentName| live(state).filter(|(.., a)| a.agent == *agent).count();
-        let launched = live(state).filter(|(.., a)| a.execution != Execution::External).count();
-        let in_use = live(state).any(|(run, at, _)| {
-            let files = &run.plan.subtasks[at].files_affected;
-            files.iter().any(|file| subtask.files_affected.contains(file))
-        });
-        let is_held = policy.masters.get(&subtask.assigned_to).is_some_and(|master| {
-            let is_ours = master.execution != Execution::External;
-            busy(&subtask.assigned_to) >= master.attempts_active_max
-                || is_ours && launched >= policy.attempts_active_max
-                || in_use
-        });
-        assert!(is_held, "{} waits for nothing: {run:#?}", subtask.subtask_id);
+        let agent = agent_of(run, at);
+        let limit = policy.masters.get(agent).map_or(0, |master| master.starts_per_minute_max);
+        // Starts are counted by slices of a quarter of a second.
+        let is_too_fast = limit > 0 && begun_within(state, agent, now, 60_250) >= limit as usize;
+        let is_held = is_too_fast || is_held(state, policy, run, at);
+        assert!(is_held, "{} waits for nothing: {run:#?}", run.plan.subtasks[at].subtask_id);
     }
     let is_moving = |at: usize| match run.runs[at].phase {
         SubtaskPhase::InAttempt
@@ -158,15 +209,58 @@ fn nothing_is_forgotten(state: &State, policy: &Policy, run: &Orchestration) {
     assert!((0..run.runs.len()).any(is_moving), "nothing moves: {run:#?}");
 }
 
+/// Tells whether a limit on how many there may be, or a file in use, holds what may start.
+fn is_held(state: &State, policy: &Policy, run: &Orchestration, at: usize) -> bool {
+    let agent = agent_of(run, at);
+    let Some(master) = policy.masters.get(agent) else { return false };
+    let busy = live(state).filter(|(.., a)| a.agent == *agent).count();
+    let launched = live(state).filter(|(.., a)| a.execution != Execution::External).count();
+    let in_use = live(state).any(|(other, its, _)| {
+        let [mine, theirs] =
+            [(run, at), (other, its)].map(|(run, at)| &run.plan.subtasks[at].files_affected);
+        theirs.iter().any(|file| mine.iter().any(|mine| touch(file, mine)))
+    });
+    busy >= master.attempts_active_max.min(by_circuit(state, agent))
+        || master.execution != Execution::External && launched >= policy.attempts_active_max
+        || in_use
+}
+
+/// Tells whether two paths are the same, or one lies below the other.
+fn touch(a: &str, b: &str) -> bool {
+    let parts = |path: &str| path.split('/').map(str::to_owned).collect::<Vec<String>>();
+    parts(a).iter().zip(&parts(b)).all(|(a, b)| a == b)
+}
+
+/// Returns how many attempts a master may have as far as its circuit breaker goes.
+fn by_circuit(state: &State, agent: &AgentName) -> usize {
+    match state.circuits.get(agent).map(|circuit| &circuit.phase) {
+        None | Some(CircuitPhase::Closed) => usize::MAX,
+        Some(CircuitPhase::Open { .. }) => 0,
+        Some(CircuitPhase::HalfOpen { .. }) => 1,
+    }
+}
+
+fn begun_within(state: &State, agent: &AgentName, now: Moment, window_ms: u64) -> usize {
+    let attempts =
+        state.orchestrations.values().flat_map(|run| &run.runs).flat_map(|r| &r.attempts);
+    attempts
+        .filter(|attempt| attempt.agent == *agent)
+        .filter(|attempt| now.since_ms(&attempt.issued_at).is_some_and(|ms| ms < window_ms))
+        .count()
+}
+
+fn agent_of(run: &Orchestration, at: usize) -> &AgentName {
+    run.runs[at].agent.as_ref().unwrap_or(&run.plan.subtasks[at].assigned_to)
+}
+
 fn no_file_has_two_writers(state: &State) {
-    let mut writers: BTreeMap<&str, &SubtaskId> = BTreeMap::new();
-    for (run, at, _) in live(state) {
-        let subtask = &run.plan.subtasks[at];
-        for file in &subtask.files_affected {
-            if let Some(other) = writers.insert(file, &subtask.subtask_id) {
-                assert_eq!(other, &subtask.subtask_id, "two writers of {file}");
-            }
-        }
+    let writers: Vec<(&String, &SubtaskId)> = live(state)
+        .map(|(run, at, _)| &run.plan.subtasks[at])
+        .flat_map(|subtask| subtask.files_affected.iter().map(|file| (file, &subtask.subtask_id)))
+        .collect();
+    for (nth, (file, id)) in writers.iter().enumerate() {
+        let other = writers[..nth].iter().find(|(other, its)| its != id && touch(other, file));
+        assert_eq!(other, None, "two writers of {file}: {id}");
     }
 }
 

@@ -3,7 +3,6 @@
 use serde_json::{Value, json};
 
 use super::laws;
-use crate::domain::deadline::deadline;
 use crate::domain::decide::decide;
 use crate::domain::ids::{AttemptId, ClaimId, CommandId, SubtaskId, TaskId};
 use crate::domain::input::{Command, Problem};
@@ -12,6 +11,7 @@ use crate::domain::plan::{
     Complexity, Draft, DraftIds, DraftOutcome, DraftSubtask, Explanation, Handling, Range,
     Strategy, Workflow,
 };
+use crate::domain::policy::CircuitPolicy;
 use crate::domain::report::{
     Category, Failure, Outcome, Report, ReportError, ReportFinding, ReportStatus, ResultKind,
     SubtaskResult,
@@ -34,6 +34,7 @@ pub(super) struct Machine {
     now: Moment,
     journal: Vec<Record>,
     claims: usize,
+    tally: laws::Tally,
 }
 
 impl Machine {
@@ -45,6 +46,7 @@ impl Machine {
             now: Moment { boot: BootId(5), boottime_ms: 1_000, wall },
             journal: Vec::new(),
             claims: 0,
+            tally: laws::Tally::default(),
         };
         machine.tell(&Input::DaemonStarted { version: "0".into(), pid: 1 });
         machine
@@ -82,9 +84,7 @@ impl Machine {
             self.tell(&input);
         }
         self.settle();
-        laws::hold(&self.state, &self.policy);
-        let waits = laws::waits_for_time(&self.state);
-        assert_eq!(deadline(&self.state).is_some(), waits, "the deadline and what waits for time");
+        laws::hold(&self.state, &self.policy, self.now);
         self.a_snapshot_gives_the_same();
     }
 
@@ -106,6 +106,7 @@ impl Machine {
         if let Err(error) = self.state.apply(&record) {
             panic!("{error}\n{input:#?}\n{record:#?}");
         }
+        self.tally.note(&record, &self.state);
         self.journal.push(record);
         let may_repeat = matches!(
             input,
@@ -316,10 +317,9 @@ impl Machine {
 
     fn change_policy(&mut self, [a, b, c]: Dice) {
         let name = MASTERS[a % MASTERS.len()];
-        let first = policy();
         match b % 4 {
             0 => drop(self.policy.masters.remove(name)),
-            1 => self.policy = first,
+            1 => self.policy = policy(),
             2 => self.policy.attempts_active_max = 1 + c % 4,
             _ => {
                 if let Some(master) = self.policy.masters.get_mut(name) {
@@ -333,7 +333,7 @@ impl Machine {
         self.now = self.now.plus_ms([1, 999, 1_000, 2_000, 60_000][a % 5]);
         match b % 8 {
             0 => {
-                self.now.boot = BootId((b % 10) as u128);
+                self.now.boot = BootId(6 + self.journal.len() as u128);
                 self.now.boottime_ms = 1;
                 Some(Input::DaemonStarted { version: "1".into(), pid: 2 })
             }
@@ -351,7 +351,10 @@ fn policy() -> Policy {
         let master = policy.masters.get_mut(name).unwrap();
         master.execution = execution(nth < 2);
         master.attempts_active_max = 1 + nth % 3;
+        master.starts_per_minute_max = [0, 2, 3, 0][nth];
     }
+    policy.circuit =
+        CircuitPolicy { failures_max: 2, cool_down_ms: 1_500, cool_down_ms_max: 4_000 };
     policy
 }
 
@@ -360,7 +363,7 @@ fn execution(launched: bool) -> Execution {
 }
 
 /// A plan of a few steps that wait for some of those before them and share a few files.
-fn draft(count: usize, b: usize, c: usize) -> Draft {
+pub(super) fn draft(count: usize, b: usize, c: usize) -> Draft {
     let bit = |value: usize, nth: usize| value >> (nth % 16) & 1 == 1;
     let id = |nth: usize| format!("auth-{:03}-step", nth + 1);
     let subtask = |nth: usize| DraftSubtask {
@@ -377,7 +380,7 @@ fn draft(count: usize, b: usize, c: usize) -> Draft {
         tokens: 1_000,
         files_affected: (0..3)
             .filter(|file| bit(b, nth + file * 2 + 3))
-            .map(|file| format!("src/{file}.rs"))
+            .map(|file| ["src/a", "src/a/b.rs", "src/c.rs"][file].to_owned())
             .collect(),
         success_criteria: "it is done".into(),
         deliverables: Vec::new(),
@@ -425,7 +428,7 @@ fn exited(attempt_id: AttemptId, outcome: Outcome) -> Input {
     Input::WorkerExited { attempt_id, exit: Exit::Unknown, outcome }
 }
 
-fn reported(
+pub(super) fn reported(
     claim: Option<ClaimId>,
     subtask_id: SubtaskId,
     attempt_id: Option<AttemptId>,
