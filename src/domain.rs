@@ -23,6 +23,7 @@ pub mod policy;
 pub mod recovery;
 pub mod state;
 pub mod validate;
+pub mod watch;
 
 pub use effect::{Effect, outbox};
 pub use event::{Event, Record};

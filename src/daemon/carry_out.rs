@@ -9,7 +9,7 @@ use super::effects::{Answer, Means};
 use super::error::Chain;
 use super::folder;
 use super::holder::HolderError;
-use super::holder_client::{HolderClient, HolderEvent, Launched};
+use super::holder_client::{HolderClient, HolderEvent, Launched, Limits};
 use super::monitor::{self, Folder, Worker};
 use super::process_tree::Stopped;
 use crate::backend::{self, LaunchRequest};
@@ -190,7 +190,8 @@ async fn launch_worker(means: &Means, order: Order) -> Answer {
         Ok(client) => client,
         Err(error) => return again(&error),
     };
-    match client.launch(&attempt.worker_id, &attempt.id, &attempt.nonce, launch).await {
+    let limits = Limits::default();
+    match client.launch(&attempt.worker_id, &attempt.id, &attempt.nonce, launch, limits).await {
         Ok(Launched::Started(identity) | Launched::Already(identity)) => {
             Answer::Inputs(vec![Input::WorkerStarted { attempt_id, identity }])
         }
@@ -229,12 +230,13 @@ fn describe_launch(means: &Means, order: &Order) -> Result<backend::Launch, Stri
 /// Stops a worker that nobody needs any more and tells what became of it.
 async fn stop_worker(means: &Means, worker: &Worker) -> Answer {
     match stop(means, worker).await {
-        Ok(Folder::Empty) => Answer::Inputs(vec![Input::WorkerNotStarted {
+        Ok(Stop::Over(Folder::Empty)) => Answer::Inputs(vec![Input::WorkerNotStarted {
             attempt_id: worker.attempt.id.clone(),
             error: "it was called back before it was started".into(),
             transient: true,
         }]),
-        Ok(folder) => Answer::Inputs(monitor::told(means, worker, folder)),
+        Ok(Stop::Over(folder)) => Answer::Inputs(monitor::told(means, worker, folder)),
+        Ok(Stop::Survived(survivors)) => unstoppable(worker, &survivors),
         Err(problem) => Answer::Again(problem),
     }
 }
@@ -243,19 +245,35 @@ async fn stop_worker(means: &Means, worker: &Worker) -> Answer {
 /// interrupted, not as failed.
 pub(super) async fn stop_for_shutdown(means: &Means, worker: &Worker) -> Answer {
     match stop(means, worker).await {
-        Ok(Folder::Done { .. } | Folder::Interrupted(_)) => {
+        Ok(Stop::Over(Folder::Done { .. } | Folder::Interrupted(_))) => {
             let attempt_id = worker.attempt.id.clone();
             let reason = "it was stopped with the daemon".to_owned();
             let interrupted = Input::WorkerInterrupted { attempt_id, reason };
             Answer::Inputs(monitor::delivered(means, worker).unwrap_or(vec![interrupted]))
         }
-        Ok(folder) => Answer::Inputs(monitor::told(means, worker, folder)),
+        Ok(Stop::Over(folder)) => Answer::Inputs(monitor::told(means, worker, folder)),
+        Ok(Stop::Survived(survivors)) => unstoppable(worker, &survivors),
         Err(problem) => Answer::Again(problem),
     }
 }
 
+/// Says that processes of a worker could not be ended: nobody else may be given its work before
+/// they are gone.
+fn unstoppable(worker: &Worker, survivors: &[u32]) -> Answer {
+    let attempt_id = worker.attempt.id.clone();
+    Answer::Inputs(vec![Input::WorkerUnstoppable { attempt_id, survivors: survivors.to_vec() }])
+}
+
+/// What came of stopping a worker.
+enum Stop {
+    /// Nothing of it runs; its folder says this.
+    Over(Folder),
+    /// These processes run on after KILL.
+    Survived(Vec<u32>),
+}
+
 /// Ends a worker if it lives, and returns what its folder says then.
-async fn stop(means: &Means, worker: &Worker) -> Result<Folder, String> {
+async fn stop(means: &Means, worker: &Worker) -> Result<Stop, String> {
     let Worker { attempt, subtask } = worker;
     let look = || monitor::look(&means.store, attempt);
     let mut folder = look()?;
@@ -264,18 +282,16 @@ async fn stop(means: &Means, worker: &Worker) -> Result<Folder, String> {
         // marker is first decides.
         let forbidden = folder::forbid(&means.store, attempt);
         if forbidden.map_err(|error| Chain(&error).to_string())? {
-            return Ok(Folder::Empty);
+            return Ok(Stop::Over(Folder::Empty));
         }
         folder = look()?;
     }
-    let Folder::Alive(identity) = folder else { return Ok(folder) };
+    let Folder::Alive(identity) = folder else { return Ok(Stop::Over(folder)) };
     let limits = means.config.policy.supervision_of(&attempt.agent, &subtask.worker_type);
     let client = means.holder.client(means).await.map_err(|error| Chain(&error).to_string())?;
     match client.stop(&attempt.worker_id, &identity, limits.stop_grace_ms).await {
-        Ok(Stopped::Gone) => look(),
-        Ok(Stopped::Survivors(pids)) => {
-            Err(format!("processes {pids:?} of worker {} cannot be ended", attempt.worker_id))
-        }
+        Ok(Stopped::Gone) => Ok(Stop::Over(look()?)),
+        Ok(Stopped::Survivors(survivors)) => Ok(Stop::Survived(survivors)),
         Err(error) => Err(Chain(&error).to_string()),
     }
 }

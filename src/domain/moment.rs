@@ -55,6 +55,20 @@ impl Moment {
     }
 }
 
+/// Writes a length of time for a person, to its two biggest units: `20 min 1 s`, `450 ms`.
+pub fn span(ms: u64) -> String {
+    let units = [("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1_000), ("ms", 1)];
+    let at = units.iter().position(|(_, unit_ms)| ms >= *unit_ms).unwrap_or(units.len() - 1);
+    let mut text = format!("{} {}", ms / units[at].1, units[at].0);
+    if let Some((name, unit_ms)) = units.get(at + 1).filter(|(name, _)| *name != "ms") {
+        let rest = ms % units[at].1 / unit_ms;
+        if rest > 0 {
+            text += &format!(" {rest} {name}");
+        }
+    }
+    text
+}
+
 /// Identifies one boot of one machine (`/proc/sys/kernel/random/boot_id`).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BootId(pub u128);
@@ -358,6 +372,21 @@ mod tests {
             let local = Timestamp::from_ms(base.as_ms() + (hours * 60 + minutes) * 60_000).to_string();
             let text = format!("{}+{hours:02}{minutes:02}", local.trim_end_matches('Z'));
             prop_assert_eq!(Timestamp::parse(&text).unwrap(), base);
+        }
+    }
+
+    #[test]
+    fn a_span_shows_its_two_biggest_units() {
+        for (ms, text) in [
+            (0, "0 ms"),
+            (999, "999 ms"),
+            (30_000, "30 s"),
+            (30_400, "30 s"),
+            (1_201_000, "20 min 1 s"),
+            (7_200_000, "2 h"),
+            (90_061_000, "1 d 1 h"),
+        ] {
+            assert_eq!(span(ms), text, "{ms}");
         }
     }
 }

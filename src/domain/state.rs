@@ -3,6 +3,7 @@
 mod apply;
 mod files;
 mod index;
+mod since;
 mod starts;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,7 +25,7 @@ pub(super) use files::FilesInUse;
 #[cfg(test)]
 pub(super) use index::AGEING_EVENTS;
 use index::Index;
-pub(super) use index::Turn;
+pub(super) use index::{TimeKind, TimeLimit, Turn};
 pub use starts::Starts;
 
 /// The whole state. A snapshot of it is its JSON; the indexes are rebuilt when it is read.
@@ -36,6 +37,9 @@ pub struct State {
     pub epoch: u64,
     /// When the last record was decided.
     pub at: Option<Moment>,
+    /// When the first record of this boot was decided.
+    #[serde(default)]
+    pub boot_seen: Option<Moment>,
     /// Every task that was ever accepted.
     pub tasks: BTreeMap<TaskId, Task>,
     /// Every run.
@@ -196,6 +200,9 @@ impl State {
             self.seq = seq;
         }
         self.at = Some(record.at);
+        if self.boot_seen.is_none_or(|seen| seen.boot != record.at.boot) {
+            self.boot_seen = Some(record.at);
+        }
         Ok(())
     }
 
@@ -219,6 +226,7 @@ impl State {
             seq,
             epoch,
             at,
+            boot_seen,
             tasks: _,
             orchestrations: _,
             refused_entries,
@@ -236,6 +244,7 @@ impl State {
             seq: *seq,
             epoch: *epoch,
             at: *at,
+            boot_seen: *boot_seen,
             tasks: BTreeMap::new(),
             orchestrations: BTreeMap::new(),
             refused_entries: refused_entries.clone(),
@@ -274,6 +283,18 @@ impl State {
     /// Returns every attempt that still holds anything, in order of its id.
     pub fn live_attempts(&self) -> impl Iterator<Item = &AttemptId> {
         self.index.live.keys()
+    }
+
+    /// Returns the workers of masters that carry out an attempt, in order of their ids.
+    pub fn specs_of(&self, id: &AttemptId) -> impl Iterator<Item = &SpecWorker> {
+        let workers = self.index.specs_by_attempt.get(id);
+        workers.into_iter().flatten().filter_map(|worker| self.specs.get(worker))
+    }
+
+    /// Returns the workers of masters that carry out no attempt of ours and are not over, in order
+    /// of their ids.
+    pub fn unlinked_specs(&self) -> impl Iterator<Item = &SpecWorker> {
+        self.specs.values().filter(|worker| worker.attempt.is_none() && worker.settled.is_none())
     }
 
     /// Returns every run that is not over.

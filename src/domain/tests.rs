@@ -4,7 +4,9 @@
 
 mod ageing;
 mod laws;
+mod limits;
 mod machine;
+pub(in crate::domain) mod world;
 
 use machine::Machine;
 use proptest::prelude::*;

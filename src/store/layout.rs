@@ -155,6 +155,8 @@ pub enum WorkerFile {
     Exit,
     /// What it printed.
     Output,
+    /// What it printed before that, as far as its limit lets us keep it.
+    EarlierOutput,
     /// What it reports; written by the worker.
     Report,
     /// The work order; written by the built-in `brief` worker.
@@ -173,6 +175,7 @@ impl WorkerFile {
             WorkerFile::Identity => "identity.json",
             WorkerFile::Exit => "exit.json",
             WorkerFile::Output => "output.log",
+            WorkerFile::EarlierOutput => "output.log.1",
             WorkerFile::Report => "report.json",
             WorkerFile::Brief => "brief.md",
             WorkerFile::Launch => "launch.json",

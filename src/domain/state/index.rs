@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::domain::effect::Effect;
-use crate::domain::ids::{AgentName, AttemptId, OrchestrationId, SubtaskId, TaskId};
-use crate::domain::moment::BootId;
+use crate::domain::evidence::Watched;
+use crate::domain::ids::{AgentName, AttemptId, OrchestrationId, SubtaskId, TaskId, WorkerId};
+use crate::domain::moment::{BootId, Moment};
 use crate::domain::plan::{Orchestration, OrchestrationPhase, RunKind, Strategy, SubtaskPhase};
 use crate::domain::spec::SpecWorker;
 use crate::domain::task::{Phase, Priority, Task, TaskSource};
 use crate::domain::worker::{Attempt, AttemptPhase, Execution};
 
+use super::since::Since;
 use super::{FilesInUse, RunCounts, State};
 
 /// The indexes.
@@ -29,6 +31,16 @@ pub(in crate::domain) struct Index {
     pub(in crate::domain) live_by_agent: BTreeMap<AgentName, usize>,
     /// How many of them are workers of ours.
     pub(in crate::domain) live_launched: usize,
+    /// Workers that can be looked at, by when they began.
+    pub(in crate::domain) begun: Since<Watched>,
+    /// Attempts that wait for a limit on time to come, by that limit.
+    pub(in crate::domain) timed: BTreeMap<TimeLimit, Since<AttemptId>>,
+    /// Runs that a person was asked about and that nobody was reminded of.
+    pub(in crate::domain) asked: Since<OrchestrationId>,
+    /// Runs that are not over, by when they began or were begun anew.
+    pub(in crate::domain) running: Since<OrchestrationId>,
+    /// When each of them did.
+    run_began: BTreeMap<OrchestrationId, Moment>,
     /// Files that a live attempt may change.
     pub(in crate::domain) files_in_use: FilesInUse,
     /// Runs that are not over.
@@ -37,6 +49,10 @@ pub(in crate::domain) struct Index {
     pub(in crate::domain) open_tasks: BTreeSet<TaskId>,
     /// Tasks accepted from queue entries without an id, by fingerprint.
     pub(in crate::domain) without_id: HashMap<String, Vec<TaskId>>,
+    /// Workers that masters made known, by the attempt that they carry out.
+    pub(in crate::domain) specs_by_attempt: BTreeMap<AttemptId, BTreeSet<WorkerId>>,
+    /// Those of them whose attempt is over and about whose spec nothing is decided.
+    pub(in crate::domain) specs_left: BTreeSet<WorkerId>,
     /// How many planned runs there are.
     pub(in crate::domain) counts: RunCounts,
 }
@@ -65,6 +81,44 @@ pub(in crate::domain) struct Held {
     agent: AgentName,
     launched: bool,
     files: Vec<String>,
+    began: Option<Moment>,
+    timed: Option<(TimeLimit, Moment)>,
+}
+
+/// A limit on time, and who it is set for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::domain) struct TimeLimit {
+    pub(in crate::domain) kind: TimeKind,
+    pub(in crate::domain) agent: AgentName,
+    pub(in crate::domain) worker_type: String,
+}
+
+/// What is limited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::domain) enum TimeKind {
+    /// How long a worker of ours may run.
+    TimeBox,
+    /// How long a handoff may lie before that is told.
+    UntakenAlert,
+    /// How long it may lie before it goes to somebody else.
+    Untaken,
+}
+
+impl Turn {
+    fn of(run: &Orchestration, position: usize) -> Self {
+        let steps = match run.priority {
+            Priority::Critical => 0,
+            Priority::High => 1,
+            Priority::Medium => 2,
+            Priority::Low => 3,
+        };
+        Self {
+            rank: run.accepted_seq.saturating_add(steps * AGEING_EVENTS),
+            accepted_seq: run.accepted_seq,
+            position,
+            orchestration_id: run.id.clone(),
+        }
+    }
 }
 
 impl Index {
@@ -126,8 +180,22 @@ impl Index {
             Phase::Rejected { .. } | Phase::Cancelled { .. } => false,
         };
         put(&mut self.open_tasks, task.id.clone(), open);
+        if let Some(run) = run {
+            self.refresh_began(task, run);
+        }
         let planning = matches!(task.phase, Phase::Planning);
         put(&mut self.owed, Effect::DraftPlan(task.id.clone()), planning);
+    }
+
+    fn refresh_began(&mut self, task: &Task, run: &Orchestration) {
+        if let Some(began) = self.run_began.remove(&run.id) {
+            self.running.remove(&began, run.id.clone());
+        }
+        if !run.is_over() {
+            let began = task.reopened_at.unwrap_or(run.created_at);
+            self.running.insert(&began, run.id.clone());
+            self.run_began.insert(run.id.clone(), began);
+        }
     }
 
     /// The file of a task stays claimed until its plan is known, so that it ends up on the right
@@ -141,6 +209,11 @@ impl Index {
     /// Looks at everything about a run again.
     pub(super) fn refresh_run(&mut self, run: &Orchestration) {
         put(&mut self.open_runs, run.id.clone(), !run.is_over());
+        if let OrchestrationPhase::Blocked(asked) = &run.phase
+            && !asked.overdue
+        {
+            self.asked.insert(&asked.since, run.id.clone());
+        }
         for position in 0..run.runs.len() {
             self.refresh_turn(run, position);
         }
@@ -152,10 +225,9 @@ impl Index {
         let ready = matches!(run.phase, OrchestrationPhase::InProgress)
             && matches!(phase, SubtaskPhase::Pending)
             && run.dependencies_satisfied(position);
-        let agent = run.agent_of(position);
-        let turn = Turn::of(run, position);
         if ready {
-            self.ready.entry(agent.clone()).or_default().insert(turn);
+            let agent = run.agent_of(position).clone();
+            self.ready.entry(agent).or_default().insert(Turn::of(run, position));
         } else {
             self.leave_line(run, position);
         }
@@ -166,6 +238,17 @@ impl Index {
             let due = since.plus_ms(*delay_ms);
             let id = run.plan.subtasks[position].subtask_id.clone();
             put(&mut self.backoffs, (due.boot, due.boottime_ms, id), !run.is_over());
+        }
+    }
+
+    /// Takes a subtask out of the line of the master that has it.
+    pub(super) fn leave_line(&mut self, run: &Orchestration, position: usize) {
+        let agent = run.agent_of(position);
+        if let Some(line) = self.ready.get_mut(agent) {
+            line.remove(&Turn::of(run, position));
+            if line.is_empty() {
+                self.ready.remove(agent);
+            }
         }
     }
 
@@ -189,14 +272,10 @@ impl Index {
         }
     }
 
-    /// Takes a subtask out of its master's line. It has to be called before the master or the
-    /// priority changes.
-    pub(super) fn leave_line(&mut self, run: &Orchestration, position: usize) {
-        let agent = run.agent_of(position);
-        let Some(line) = self.ready.get_mut(agent) else { return };
-        line.remove(&Turn::of(run, position));
-        if line.is_empty() {
-            self.ready.remove(agent);
+    /// Forgets what a person was asked about a run.
+    pub(super) fn end_question(&mut self, run: &Orchestration) {
+        if let OrchestrationPhase::Blocked(asked) = &run.phase {
+            self.asked.remove(&asked.since, run.id.clone());
         }
     }
 
@@ -232,13 +311,15 @@ impl Index {
                 agent: attempt.agent.clone(),
                 launched,
                 files: subtask.files_affected.clone(),
+                began: None,
+                timed: None,
             };
             *self.live_by_agent.entry(held.agent.clone()).or_default() += 1;
             self.live_launched += usize::from(launched);
             self.files_in_use.take(&held.files);
             self.live.insert(id.clone(), held);
         } else if !attempt.is_live()
-            && let Some(held) = self.live.remove(id)
+            && let Some(held) = self.live.get(id).cloned()
         {
             self.live_launched -= usize::from(held.launched);
             if let Some(count) = self.live_by_agent.get_mut(&held.agent) {
@@ -248,13 +329,87 @@ impl Index {
                 }
             }
             self.files_in_use.release(&held.files);
+            self.specs_left.extend(self.specs_by_attempt.get(id).into_iter().flatten().cloned());
+        }
+        self.refresh_times(attempt, &subtask.worker_type);
+        if !attempt.is_live() {
+            self.live.remove(id);
         }
     }
 
-    /// Looks again at whether the spec of a worker is to be moved.
+    /// Looks again at what an attempt waits for that time alone brings.
+    fn refresh_times(&mut self, attempt: &Attempt, worker_type: &str) {
+        let Some(held) = self.live.get_mut(&attempt.id) else { return };
+        let (id, launched) = (&attempt.id, held.launched);
+        let (began, timed) = match &attempt.phase {
+            AttemptPhase::Running { at, .. } => (Some(*at), Some((TimeKind::TimeBox, *at))),
+            AttemptPhase::Taken { at } => (Some(*at), None),
+            AttemptPhase::Published { .. } if launched => (None, None),
+            AttemptPhase::Published { at } if attempt.untaken_told => {
+                (None, Some((TimeKind::Untaken, *at)))
+            }
+            AttemptPhase::Published { at } => (None, Some((TimeKind::UntakenAlert, *at))),
+            AttemptPhase::Issued | AttemptPhase::Ending { .. } | AttemptPhase::Ended { .. } => {
+                (None, None)
+            }
+        };
+        let limit = |kind| TimeLimit {
+            kind,
+            agent: attempt.agent.clone(),
+            worker_type: worker_type.to_owned(),
+        };
+        let timed = timed.map(|(kind, at)| (limit(kind), at));
+        if let Some(at) = held.began.take() {
+            self.begun.remove(&at, Watched::Attempt(id.clone()));
+        }
+        if let Some((limit, at)) = held.timed.take()
+            && let Some(waiting) = self.timed.get_mut(&limit)
+        {
+            waiting.remove(&at, id.clone());
+            if waiting.is_empty() {
+                self.timed.remove(&limit);
+            }
+        }
+        if let Some(at) = &began {
+            self.begun.insert(at, Watched::Attempt(id.clone()));
+        }
+        if let Some((limit, at)) = &timed {
+            self.timed.entry(limit.clone()).or_default().insert(at, id.clone());
+        }
+        (held.began, held.timed) = (began, timed);
+    }
+
+    /// Takes in the spec of a worker, or looks again at what becomes of it. Attempts are known
+    /// before.
     pub(super) fn refresh_spec(&mut self, worker: &SpecWorker) {
-        let id = worker.spec.worker_id.clone();
-        put(&mut self.owed, Effect::MoveSpec(id), worker.settled.is_some());
+        let id = &worker.spec.worker_id;
+        let is_open = worker.settled.is_none();
+        put(&mut self.owed, Effect::MoveSpec(id.clone()), !is_open);
+        let watched = Watched::Spec(id.clone());
+        if is_open {
+            self.begun.insert(&worker.seen_at, watched);
+        } else {
+            self.begun.remove(&worker.seen_at, watched);
+        }
+        let Some(attempt) = &worker.attempt else { return };
+        self.specs_by_attempt.entry(attempt.clone()).or_default().insert(id.clone());
+        let is_left = is_open && !self.live.contains_key(attempt);
+        put(&mut self.specs_left, id.clone(), is_left);
+    }
+
+    /// Forgets the spec of a worker.
+    pub(super) fn forget_spec(&mut self, worker: &SpecWorker) {
+        let id = &worker.spec.worker_id;
+        self.owed.remove(&Effect::MoveSpec(id.clone()));
+        self.begun.remove(&worker.seen_at, Watched::Spec(id.clone()));
+        self.specs_left.remove(id);
+        let Some(attempt) = &worker.attempt else { return };
+        if let Some(workers) = self.specs_by_attempt.get_mut(attempt) {
+            workers.remove(id);
+            if workers.is_empty() {
+                self.specs_by_attempt.remove(attempt);
+            }
+        }
     }
 
     /// Adds `by` (1 or -1) to the count of the way in which a planned run ended.
@@ -274,23 +429,6 @@ impl Index {
             | OrchestrationPhase::Blocked(_) => return,
         };
         *counter = counter.saturating_add_signed(by);
-    }
-}
-
-impl Turn {
-    fn of(run: &Orchestration, position: usize) -> Self {
-        let steps = match run.priority {
-            Priority::Critical => 0,
-            Priority::High => 1,
-            Priority::Medium => 2,
-            Priority::Low => 3,
-        };
-        Self {
-            rank: run.accepted_seq.saturating_add(steps * AGEING_EVENTS),
-            accepted_seq: run.accepted_seq,
-            position,
-            orchestration_id: run.id.clone(),
-        }
     }
 }
 

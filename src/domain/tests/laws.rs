@@ -46,7 +46,7 @@ pub(super) fn may_happen(before: &State, policy: &Policy, record: &Record) {
         assert!(run.phase == OrchestrationPhase::InProgress, "{event:#?}\n{run:#?}");
         assert!(may_start(run, at), "{event:#?} too early in {run:#?}");
         let master = &policy.masters[assigned_to];
-        assert!(master.execution == *execution && agent_of(run, at) == assigned_to);
+        assert!(master.execution == *execution && has(run, at) == assigned_to);
         let subtask = &run.runs[at];
         let attempts_max = run.plan.subtasks[at].handling.attempts_max;
         assert!(
@@ -185,7 +185,7 @@ fn nothing_is_forgotten(state: &State, policy: &Policy, run: &Orchestration, now
         return;
     }
     for at in (0..run.runs.len()).filter(|at| may_start(run, *at)) {
-        let agent = agent_of(run, at);
+        let agent = has(run, at);
         let limit = policy.masters.get(agent).map_or(0, |master| master.starts_per_minute_max);
         // Starts are counted by slices of a quarter of a second.
         let is_too_fast = limit > 0 && begun_within(state, agent, now, 60_250) >= limit as usize;
@@ -211,7 +211,7 @@ fn nothing_is_forgotten(state: &State, policy: &Policy, run: &Orchestration, now
 
 /// Tells whether a limit on how many there may be, or a file in use, holds what may start.
 fn is_held(state: &State, policy: &Policy, run: &Orchestration, at: usize) -> bool {
-    let agent = agent_of(run, at);
+    let agent = has(run, at);
     let Some(master) = policy.masters.get(agent) else { return false };
     let busy = live(state).filter(|(.., a)| a.agent == *agent).count();
     let launched = live(state).filter(|(.., a)| a.execution != Execution::External).count();
@@ -247,10 +247,6 @@ fn begun_within(state: &State, agent: &AgentName, now: Moment, window_ms: u64) -
         .filter(|attempt| attempt.agent == *agent)
         .filter(|attempt| now.since_ms(&attempt.issued_at).is_some_and(|ms| ms < window_ms))
         .count()
-}
-
-fn agent_of(run: &Orchestration, at: usize) -> &AgentName {
-    run.runs[at].agent.as_ref().unwrap_or(&run.plan.subtasks[at].assigned_to)
 }
 
 fn no_file_has_two_writers(state: &State) {
@@ -298,6 +294,11 @@ fn everything_owed_is_owed(state: &State) {
         .cloned()
         .collect();
     assert_eq!(found, owed);
+}
+
+/// Returns who has a subtask.
+fn has(run: &Orchestration, at: usize) -> &AgentName {
+    run.runs[at].agent.as_ref().unwrap_or(&run.plan.subtasks[at].assigned_to)
 }
 
 /// Tells whether the order of the plan lets a subtask start that nobody is at.

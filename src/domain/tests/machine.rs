@@ -1,17 +1,18 @@
 //! A machine without a world: whatever is told goes through `decide` and `apply`.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::laws;
+use super::limits::{execution, policy};
 use crate::domain::decide::decide;
 use crate::domain::ids::{AttemptId, ClaimId, CommandId, SubtaskId, TaskId};
 use crate::domain::input::{Command, Problem};
 use crate::domain::moment::{BootId, Timestamp};
 use crate::domain::plan::{
-    Complexity, Draft, DraftIds, DraftOutcome, DraftSubtask, Explanation, Handling, Range,
-    Strategy, Workflow,
+    Complexity, Draft, DraftIds, DraftOutcome, DraftSubtask, Explanation, Handling, OnFailure,
+    Range, Strategy, Workflow,
 };
-use crate::domain::policy::CircuitPolicy;
+use crate::domain::policy::Backoff;
 use crate::domain::report::{
     Category, Failure, Outcome, Report, ReportError, ReportFinding, ReportStatus, ResultKind,
     SubtaskResult,
@@ -22,7 +23,7 @@ use crate::domain::{Effect, Input, Moment, Policy, Record, State, outbox};
 
 /// Ticks after which something goes on for ever.
 const TICKS_MAX: usize = 200;
-const MASTERS: [&str; 4] = ["cicd", "development", "inventory", "security"];
+pub(super) const MASTERS: [&str; 4] = ["cicd", "development", "inventory", "security"];
 const TASKS: [&str; 6] = ["a", "b", "c", "d", "auth-001-step", "not an id"];
 
 /// Three numbers that a step makes its choices by.
@@ -277,7 +278,11 @@ impl Machine {
     }
 
     fn command(&mut self, [a, b, c]: Dice) -> Input {
-        let verbs = ["cancel", "retry", "retry", "skip", "pause", "resume", "withdraw", "dance"];
+        let verbs = [
+            "cancel", "retry", "retry", "skip", "pause", "resume", "withdraw", "dance", "assign",
+            "fallback", "answer",
+        ];
+        let answer = ["r", "s", "a"][c % 3];
         let subtask = || self.subtask(b).map(|id| id.as_str().to_owned());
         let attempt = || self.attempt([b, 1, c]).map(|id| id.as_str().to_owned());
         let tasks: Vec<&TaskId> = self.state.tasks.keys().collect();
@@ -293,7 +298,7 @@ impl Machine {
             command_id: CommandId::parse(&format!("{claim}-{}", a % 2)).unwrap(),
             verb: verbs[a % verbs.len()].to_owned(),
             target: target.unwrap_or(task),
-            args: Value::Null,
+            args: json!({"to": MASTERS[b % MASTERS.len()], "answer": answer}),
             created_at: Some(self.now.wall),
             expires_at: None,
         };
@@ -344,24 +349,6 @@ impl Machine {
     }
 }
 
-/// Two masters of each kind, with hardly any room.
-fn policy() -> Policy {
-    let mut policy = Policy { attempts_active_max: 3, ..Policy::default() };
-    for (nth, name) in MASTERS.into_iter().enumerate() {
-        let master = policy.masters.get_mut(name).unwrap();
-        master.execution = execution(nth < 2);
-        master.attempts_active_max = 1 + nth % 3;
-        master.starts_per_minute_max = [0, 2, 3, 0][nth];
-    }
-    policy.circuit =
-        CircuitPolicy { failures_max: 2, cool_down_ms: 1_500, cool_down_ms_max: 4_000 };
-    policy
-}
-
-fn execution(launched: bool) -> Execution {
-    if launched { Execution::Launched { backend: "command".into() } } else { Execution::External }
-}
-
 /// A plan of a few steps that wait for some of those before them and share a few files.
 pub(super) fn draft(count: usize, b: usize, c: usize) -> Draft {
     let bit = |value: usize, nth: usize| value >> (nth % 16) & 1 == 1;
@@ -385,7 +372,7 @@ pub(super) fn draft(count: usize, b: usize, c: usize) -> Draft {
         success_criteria: "it is done".into(),
         deliverables: Vec::new(),
         for_each: None,
-        handling: Handling::default(),
+        handling: handling(b + nth),
         why: Vec::new(),
     };
     Draft {
@@ -401,6 +388,16 @@ pub(super) fn draft(count: usize, b: usize, c: usize) -> Draft {
         subtasks: (0..count).map(subtask).collect(),
         stages: Vec::new(),
         explanation: Explanation::default(),
+    }
+}
+
+fn handling(b: usize) -> Handling {
+    let on_failure = [OnFailure::Ask, OnFailure::Skip, OnFailure::FailParent][b % 3];
+    Handling {
+        on_failure,
+        backoff: [None, Some(Backoff::Immediate), Some(Backoff::Fixed)][b / 3 % 3],
+        attempts_max: [None, Some(1), Some(5)][b / 9 % 3],
+        compensation: None,
     }
 }
 
