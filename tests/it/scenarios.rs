@@ -4,7 +4,8 @@
 //! and starts workers that do only what a step says. Each file is an array of scenarios:
 //!
 //! - `given`: `masters` (name to `external` or `launched`), `attempts_max`, `attempts_active_max`,
-//!   `max_active` (per master), `orchestration`.
+//!   `max_active` and `starts_per_minute_max` (per master), `orchestration`, `circuit`
+//!   (failures, cool-down and longest cool-down in milliseconds).
 //! - `steps`: one of `drop` (a task of the queue), `inbox` (a task file), `input` (any input as
 //!   JSON), `worker` with `does`, `report` with `missing`, `command`, `advance_ms`, `crash`; each
 //!   with `then`: every event that follows, in order, as its type or as an object of which all
@@ -19,7 +20,7 @@ use baton::domain::document::Document;
 use baton::domain::ids::{AgentName, ClaimId, CommandId, SubtaskId};
 use baton::domain::input::Command;
 use baton::domain::moment::{BootId, Moment, Timestamp};
-use baton::domain::policy::MasterPolicy;
+use baton::domain::policy::{CircuitPolicy, MasterPolicy};
 use baton::domain::report::{Category, Failure, Outcome, ReportFinding, ResultKind, SubtaskResult};
 use baton::domain::task::TaskSource;
 use baton::domain::worker::{AttemptPhase, Execution, Exit, ProcessIdentity};
@@ -51,6 +52,8 @@ struct Given {
     attempts_active_max: Option<usize>,
     max_active: Option<usize>,
     orchestration: Option<bool>,
+    starts_per_minute_max: Option<u32>,
+    circuit: Option<[u64; 3]>,
 }
 
 #[test]
@@ -368,6 +371,13 @@ fn policy(given: &Given) -> Policy {
     policy.retry.attempts_max = given.attempts_max.unwrap_or(policy.retry.attempts_max);
     policy.attempts_active_max = given.attempts_active_max.unwrap_or(policy.attempts_active_max);
     policy.orchestration_enabled = given.orchestration.unwrap_or(true);
+    for master in policy.masters.values_mut() {
+        master.starts_per_minute_max = given.starts_per_minute_max.unwrap_or(0);
+    }
+    if let Some([failures, cool_down_ms, cool_down_ms_max]) = given.circuit {
+        let failures_max = u32::try_from(failures).unwrap();
+        policy.circuit = CircuitPolicy { failures_max, cool_down_ms, cool_down_ms_max };
+    }
     policy
 }
 

@@ -59,3 +59,47 @@ impl State {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::{AttemptId, SubtaskId, WorkerId};
+    use crate::domain::moment::{BootId, Timestamp};
+    use crate::domain::worker::{AttemptPhase, Purpose, Started};
+
+    #[test]
+    fn only_what_an_agent_did_counts_against_it() {
+        let at = Moment { boot: BootId(1), boottime_ms: 1, wall: Timestamp::from_ms(0) };
+        let launched = Execution::Launched { backend: "command".into() };
+        for (category, execution, has_started, counts) in [
+            (Category::Transient, &launched, true, true),
+            (Category::CodeError, &launched, true, true),
+            (Category::DesignFlaw, &launched, true, false),
+            (Category::Blocker, &launched, true, false),
+            (Category::Critical, &launched, true, false),
+            (Category::Blocker, &launched, false, true),
+            (Category::CodeError, &Execution::External, false, true),
+            (Category::Blocker, &Execution::External, false, false),
+            (Category::Critical, &Execution::External, false, false),
+        ] {
+            let id = AttemptId::of(&SubtaskId::parse("t").unwrap(), 1);
+            let attempt = Attempt {
+                worker_id: WorkerId::of(&id),
+                id,
+                number: 1,
+                agent: AgentName::parse("development").unwrap(),
+                execution: execution.clone(),
+                nonce: String::new(),
+                issued_at: at,
+                started: has_started.then_some(Started { at, pid: None }),
+                purpose: Purpose::Work,
+                standing: None,
+                untaken_told: false,
+                phase: AttemptPhase::Issued,
+            };
+            let failure = Failure::new(category, "it broke");
+            let case = format!("{category:?} {execution:?} {has_started}");
+            assert_eq!(speaks_of_its_agent(&attempt, &failure), counts, "{case}");
+        }
+    }
+}
