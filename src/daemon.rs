@@ -23,12 +23,14 @@ mod intakes;
 pub mod keeper;
 pub mod launch;
 mod monitor;
+mod move_spec;
 pub mod output;
 pub mod process;
 pub mod process_tree;
 pub mod process_usage;
 mod protocol;
 mod signals;
+pub mod spec_process;
 mod stop;
 mod systemd;
 mod watch;
@@ -372,7 +374,9 @@ impl Daemon {
             .live_attempts()
             .filter_map(|id| state.attempt(id))
             .filter(|(_, _, attempt)| attempt.execution == Execution::External)
-            .map(|(_, _, attempt)| attempt.worker_id.clone())
+            .map(|(_, _, attempt)| &attempt.worker_id)
+            .chain(state.specs.keys())
+            .cloned()
             .collect();
         if self.watch.extend(&self.means.store, &awaited) {
             self.intakes.look_everywhere(clock::now().boottime_ms);

@@ -86,6 +86,13 @@ impl SpecSeen {
         })
     }
 
+    /// Tells whether its worker can be one of this master: it names that master or none.
+    pub fn is_of(&self, agent: &AgentName) -> bool {
+        self.master.as_ref().is_none_or(|master| {
+            master == agent || master.as_str().strip_suffix("-master") == Some(agent.as_str())
+        })
+    }
+
     /// Returns the limits of its worker.
     pub fn supervision(&self, policy: &Policy) -> Supervision {
         let by_type = policy.worker_types.get(&self.worker_type).copied().unwrap_or_default();

@@ -254,11 +254,6 @@ impl Attempt {
         self.is_live() && matches!(liveness, Some(Liveness::Stalled | Liveness::Gone))
     }
 
-    /// Tells whether it is called back and not known to have ended.
-    pub fn is_ending(&self) -> bool {
-        matches!(self.phase, AttemptPhase::Ending { .. })
-    }
-
     /// Tells whether it is over without a result and was found stalled or gone before.
     pub fn is_given_up(&self) -> bool {
         let is_without_result = match &self.phase {
@@ -271,6 +266,11 @@ impl Attempt {
         };
         let liveness = self.standing.as_ref().map(|standing| standing.liveness);
         is_without_result && matches!(liveness, Some(Liveness::Stalled | Liveness::Gone))
+    }
+
+    /// Tells whether it is called back and not known to have ended.
+    pub fn is_ending(&self) -> bool {
+        matches!(self.phase, AttemptPhase::Ending { .. })
     }
 
     /// Tells whether it still holds anything: a place under the limits, a process, a handoff.

@@ -14,5 +14,8 @@ mod env;
 mod holder;
 mod queue;
 mod real_data;
+mod restart;
 mod scenarios;
 mod served;
+mod specs;
+mod systemd;

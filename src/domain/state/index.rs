@@ -385,11 +385,10 @@ impl Index {
         let id = &worker.spec.worker_id;
         let is_open = worker.settled.is_none();
         put(&mut self.owed, Effect::MoveSpec(id.clone()), !is_open);
-        let watched = Watched::Spec(id.clone());
         if is_open {
-            self.begun.insert(&worker.seen_at, watched);
+            self.begun.insert(&worker.seen_at, Watched::Spec(id.clone()));
         } else {
-            self.begun.remove(&worker.seen_at, watched);
+            self.begun.remove(&worker.seen_at, Watched::Spec(id.clone()));
         }
         let Some(attempt) = &worker.attempt else { return };
         self.specs_by_attempt.entry(attempt.clone()).or_default().insert(id.clone());
@@ -397,8 +396,8 @@ impl Index {
         put(&mut self.specs_left, id.clone(), is_left);
     }
 
-    /// Forgets the spec of a worker.
-    pub(super) fn forget_spec(&mut self, worker: &SpecWorker) {
+    /// Forgets a worker that is followed no more.
+    pub(super) fn end_spec(&mut self, worker: &SpecWorker) {
         let id = &worker.spec.worker_id;
         self.owed.remove(&Effect::MoveSpec(id.clone()));
         self.begun.remove(&worker.seen_at, Watched::Spec(id.clone()));

@@ -1,6 +1,7 @@
 use super::*;
 use serde_json::json;
 
+#[expect(clippy::needless_pass_by_value, reason = "reads better where a literal is passed")]
 fn read(value: Value) -> SpecFile {
     spec(&value, "worker-specs/active/w-7.json").unwrap()
 }

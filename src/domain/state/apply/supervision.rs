@@ -6,7 +6,7 @@ use crate::domain::ids::{AttemptId, SubtaskId, WorkerId};
 use crate::domain::moment::Moment;
 use crate::domain::spec::{SpecSeen, SpecWorker};
 use crate::domain::state::State;
-use crate::domain::worker::{AttemptPhase, Execution};
+use crate::domain::worker::{Attempt, AttemptPhase, Execution};
 
 use super::Applied;
 
@@ -62,7 +62,7 @@ impl State {
         let spec = spec.clone();
         let worker = match self.specs.remove(&spec.worker_id) {
             Some(known) => {
-                self.index.forget_spec(&known);
+                self.index.end_spec(&known);
                 SpecWorker { spec, attempt, ..known }
             }
             None => SpecWorker { spec, seen_at: *at, attempt, standing: None, settled: None },
@@ -72,8 +72,8 @@ impl State {
     }
 
     /// Finds the attempt that a master's worker carries out: the one it names, else the one under
-    /// way at the subtask or at the task routed whole that it names when it is first seen. What
-    /// Baton launches itself is carried out by nobody else.
+    /// way at the subtask or at the task routed whole that it names when it is first seen. It is
+    /// never another master's, and what Baton launches itself is carried out by nobody else.
     pub(in crate::domain) fn attempt_of_spec(&self, spec: &SpecSeen) -> Option<AttemptId> {
         let names = |spec: &SpecSeen| {
             (spec.attempt_id.clone(), spec.subtask_id.clone(), spec.task_id.clone())
@@ -84,9 +84,8 @@ impl State {
         {
             return known.attempt.clone();
         }
-        let is_external = |id: &AttemptId| {
-            self.attempt(id).is_some_and(|(_, _, it)| it.execution == Execution::External)
-        };
+        let is_its = |it: &Attempt| it.execution == Execution::External && spec.is_of(&it.agent);
+        let is_external = |id: &AttemptId| self.attempt(id).is_some_and(|(_, _, it)| is_its(it));
         let by_worker = AttemptId::parse(spec.worker_id.as_str()).ok();
         let named = spec.attempt_id.iter().chain(&by_worker).find(|id| is_external(id));
         if named.is_some() {
@@ -96,8 +95,7 @@ impl State {
         spec.subtask_id.iter().chain(&by_task).find_map(|id| {
             let (run, position) = self.subtask(id)?;
             let newest = run.runs[position].attempts.last()?;
-            let is_it = newest.is_live() && newest.execution == Execution::External;
-            is_it.then(|| newest.id.clone())
+            (newest.is_live() && is_its(newest)).then(|| newest.id.clone())
         })
     }
 
@@ -119,7 +117,7 @@ impl State {
             .specs
             .remove(worker_id)
             .ok_or_else(|| format!("worker {worker_id} is not followed"))?;
-        self.index.forget_spec(&worker);
+        self.index.end_spec(&worker);
         Ok(())
     }
 }
