@@ -1,5 +1,6 @@
 //! `decide`: one match over every input; each arm is one call.
 
+pub(super) mod circuit;
 mod fan_out;
 mod handoff;
 mod liveness;
@@ -10,7 +11,7 @@ mod queue;
 mod report;
 mod revision;
 mod saga;
-mod schedule;
+pub(super) mod schedule;
 mod spec;
 mod worker;
 

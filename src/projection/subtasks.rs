@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::domain::document::{Document, DocumentKey};
 use crate::domain::event::Blocked;
 use crate::domain::ids::{AgentName, AttemptId, SubtaskId, TaskId, WorkerId};
-use crate::domain::plan::{Orchestration, Strategy, SubtaskPhase, SubtaskStatus, Why};
+use crate::domain::plan::{Handling, Orchestration, Strategy, SubtaskPhase, SubtaskStatus, Why};
 use crate::domain::report::{Failure, SubtaskResult};
 use crate::domain::worker::{Attempt, AttemptEnd, AttemptPhase, Purpose};
 use crate::domain::{Event, Policy, State, Timestamp};
@@ -161,12 +161,10 @@ pub(super) struct SubtaskHead<'a> {
     files_affected: &'a [String],
     success_criteria: &'a str,
     deliverables: &'a [String],
-    /// Whose report lists the items that it is done for.
     #[serde(skip_serializing_if = "Option::is_none")]
     for_each: Option<&'a SubtaskId>,
-    /// What undoes it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    compensation: Option<&'a str>,
+    #[serde(skip_serializing_if = "Handling::is_default")]
+    handling: &'a Handling,
     status: SubtaskStatus,
     /// Those that took its place.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -191,7 +189,7 @@ impl<'a> SubtaskHead<'a> {
             success_criteria: &subtask.success_criteria,
             deliverables: &subtask.deliverables,
             for_each: subtask.for_each.as_ref(),
-            compensation: subtask.handling.compensation.as_deref(),
+            handling: &subtask.handling,
             status: run.status(position),
             replaced_by: run.runs[position].replaced_by(),
             created_at: run.created_at.wall,

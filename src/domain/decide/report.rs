@@ -205,7 +205,8 @@ fn reported(report: &Report) -> Failure {
     let error = report.error.clone().unwrap_or_default();
     let message =
         report.complaint().unwrap_or_else(|| "reported failure without a word".to_owned());
-    Failure::new(error.category.unwrap_or(Category::CodeError), message)
+    let category = error.category.unwrap_or_else(|| Category::of_report(&message));
+    Failure::new(category, message)
 }
 
 /// When an older attempt delivers after all, nobody wants the newer one.

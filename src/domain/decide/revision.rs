@@ -9,7 +9,7 @@ use crate::domain::plan::{
     DraftSubtask, Orchestration, Revision, RevisionOutcome, SubtaskPhase, Why,
 };
 use crate::domain::policy::Policy;
-use crate::domain::recovery::{Situation, blocked, recover_after};
+use crate::domain::recovery::go_on;
 use crate::domain::state::State;
 use crate::domain::validate::{Change, PlanError, revise};
 
@@ -43,24 +43,8 @@ pub(super) fn revised(
         revision,
         reason,
     });
-    [refused].into_iter().chain(go_on(state, policy, (run, position), revision, now)).collect()
-}
-
-/// Asks the strategies after the one whose revision cannot be about the failure that led to it.
-fn go_on(
-    state: &State,
-    policy: &Policy,
-    (run, position): (&Orchestration, usize),
-    tried: Revision,
-    now: Moment,
-) -> Vec<Event> {
-    let last = run.runs[position].attempts.last();
-    let Some((attempt, failure)) = last.and_then(|last| Some((last, last.failure()?))) else {
-        let reason = format!("{} is not possible, and nothing else was tried", tried.as_str());
-        return vec![blocked(run, position, reason)];
-    };
-    let situation = Situation { state, run, position, attempt, failure, now };
-    recover_after(&situation, policy, Some(tried.as_str()))
+    let next = go_on(state, policy, (run, position), revision.as_str(), now);
+    [refused].into_iter().chain(next).collect()
 }
 
 /// Returns the event by which others take the place of the subtask at `position`.
