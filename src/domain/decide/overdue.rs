@@ -234,6 +234,3 @@ fn at_work(attempts: &[Attempt]) -> String {
         AttemptPhase::Ended { .. } => "its next attempt".to_owned(),
     }
 }
-
-#[cfg(test)]
-mod tests;

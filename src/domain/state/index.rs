@@ -226,6 +226,17 @@ impl Index {
         }
     }
 
+    /// Takes a subtask out of the line of who has it now, before somebody else gets it.
+    pub(super) fn leave_line(&mut self, run: &Orchestration, position: usize) {
+        let agent = run.agent_of(position);
+        if let Some(line) = self.ready.get_mut(agent) {
+            line.retain(|turn| turn.position != position || turn.orchestration_id != run.id);
+            if line.is_empty() {
+                self.ready.remove(agent);
+            }
+        }
+    }
+
     /// Looks again at what may start because of what became of the subtask at `position`. In a
     /// staged plan that is decided when the stage is complete.
     pub(super) fn refresh_followers(&mut self, run: &Orchestration, position: usize) {

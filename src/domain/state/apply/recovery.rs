@@ -14,6 +14,11 @@ use super::Applied;
 impl State {
     pub(super) fn reassigned(&mut self, told: &Reassigned) -> Applied {
         let id = &told.subtask_id;
+        if let Some(run) = self.orchestrations.get(&told.orchestration_id)
+            && let Some(position) = run.position(id)
+        {
+            self.index.leave_line(run, position);
+        }
         self.change_run(&told.orchestration_id, |run| {
             let position = run.position(id).ok_or_else(|| format!("there is no subtask {id}"))?;
             let from = run.agent_of(position).clone();
