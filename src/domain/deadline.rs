@@ -11,8 +11,8 @@ use super::state::State;
 pub fn deadline(state: &State, policy: &Policy) -> Option<Moment> {
     let backoff = state.index.backoffs.first().map(|(boot, due_ms, _)| (*boot, *due_ms));
     let limit =
-        due_ms(state, policy).zip(state.boot_seen).map(|(due_ms, seen)| (seen.boot, due_ms));
-    let is_past = |(boot, _): &(BootId, u64)| state.boot_seen.is_some_and(|s| s.boot != *boot);
+        due_ms(state, policy).zip(state.this_boot()).map(|(due_ms, seen)| (seen.boot, due_ms));
+    let is_past = |(boot, _): &(BootId, u64)| state.this_boot().is_some_and(|s| s.boot != *boot);
     let first = match backoff {
         Some(past) if is_past(&past) => backoff,
         Some(_) | None => backoff.into_iter().chain(limit).min_by_key(|(_, due_ms)| *due_ms),

@@ -12,10 +12,11 @@ use crate::domain::worker::{AttemptEnd, AttemptPhase};
 use crate::domain::{Effect, Event, Input, outbox};
 
 fn failure_of(world: &World, id: &AttemptId) -> Failure {
-    match &world.attempt(id).phase {
-        AttemptPhase::Ended { end: AttemptEnd::Failed { failure }, .. } => failure.clone(),
-        other => panic!("{other:#?}"),
-    }
+    let phase = &world.attempt(id).phase;
+    let AttemptPhase::Ended { end: AttemptEnd::Failed { failure }, .. } = phase else {
+        panic!("{phase:#?}")
+    };
+    failure.clone()
 }
 
 fn interrupted(id: &AttemptId) -> Input {
