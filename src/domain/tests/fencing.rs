@@ -152,14 +152,14 @@ fn nobody_reports_for_somebody_else() {
                 finding.report.subtask_id = "b".parse().unwrap();
                 finding.report.attempt_id = Some(theirs.clone());
             }),
-            "is not where attempt b-attempt-1 reports",
+            "workers/a-attempt-1/report.json is where attempt a-attempt-1 reports",
         ),
         (
             lie(|finding, _| {
                 finding.report.subtask_id = "b".parse().unwrap();
                 finding.report.attempt_id = None;
             }),
-            "is not where attempt b-attempt-1 reports",
+            "workers/a-attempt-1/report.json is where attempt a-attempt-1 reports",
         ),
     ] {
         let events = World { state: world.state.clone(), policy: world.policy.clone(), ..world }
