@@ -177,7 +177,9 @@ fn watched() {
     );
     let mut served = Served::new(&root.path().join("coordination"), &settings);
     let tasks: Vec<String> = (0..WORKERS)
-        .map(|n| format!(r#"{{"id":"t{n}","title":"Fix the typo in src/f{n}.rs","status":"pending"}}"#))
+        .map(|n| {
+            format!(r#"{{"id":"t{n}","title":"Fix the typo in src/f{n}.rs","status":"pending"}}"#)
+        })
         .collect();
     let queue = format!("{{\"tasks\":[\n{}\n]}}\n", tasks.join(",\n"));
     write_whole(served.dir(), "task-queue.json", queue.as_bytes());

@@ -27,6 +27,7 @@ mod completions;
 mod daemon;
 mod doctor;
 mod events;
+mod explain;
 mod handoff;
 mod hold;
 mod init;
@@ -37,6 +38,7 @@ mod plan;
 mod report;
 mod run;
 mod show;
+mod stats;
 mod status;
 mod submit;
 mod worker;
@@ -109,8 +111,12 @@ enum Command {
     Handoff(handoff::HandoffArgs),
     /// Print the completion report of a task
     Report(report::ReportArgs),
+    /// Say what was decided about an id, and why
+    Explain(explain::ExplainArgs),
     /// Print what happened, and what happens
     Events(events::EventsArgs),
+    /// Count how runs, recoveries and workers went
+    Stats(stats::StatsArgs),
     /// Say what is wrong with the directory, and what to do
     Doctor(doctor::DoctorArgs),
     /// End a task; what runs is stopped
@@ -178,7 +184,9 @@ impl Command {
             Command::Masters(args) => args.run(context),
             Command::Handoff(args) => args.run(context),
             Command::Report(args) => args.run(context),
+            Command::Explain(args) => args.run(context),
             Command::Events(args) => args.run(context),
+            Command::Stats(args) => args.run(context),
             Command::Doctor(args) => args.run(context),
             Command::Cancel(args) => args.run(context, "cancel"),
             Command::Retry(args) => args.run(context, "retry"),

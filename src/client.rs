@@ -4,6 +4,7 @@
 
 pub mod checkup;
 pub mod documents;
+pub mod explain;
 pub mod find;
 pub mod follow;
 pub mod handoffs;
@@ -13,6 +14,8 @@ pub mod progress;
 pub mod reports;
 pub mod request;
 pub mod same;
+pub mod stats;
+pub mod story;
 pub mod tail;
 pub mod wait;
 
@@ -23,8 +26,10 @@ use serde_json::{Value, json};
 use thiserror::Error;
 
 use crate::clock;
+use crate::domain::Record;
 use crate::domain::ids::CommandId;
 use crate::domain::moment::Timestamp;
+use crate::journal::{self, JournalError};
 use crate::store::{EntryKind, Published, ReadError, Store, StoreError, layout};
 
 /// One coordination directory, as its users see it.
@@ -68,6 +73,9 @@ pub enum ClientError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The journal could not be read.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
     /// The directory could not be made.
     #[error("cannot make {}: {problem}", path.display())]
     CannotMake {
@@ -103,6 +111,7 @@ impl ClientError {
             ClientError::Store(_)
             | ClientError::Read(_)
             | ClientError::NotADocument { .. }
+            | ClientError::Journal(_)
             | ClientError::Events { .. } => Fault::Io,
         }
     }
@@ -120,6 +129,7 @@ impl ClientError {
             ClientError::Read(error) => error.problem().remedy,
             ClientError::Store(_)
             | ClientError::NotADocument { .. }
+            | ClientError::Journal(_)
             | ClientError::Events { .. } => {
                 "`baton doctor` says what is wrong with the directory".into()
             }
@@ -182,6 +192,19 @@ impl Client {
             path: path.to_owned(),
             problem: e.to_string(),
         })
+    }
+
+    /// Reads every decision that the journal still has, oldest first; none where no daemon was yet.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn records(
+        &self,
+    ) -> Result<impl Iterator<Item = Result<Record, JournalError>> + use<>, ClientError> {
+        let has_journal = self.store.exists(layout::JOURNAL);
+        let dir = self.root().join(layout::JOURNAL);
+        let reader = has_journal.then(|| journal::read(&dir, 0)).transpose()?;
+        Ok(reader.into_iter().flatten())
     }
 
     /// Reads a text file; `None` when it is not there. Bytes that are no UTF-8 are replaced.

@@ -25,6 +25,7 @@ pub mod keeper;
 pub mod launch;
 mod looks;
 mod monitor;
+mod move_spec;
 pub mod output;
 mod probe;
 pub mod process;
@@ -32,6 +33,7 @@ pub mod process_tree;
 pub mod process_usage;
 mod protocol;
 mod signals;
+pub mod spec_process;
 mod stop;
 mod systemd;
 mod watch;
@@ -395,7 +397,9 @@ impl Daemon {
             .live_attempts()
             .filter_map(|id| state.attempt(id))
             .filter(|(_, _, attempt)| attempt.execution == Execution::External)
-            .map(|(_, _, attempt)| attempt.worker_id.clone())
+            .map(|(_, _, attempt)| &attempt.worker_id)
+            .chain(state.specs.keys())
+            .cloned()
             .collect();
         if self.watch.extend(&self.means.store, &awaited) {
             self.intakes.look_everywhere(clock::now().boottime_ms);

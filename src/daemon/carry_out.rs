@@ -12,6 +12,7 @@ use super::folder;
 use super::holder::HolderError;
 use super::holder_client::{HolderClient, HolderEvent, Launched, Limits};
 use super::monitor::{self, Folder, Worker};
+use super::move_spec::move_spec;
 use super::process_tree::{self, Stopped, Tree};
 use crate::backend::{self, LaunchRequest};
 use crate::clock;
@@ -45,7 +46,12 @@ pub(super) fn work(effect: &Effect, state: &State, means: &Means) -> Result<Work
             Box::pin(draft_plan(means, id, spec, state.epoch))
         }
         Effect::RevisePlan(id) => return Err(format!("revise {id}")),
-        Effect::MoveSpec(id) => return Err(format!("move {id}")),
+        Effect::MoveSpec(id) => {
+            let worker = state.specs.get(id).ok_or_else(|| format!("{id} is not followed"))?;
+            let folder = worker.settled.ok_or_else(|| format!("{id} is not over"))?;
+            let worker = worker.clone();
+            blocking(move || move_spec(&means.store, &worker, folder))
+        }
         Effect::SettleClaim(id) => {
             let claim = state.claims.get(id).ok_or_else(|| format!("there is no claim {id}"))?;
             let (id, claim) = (id.clone(), claim.clone());

@@ -15,6 +15,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use crate::clock;
+use crate::domain::evidence::ProcessState;
 use crate::domain::worker::ProcessIdentity;
 
 /// `PIDFS_MAGIC`: pidfds have inodes of their own (Linux 6.9).
@@ -46,6 +47,31 @@ pub fn identify(pid: u32) -> Option<ProcessIdentity> {
 /// zombie) does not.
 pub fn is_alive(identity: &ProcessIdentity) -> bool {
     open_exactly(identity).is_some()
+}
+
+/// Says how exactly this process is.
+pub fn state(identity: &ProcessIdentity) -> ProcessState {
+    let Some(_pidfd) = open_exactly(identity) else { return ProcessState::Gone };
+    match Stat::of(identity.pid) {
+        Some(stat) if stat.is_over() => ProcessState::Gone,
+        Some(stat) => match stat.state {
+            b'T' | b't' => ProcessState::Stopped,
+            b'D' => ProcessState::Uninterruptible,
+            _ => ProcessState::Running,
+        },
+        None => ProcessState::Gone,
+    }
+}
+
+/// Tells whether no process has this number.
+pub fn is_unused(pid: u32) -> bool {
+    let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return true };
+    matches!(pidfd_open(pid, PidfdFlags::empty()), Err(rustix::io::Errno::SRCH))
+}
+
+/// Returns when a process started, in milliseconds since boot.
+pub fn started_ms(identity: &ProcessIdentity) -> u64 {
+    identity.start_ticks.saturating_mul(1_000 / TICKS_PER_SECOND)
 }
 
 /// Sends a signal to exactly this process; false when it runs no more or is not ours to signal.

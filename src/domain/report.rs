@@ -73,6 +73,19 @@ pub enum Category {
     Critical,
 }
 
+impl Category {
+    /// Returns the word that files use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Category::Transient => "transient",
+            Category::CodeError => "code_error",
+            Category::DesignFlaw => "design_flaw",
+            Category::Blocker => "blocker",
+            Category::Critical => "critical",
+        }
+    }
+}
+
 /// A report together with what was found on disk when it was read.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ReportFinding {

@@ -4,6 +4,7 @@
 
 mod laws;
 mod machine;
+mod words;
 pub(in crate::domain) mod world;
 
 use machine::Machine;
@@ -14,7 +15,7 @@ proptest! {
     #[test]
     fn no_input_breaks_a_law(
         plans in prop::collection::vec((any::<u16>(), any::<u16>()), 0..3),
-        steps in prop::collection::vec((0u8..28, any::<u16>(), any::<u16>(), any::<u16>()), 1..90),
+        steps in prop::collection::vec((0u8..34, any::<u16>(), any::<u16>(), any::<u16>()), 1..90),
     ) {
         let mut machine = Machine::new();
         for (nth, (b, c)) in plans.into_iter().enumerate() {

@@ -65,7 +65,7 @@ fn documents(state: &State, id: &AttemptId, sample: Option<&Sample>) -> Vec<Docu
     let documents = state.attempt(id).and_then(|(run, position, attempt)| {
         let spec = WorkerSpec::of(run, position, attempt, sample)?;
         let path_in = |folder: &str| format!("worker-specs/{folder}/{}.json", attempt.worker_id);
-        let folder = folder(&attempt.phase);
+        let folder = folder(attempt);
         let elsewhere = FOLDERS.iter().filter(|other| **other != folder);
         let absent = elsewhere.map(|other| Document::Absent { path: path_in(other) });
         Some(std::iter::once(json_file(path_in(folder), &spec)).chain(absent).collect())
@@ -73,14 +73,15 @@ fn documents(state: &State, id: &AttemptId, sample: Option<&Sample>) -> Vec<Docu
     documents.unwrap_or_default()
 }
 
-fn folder(phase: &AttemptPhase) -> &'static str {
-    match phase {
+fn folder(attempt: &Attempt) -> &'static str {
+    match &attempt.phase {
         AttemptPhase::Issued
         | AttemptPhase::Published { .. }
         | AttemptPhase::Taken { .. }
         | AttemptPhase::Running { .. }
         | AttemptPhase::Ending { .. } => "active",
         AttemptPhase::Ended { end: AttemptEnd::Completed, .. } => "completed",
+        AttemptPhase::Ended { .. } if attempt.is_given_up() => "zombie",
         AttemptPhase::Ended {
             end:
                 AttemptEnd::Failed { .. }
@@ -142,6 +143,7 @@ impl<'a> WorkerSpec<'a> {
             AttemptPhase::Ending { reason, .. } => ("stopping", None, Some(reason.as_str())),
             AttemptPhase::Ended { at, end } => {
                 let (status, reason) = end_words(end);
+                let status = if attempt.is_given_up() { "zombie" } else { status };
                 (status, Some(at.wall), reason)
             }
         };

@@ -3,6 +3,7 @@
 use crate::domain::ids::{
     AgentName, AttemptId, ClaimId, CommandId, OrchestrationId, SubtaskId, TaskId, WorkerId,
 };
+use crate::domain::spec::SpecFolder;
 
 /// The operator's configuration.
 pub const CONFIG: &str = "baton.toml";
@@ -142,6 +143,15 @@ pub fn active_spec(attempt: &AttemptId) -> String {
     format!("{SPECS_ACTIVE}/{attempt}.json")
 }
 
+/// Where the specs of workers go that are over.
+pub fn specs(folder: SpecFolder) -> &'static str {
+    match folder {
+        SpecFolder::Completed => SPECS_COMPLETED,
+        SpecFolder::Failed => SPECS_FAILED,
+        SpecFolder::Zombie => SPECS_ZOMBIE,
+    }
+}
+
 /// `workers/{id}`
 pub fn worker(id: &WorkerId) -> String {
     format!("{WORKERS}/{id}")
@@ -155,11 +165,11 @@ pub fn worker_file(id: &WorkerId, file: WorkerFile) -> String {
 /// What a worker's directory holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WorkerFile {
-    /// Held by the holder and by the worker while it lives.
+    /// Held by the worker, and by what it started, while it lives.
     AttemptLock,
-    /// Who the process is; written by the holder before it runs.
+    /// Who the process is; written by itself before it becomes its program.
     Identity,
-    /// How it ended; written by the holder.
+    /// How it ended; written by its keeper, or by the holder where the keeper was killed.
     Exit,
     /// What it printed.
     Output,

@@ -19,4 +19,5 @@ mod real_data;
 mod restart;
 mod scenarios;
 mod served;
+mod specs;
 mod systemd;

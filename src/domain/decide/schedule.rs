@@ -153,7 +153,7 @@ fn handed_off(
         worker_id: WorkerId::of(&attempt_id),
         attempt_id,
         attempt: number,
-        assigned_to: subtask.assigned_to.clone(),
+        assigned_to: run.agent_of(position).clone(),
         execution: master.execution.clone(),
         nonce: format!("{:x}-{:x}-{nth:x}", now.wall.as_ms(), state.seq),
         why: why(run, position),
