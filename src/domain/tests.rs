@@ -2,6 +2,7 @@
 //! are there and ids that are not. After each, everything that must always be true is checked by
 //! code that shares nothing with what it checks.
 
+mod handling;
 mod laws;
 mod machine;
 mod words;

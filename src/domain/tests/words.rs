@@ -1,14 +1,13 @@
 //! What a machine without a world is told: plans, words about attempts, looks at workers.
 
+use super::handling::handling;
 use crate::domain::evidence::{Breach, Evidence, Finding, Liveness, Seen, Sign, Watched};
 use crate::domain::ids::{AttemptId, ClaimId, SubtaskId, WorkerId};
 use crate::domain::input::Problem;
 use crate::domain::moment::BootId;
 use crate::domain::plan::{
-    Complexity, Draft, DraftIds, DraftSubtask, Explanation, Handling, OnFailure, Range, Strategy,
-    Workflow,
+    Complexity, Draft, DraftIds, DraftSubtask, Explanation, Range, Strategy, Workflow,
 };
-use crate::domain::policy::Backoff;
 use crate::domain::report::{
     Category, Failure, Outcome, Report, ReportError, ReportFinding, ReportStatus, ResultKind,
     SubtaskResult,
@@ -76,16 +75,6 @@ pub(super) fn draft(count: usize, b: usize, c: usize) -> Draft {
         subtasks: (0..count).map(subtask).collect(),
         stages: Vec::new(),
         explanation: Explanation::default(),
-    }
-}
-
-fn handling(b: usize) -> Handling {
-    let on_failure = [OnFailure::Ask, OnFailure::Skip, OnFailure::FailParent][b % 3];
-    Handling {
-        on_failure,
-        backoff: [None, Some(Backoff::Immediate), Some(Backoff::Fixed)][b / 3 % 3],
-        attempts_max: [None, Some(1), Some(5)][b / 9 % 3],
-        compensation: None,
     }
 }
 
