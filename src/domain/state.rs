@@ -20,7 +20,7 @@ use super::spec::SpecWorker;
 use super::task::Task;
 use super::worker::Attempt;
 use index::Index;
-pub(super) use index::{TimeKind, TimeLimit, Turn};
+pub(super) use index::{TimeKind, Turn};
 
 /// The whole state. A snapshot of it is its JSON; the indexes are rebuilt when it is read.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -47,8 +47,11 @@ pub struct State {
     pub answers: BTreeMap<CommandId, Answer>,
     /// Files that cannot be used, by path; each with the digest that was told.
     pub quarantined: BTreeMap<String, Quarantined>,
-    /// Digests of reports that were told, by path.
+    /// The digest of the report that was told last, by path.
     pub reports_seen: BTreeMap<String, String>,
+    /// Digests of the reports told before that one, the latest last.
+    #[serde(default)]
+    pub reports_before: BTreeMap<String, Vec<String>>,
     /// Workers that masters made known, whose spec is in `worker-specs/active/`.
     #[serde(default)]
     pub specs: BTreeMap<WorkerId, SpecWorker>,
@@ -222,6 +225,7 @@ impl State {
             answers,
             quarantined,
             reports_seen,
+            reports_before,
             specs,
             circuits,
             documents_synced,
@@ -239,6 +243,7 @@ impl State {
             answers: answers.clone(),
             quarantined: quarantined.clone(),
             reports_seen: reports_seen.clone(),
+            reports_before: reports_before.clone(),
             specs: specs.clone(),
             circuits: circuits.clone(),
             documents_synced: *documents_synced,
@@ -250,6 +255,13 @@ impl State {
     pub fn subtask(&self, id: &SubtaskId) -> Option<(&Orchestration, usize)> {
         let (orchestration_id, position) = self.index.subtasks.get(id)?;
         Some((self.orchestrations.get(orchestration_id)?, *position))
+    }
+
+    /// Tells whether this content of a report was told.
+    pub fn report_was_told(&self, path: &str, digest: &str) -> bool {
+        let before = self.reports_before.get(path);
+        self.reports_seen.get(path).is_some_and(|last| last == digest)
+            || before.is_some_and(|before| before.iter().any(|known| known == digest))
     }
 
     /// Tells whether a subtask bears this name.

@@ -11,6 +11,8 @@ use crate::domain::recovery::blocked;
 use crate::domain::state::{State, Turn};
 use crate::domain::worker::Execution;
 
+use super::overdue::overdue;
+
 /// Handoffs that one decision gives out at the most; the next tick goes on.
 const HANDOFFS_MAX: usize = 64;
 
@@ -28,6 +30,10 @@ pub(super) fn tick(state: &State, policy: &Policy, now: Moment) -> Vec<Event> {
         .collect();
     if !due.is_empty() {
         return due;
+    }
+    let overdue = overdue(state, policy, now);
+    if !overdue.is_empty() {
+        return overdue;
     }
     let unmanned = unmanned(state, policy);
     if unmanned.is_empty() { hand_out(state, policy, now) } else { unmanned }

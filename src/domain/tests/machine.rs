@@ -85,7 +85,11 @@ impl Machine {
         self.settle();
         laws::hold(&self.state, &self.policy);
         let waits = laws::waits_for_time(&self.state);
-        assert_eq!(deadline(&self.state).is_some(), waits, "the deadline and what waits for time");
+        assert_eq!(
+            deadline(&self.state, &self.policy).is_some(),
+            waits,
+            "the deadline and what waits for time"
+        );
         self.a_snapshot_gives_the_same();
     }
 

@@ -141,7 +141,13 @@ impl Drop for Place {
             }
             if let Some(leaf) = identity["cgroup"].as_str() {
                 let _ = std::fs::write(format!("{leaf}/cgroup.kill"), "1");
-                let _ = std::fs::remove_dir(leaf);
+                // It can go once they are gone, which is now.
+                for _ in 0..10_000 {
+                    if std::fs::remove_dir(leaf).is_ok() || !Path::new(leaf).exists() {
+                        break;
+                    }
+                    std::thread::yield_now();
+                }
             }
         }
     }
