@@ -115,6 +115,8 @@ pub(super) fn listed() -> Vec<u32> {
 }
 
 fn asked(pid: u32) -> Option<(Child, Exit)> {
+    // Most have not ended, and that is told for less than who they are.
+    peek(pid)?;
     let child = Child::of(pid)?;
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
     let status = waitid(WaitId::Pid(raw(pid)?), options).ok()??;

@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags};
@@ -46,6 +47,9 @@ const UNTOLD_MAX: usize = 1_024;
 pub(super) const READY: &str = "ready";
 /// What it reads instead when another holder has the directory.
 pub(super) const HELD: &str = "held";
+
+/// Who this process is in the log.
+static ROLE: OnceLock<&str> = OnceLock::new();
 
 /// Says why there is no holder, or why it did not answer.
 #[derive(Debug, Error)]
@@ -93,6 +97,7 @@ pub enum HolderError {
 /// # Errors
 /// Another holder has the directory, or its files cannot be used.
 pub fn hold(coordination: &Path) -> Result<(), HolderError> {
+    log_as("holder");
     super::descriptors::close_inherited();
     let store = Store::open(coordination)?;
     // Fails only where this process leads a session or group already: that does as well.
@@ -393,8 +398,15 @@ fn announce(word: &str) {
     let _ = writeln!(stdout, "{word}").and_then(|()| stdout.flush());
 }
 
-/// Writes one line to the log.
+/// Writes one line to the log, which keepers and steps before exec share with their holder.
 pub(super) fn log(what: std::fmt::Arguments<'_>) {
     let at = crate::clock::now().wall;
-    let _ = writeln!(io::stderr(), "{at} holder {} {what}", std::process::id());
+    let role = ROLE.get().unwrap_or(&"step");
+    let _ = writeln!(io::stderr(), "{at} {role} {} {what}", std::process::id());
+}
+
+/// Says who writes into the log from here on.
+pub(super) fn log_as(role: &'static str) {
+    // Nobody is two.
+    let _ = ROLE.set(role);
 }

@@ -2,8 +2,8 @@
 //! ends.
 //!
 //! What the holder says is a hint; what became of an attempt is in its folder. A holder that dies
-//! costs nothing but the exit statuses of its workers: they run on, are watched by their locks
-//! and processes, and the next launch starts a new holder.
+//! costs nothing: its workers run on, their keepers record how they end, the daemon watches both,
+//! and the next launch starts a new holder.
 #![expect(clippy::disallowed_methods, reason = "this is the one place that starts the holder")]
 
 use std::collections::BTreeSet;

@@ -25,7 +25,7 @@ use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 use super::children;
 use super::folder::{self, Begun};
-use super::holder::log;
+use super::holder::{log, log_as};
 use super::output::Rotation;
 use super::process;
 use super::process_tree::Tree;
@@ -45,6 +45,7 @@ const NOT_KEPT: u8 = 1;
 /// Reads an order from standard input, starts its worker and sees it to its end. Returns the exit
 /// code, which nobody needs: the folder says what became of the worker.
 pub fn keep() -> u8 {
+    log_as("keeper");
     super::descriptors::close_inherited();
     // No signal to the group or from the terminal of whoever started the daemon reaches it. It
     // fails only where this process leads a session already.

@@ -145,8 +145,8 @@ fn still_blocked(run: &Orchestration, answered: &[usize]) -> Option<usize> {
 
 /// What a person was asked is answered, but another subtask is blocked too: now that is asked.
 fn next_question(run: &Orchestration, answered: &[usize]) -> Option<Event> {
-    let OrchestrationPhase::Blocked(open) = &run.phase else { return None };
-    if !answered.iter().any(|at| run.plan.subtasks[*at].subtask_id == open.blocking_subtask) {
+    let OrchestrationPhase::Blocked(before) = &run.phase else { return None };
+    if !answered.iter().any(|at| run.plan.subtasks[*at].subtask_id == before.blocking_subtask) {
         return None;
     }
     question(run, still_blocked(run, answered)?)

@@ -6,6 +6,7 @@
 //! [`Problem`]: super::Problem
 
 mod fields;
+mod handling;
 pub mod json;
 mod plan;
 mod report;

@@ -165,11 +165,11 @@ pub fn worker_file(id: &WorkerId, file: WorkerFile) -> String {
 /// What a worker's directory holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WorkerFile {
-    /// Held by the holder and by the worker while it lives.
+    /// Held by the worker, and by what it started, while it lives.
     AttemptLock,
-    /// Who the process is; written by the holder before it runs.
+    /// Who the process is; written by itself before it becomes its program.
     Identity,
-    /// How it ended; written by the holder.
+    /// How it ended; written by its keeper, or by the holder where the keeper was killed.
     Exit,
     /// What it printed.
     Output,

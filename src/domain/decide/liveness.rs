@@ -3,6 +3,8 @@
 //! A look changes how a worker stands; what follows from that is decided by the ticks after it, one
 //! worker at a time where recovery may follow, so that each is decided on what the one before left.
 
+use std::collections::BTreeSet;
+
 use crate::domain::event::{Blocked, Event, Found, Held, Unstoppable};
 use crate::domain::evidence::{Breach, Finding, Liveness, Sign, Standing, Watched};
 use crate::domain::ids::{AttemptId, WorkerId};
@@ -31,7 +33,8 @@ pub(super) fn probed(
         let workers = findings.iter().filter(|finding| is_doubt(finding.liveness)).count();
         events.push(Event::VerdictsHeld(Held { workers, reason: reason.to_owned() }));
     }
-    for finding in findings {
+    let mut told: BTreeSet<&Watched> = BTreeSet::new();
+    for finding in findings.iter().filter(|finding| told.insert(&finding.worker)) {
         let is_held = held.is_some() && is_doubt(finding.liveness);
         events.extend(match &finding.worker {
             Watched::Attempt(id) => of_attempt(state, policy, id, finding, is_held),

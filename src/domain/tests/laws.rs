@@ -3,11 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::event::{Event, HandedOff, Record};
+use crate::domain::evidence::{Liveness, Sign};
 use crate::domain::ids::{AgentName, SubtaskId};
-use crate::domain::plan::{Orchestration, OrchestrationPhase, RunKind, Strategy, SubtaskPhase};
+use crate::domain::moment::BootId;
+use crate::domain::plan::{
+    Orchestration, OrchestrationPhase, RunKind, Strategy, SubtaskPhase, SubtaskStatus,
+};
 use crate::domain::task::Phase;
 use crate::domain::worker::{Attempt, AttemptEnd, AttemptPhase, Execution};
-use crate::domain::{Effect, Policy, State, outbox};
+use crate::domain::{Effect, Input, Moment, Policy, State, outbox};
 
 /// Panics unless the state is one that may be, with nothing left that time alone would change.
 pub(super) fn hold(state: &State, policy: &Policy) {
@@ -15,6 +19,7 @@ pub(super) fn hold(state: &State, policy: &Policy) {
         assert!(state.tasks[&run.task_id].orchestration_id() == Some(&run.id), "{run:#?}");
         (0..run.runs.len()).for_each(|at| attempts_are_in_order(run, at));
         (0..run.runs.len()).for_each(|at| its_phase_fits(run, at));
+        (0..run.runs.len()).for_each(|at| zombies_are_dealt_with(run, at));
         the_run_fits(run);
         nothing_is_forgotten(state, policy, run);
     }
@@ -23,7 +28,8 @@ pub(super) fn hold(state: &State, policy: &Policy) {
 }
 
 /// Panics unless what was decided may follow from the state.
-pub(super) fn may_happen(before: &State, policy: &Policy, record: &Record) {
+pub(super) fn may_happen(before: &State, policy: &Policy, input: &Input, record: &Record) {
+    a_result_is_no_zombie(input, record);
     let mut given: BTreeMap<&AgentName, usize> = BTreeMap::new();
     let mut launched = 0;
     for event in &record.events {
@@ -34,6 +40,10 @@ pub(super) fn may_happen(before: &State, policy: &Policy, record: &Record) {
         let (run, at) = find(before, subtask_id);
         assert!(run.phase == OrchestrationPhase::InProgress, "{event:#?}\n{run:#?}");
         assert!(may_start(run, at), "{event:#?} too early in {run:#?}");
+        assert!(
+            run.runs[at].attempts.iter().all(is_over),
+            "{event:#?} while one is left: {run:#?}"
+        );
         let master = &policy.masters[assigned_to];
         assert!(master.execution == *execution && has(run, at) == assigned_to);
         *given.entry(assigned_to).or_default() += 1;
@@ -47,13 +57,98 @@ pub(super) fn may_happen(before: &State, policy: &Policy, record: &Record) {
     }
 }
 
-/// Tells whether anything waits for a time to come.
-pub(super) fn waits_for_time(state: &State) -> bool {
-    state
-        .orchestrations
-        .values()
-        .flat_map(|run| &run.runs)
-        .any(|run| matches!(run.phase, SubtaskPhase::BackingOff { .. }))
+/// Works out when the first thing is due that time alone brings about.
+pub(super) fn due(state: &State, policy: &Policy) -> Option<(BootId, u64)> {
+    let boot = state.boot_seen?;
+    let after = |at: &Moment, ms: u64| {
+        let began_ms = if at.boot == boot.boot { at.boottime_ms } else { boot.boottime_ms };
+        (boot.boot, began_ms + ms)
+    };
+    let mut all: Vec<(BootId, u64)> = Vec::new();
+    for run in state.orchestrations.values().filter(|run| !ended(run)) {
+        let task = &state.tasks[&run.task_id];
+        if let OrchestrationPhase::Blocked(asked) = &run.phase
+            && !asked.overdue
+        {
+            all.push(after(&asked.since, policy.recovery.overdue_ms));
+        }
+        if matches!(run.phase, OrchestrationPhase::InProgress | OrchestrationPhase::Blocked(_)) {
+            all.push(after(&task.reopened_at.unwrap_or(run.created_at), policy.run_ms_max));
+        }
+        for subtask in &run.runs {
+            if let SubtaskPhase::BackingOff { since, delay_ms } = &subtask.phase {
+                all.push((since.boot, since.boottime_ms + delay_ms));
+            }
+        }
+    }
+    for (run, at, attempt) in live(state) {
+        let limits = policy.supervision_of(&attempt.agent, &run.plan.subtasks[at].worker_type);
+        let is_ours = attempt.execution != Execution::External;
+        match &attempt.phase {
+            AttemptPhase::Running { at, .. } if limits.time_box_ms > 0 => {
+                all.push(after(at, limits.time_box_ms));
+            }
+            AttemptPhase::Published { at: published } if !is_ours => {
+                if limits.untaken_alert_ms > 0 && !attempt.untaken_told {
+                    all.push(after(published, limits.untaken_alert_ms));
+                } else if limits.untaken_max_ms > 0 && has_others(policy, run, at, attempt) {
+                    all.push(after(published, limits.untaken_max_ms));
+                }
+            }
+            AttemptPhase::Issued
+            | AttemptPhase::Published { .. }
+            | AttemptPhase::Taken { .. }
+            | AttemptPhase::Running { .. }
+            | AttemptPhase::Ending { .. }
+            | AttemptPhase::Ended { .. } => {}
+        }
+    }
+    all.into_iter().min_by_key(|(_, due_ms)| *due_ms)
+}
+
+/// Tells whether anybody else takes the work of an attempt who did not have it before.
+fn has_others(policy: &Policy, run: &Orchestration, at: usize, attempt: &Attempt) -> bool {
+    let Some(master) = policy.masters.get(&attempt.agent) else { return false };
+    policy.masters.iter().any(|(name, other)| {
+        *name != attempt.agent
+            && !run.runs[at].agents_before.contains(name)
+            && other.domains.iter().any(|domain| master.domains.contains(domain))
+    })
+}
+
+/// Nobody is doubted whose result a look found, and nobody is while verdicts are held.
+fn a_result_is_no_zombie(input: &Input, record: &Record) {
+    let Input::WorkersProbed { findings, held } = input else { return };
+    for event in &record.events {
+        let (Event::WorkerSuspected(found)
+        | Event::WorkerStalled(found)
+        | Event::WorkerGone(found)) = event
+        else {
+            continue;
+        };
+        let has_report = found.evidence.signs.iter().any(|seen| seen.sign == Sign::Report);
+        assert!(!has_report && held.is_none(), "{event:#?} by {findings:#?}");
+    }
+}
+
+/// Once everything followed that follows, nobody is a zombie but a worker elsewhere that a person
+/// was asked about, and what is delivered never is.
+fn zombies_are_dealt_with(run: &Orchestration, at: usize) {
+    let subtask = &run.runs[at];
+    let Some(last) = subtask.attempts.last() else { return };
+    let liveness = last.standing.as_ref().map(|standing| standing.liveness);
+    let is_zombie = matches!(liveness, Some(Liveness::Stalled | Liveness::Gone));
+    let is_at_work =
+        matches!(last.phase, AttemptPhase::Running { .. } | AttemptPhase::Taken { .. });
+    if is_zombie && is_at_work {
+        let is_stalled = liveness == Some(Liveness::Stalled);
+        let is_elsewhere = last.execution == Execution::External;
+        let is_asked = matches!(subtask.phase, SubtaskPhase::Blocked { .. });
+        assert!(is_stalled && is_elsewhere && is_asked, "{run:#?}");
+    }
+    if matches!(subtask.phase, SubtaskPhase::Completed { .. }) {
+        assert_eq!(run.status(at), SubtaskStatus::Completed, "{run:#?}");
+    }
 }
 
 fn attempts_are_in_order(run: &Orchestration, at: usize) {
@@ -76,10 +171,12 @@ fn its_phase_fits(run: &Orchestration, at: usize) {
     let is_ending = last.is_some_and(|a| matches!(a.phase, AttemptPhase::Ending { .. }));
     let is_open = !ended(run);
     let fits = match subtask.phase {
-        SubtaskPhase::Pending
-        | SubtaskPhase::BackingOff { .. }
-        | SubtaskPhase::Revising { .. }
-        | SubtaskPhase::Blocked { .. } => is_open && !is_live,
+        SubtaskPhase::Pending | SubtaskPhase::BackingOff { .. } | SubtaskPhase::Revising { .. } => {
+            is_open && !is_live
+        }
+        SubtaskPhase::Blocked { .. } => {
+            is_open && (!is_live || last.is_some_and(may_be_asked_about))
+        }
         SubtaskPhase::Replaced { .. } => !is_live,
         SubtaskPhase::Undoing { .. } => is_open,
         SubtaskPhase::Compensated { .. } | SubtaskPhase::NotCompensated { .. } => !is_live,
@@ -88,6 +185,22 @@ fn its_phase_fits(run: &Orchestration, at: usize) {
         SubtaskPhase::Cancelled { .. } => !is_open && !is_live,
     };
     assert!(fits, "subtask {at} of {run:#?}");
+}
+
+/// A worker elsewhere that is stalled, or called back, and one of ours that cannot be ended.
+fn may_be_asked_about(attempt: &Attempt) -> bool {
+    let liveness = attempt.standing.as_ref().map(|standing| standing.liveness);
+    let is_elsewhere = attempt.execution == Execution::External;
+    match &attempt.phase {
+        AttemptPhase::Taken { .. } => {
+            matches!(liveness, Some(Liveness::Stalled | Liveness::Suspect))
+        }
+        AttemptPhase::Ending { survivors, .. } => is_elsewhere || !survivors.is_empty(),
+        AttemptPhase::Issued
+        | AttemptPhase::Published { .. }
+        | AttemptPhase::Running { .. }
+        | AttemptPhase::Ended { .. } => false,
+    }
 }
 
 fn the_run_fits(run: &Orchestration) {
@@ -180,7 +293,9 @@ fn everything_owed_is_owed(state: &State) {
         owed.extend(match attempt.phase {
             AttemptPhase::Issued => Some(Effect::PublishHandoff(id)),
             AttemptPhase::Published { .. } if is_ours => Some(Effect::LaunchWorker(id)),
-            AttemptPhase::Ending { .. } if is_ours => Some(Effect::StopWorker(id)),
+            AttemptPhase::Ending { ref identity, .. } if is_ours || identity.is_some() => {
+                Some(Effect::StopWorker(id))
+            }
             AttemptPhase::Ending { .. } => Some(Effect::WithdrawHandoff(id)),
             AttemptPhase::Published { .. }
             | AttemptPhase::Taken { .. }

@@ -6,7 +6,7 @@ use baton::daemon::output;
 use baton::daemon::process_usage::{Watched, usage};
 use baton::domain::worker::Exit;
 
-use super::place::{Gate, Place, id, there};
+use super::place::{Gate, Place, id, patiently, there};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn output_is_kept_near_its_limit_and_its_end_is_read_across_both_files() {
@@ -63,17 +63,20 @@ async fn what_a_worker_uses_is_counted_with_what_it_started() {
     there(&place.sign("ready")).await;
     let keeper = place.keeper_of("w-1");
     let watched = [Watched { leader: &leader, keeper: Some(&keeper) }];
-    let found = loop {
-        let found = usage(&watched)[0].unwrap();
-        // It stops itself right after it said that it is ready.
-        if found.state == Some('T') {
-            break found;
+    // It stops itself right after it said that it is ready, and what said that it has ended still
+    // has to.
+    let settled = async {
+        loop {
+            let found = usage(&watched)[0].unwrap();
+            if (found.state, found.processes) == (Some('T'), 2) {
+                return found;
+            }
+            tokio::task::yield_now().await;
         }
-        tokio::task::yield_now().await;
     };
+    let found = patiently(settled).await;
     assert!(found.cpu_ms > 0 && found.cpu_ms < 60_000, "{found:?}");
     assert!(found.memory_bytes > 0, "{found:?}");
-    assert_eq!(found.processes, 2, "{found:?}");
     client.client.stop(&id("w-1"), &leader, 5_000).await.unwrap();
     client.exited("w-1").await;
     assert_eq!(usage(&watched), [None]);

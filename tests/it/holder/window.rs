@@ -10,6 +10,7 @@ use baton::daemon::holder_client::{HolderEvent, Launched};
 use baton::daemon::process;
 use baton::domain::worker::{Exit, ProcessIdentity};
 use rustix::fs::FlockOperation;
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 
@@ -160,7 +161,7 @@ async fn a_keeper_killed_before_its_record_leaves_it_to_the_holder() {
     let worker = client.start("w-1", place.script("exec tail -f /dev/null")).await;
     let keeper = place.keeper_of("w-1");
     // A stopped keeper sees nothing of what comes.
-    assert!(process::signal(&keeper, rustix::process::Signal::STOP));
+    assert!(process::signal(&keeper, Signal::STOP));
     kill(&worker).await;
     assert_eq!(place.folder("w-1"), Folder::Alive(worker.clone()), "its keeper may yet say how");
     kill(&keeper).await;
@@ -194,7 +195,7 @@ async fn all_killed_together_are_an_interruption() {
     let worker = client.start("w-1", place.script("exec tail -f /dev/null")).await;
     let keeper = place.keeper_of("w-1");
     for watcher in [&holder, &keeper] {
-        assert!(process::signal(watcher, rustix::process::Signal::STOP));
+        assert!(process::signal(watcher, Signal::STOP));
     }
     kill(&worker).await;
     assert_eq!(place.folder("w-1"), Folder::Alive(worker.clone()), "its keeper may yet say how");
@@ -253,6 +254,43 @@ async fn what_cannot_be_started_says_why() {
     client.client.shut_down().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_signal_but_kill_ends_a_keeper_before_its_worker() {
+    let place = Place::new();
+    let mut client = place.connect().await;
+    let mut gate = Gate::of(&place);
+    let worker = client.start("w-1", place.script("trap : TERM; read line < gate; exit 4")).await;
+    let keeper = place.keeper_of("w-1");
+    let raw = rustix::process::Pid::from_raw(i32::try_from(keeper.pid).unwrap());
+    assert_eq!(rustix::process::getsid(raw).unwrap(), raw.unwrap(), "no terminal reaches it");
+    for signal in [Signal::TERM, Signal::INT, Signal::HUP, Signal::QUIT] {
+        assert!(process::signal(&keeper, signal));
+    }
+    gate.open();
+    client.exited("w-1").await;
+    assert_eq!(place.folder("w-1"), Folder::Done { identity: worker, exit: Exit::Code(4) });
+    client.client.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_marker_from_before_there_were_keepers_names_the_holder_alone() {
+    let place = Place::new();
+    let mut client = place.connect().await;
+    client.start("w-1", place.script("exit 0")).await;
+    client.exited("w-1").await;
+    let holder = place.holder_of("w-1");
+    let mut marker = place.json("w-1", "identity.json");
+    for field in ["keeper", "cgroup"] {
+        marker.as_object_mut().unwrap().remove(field);
+    }
+    std::fs::write(place.path("w-1", "identity.json"), marker.to_string()).unwrap();
+    let Folder::Done { identity, .. } = place.folder("w-1") else { panic!("it is over") };
+    std::fs::remove_file(place.path("w-1", "exit.json")).unwrap();
+    assert_eq!(place.folder("w-1"), Folder::Alive(identity.clone()), "its holder may yet say how");
+    kill(&holder).await;
+    assert_eq!(place.folder("w-1"), Folder::Interrupted(identity));
+}
+
 #[test]
 fn a_marker_that_a_power_cut_emptied_means_begun() {
     let place = Place::new();
@@ -260,9 +298,7 @@ fn a_marker_that_a_power_cut_emptied_means_begun() {
     assert_eq!(place.folder("w-1"), Folder::Empty, "a folder alone is nothing");
     std::fs::write(place.path("w-1", "identity.json"), "").unwrap();
     let Folder::Interrupted(nobody) = place.folder("w-1") else { panic!("it may not run again") };
-    assert!(
-        !process::is_alive(&nobody) && !process::signal(&nobody, rustix::process::Signal::KILL)
-    );
+    assert!(!process::is_alive(&nobody) && !process::signal(&nobody, Signal::KILL));
 
     let lock = std::fs::File::create(place.path("w-1", "attempt.lock")).unwrap();
     rustix::fs::flock(lock.as_fd(), FlockOperation::LockExclusive).unwrap();
