@@ -4,10 +4,13 @@
 
 mod ageing;
 mod changes;
+mod fencing;
 mod handling;
 mod laws;
 mod limits;
+mod looks;
 mod machine;
+mod narrow;
 mod times;
 mod words;
 pub(in crate::domain) mod world;
