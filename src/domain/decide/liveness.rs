@@ -181,6 +181,13 @@ pub(super) fn condemned(state: &State, policy: &Policy, now: Moment) -> Vec<Even
         let failure = Failure::new(Category::Transient, "its worker is gone without a result");
         return failed(state, policy, (run, position, attempt), failure, now);
     }
+    if run.is_compensating() {
+        // A roll-back asks nobody: what cannot be undone is told when it is over.
+        let verdict = attempt.standing.as_ref().map_or("", |s| s.evidence.verdict.as_str());
+        let message = format!("its worker is stalled, and not ours to stop: {verdict}");
+        let failure = Failure::new(Category::Blocker, message);
+        return failed(state, policy, (run, position, attempt), failure, now);
+    }
     vec![ask_about_stalled(run, position, attempt)]
 }
 
@@ -241,7 +248,8 @@ pub(super) fn unstoppable(state: &State, id: &AttemptId, survivors: &[u32]) -> V
         survivors: survivors.to_vec(),
         remedy: remedy.clone(),
     });
-    let waits = !run.is_over() && matches!(run.runs[position].phase, SubtaskPhase::InAttempt);
+    let is_open = !run.is_over() && !run.is_compensating();
+    let waits = is_open && matches!(run.runs[position].phase, SubtaskPhase::InAttempt);
     let asked = waits.then(|| {
         let failure_reason =
             format!("{} cannot be stopped: {listed} are still there", attempt.worker_id);

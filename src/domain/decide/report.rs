@@ -2,7 +2,7 @@
 
 use crate::domain::event::Event;
 use crate::domain::handoff::report_path;
-use crate::domain::ids::{AttemptId, ClaimId};
+use crate::domain::ids::{AttemptId, ClaimId, SubtaskId};
 use crate::domain::moment::Moment;
 use crate::domain::plan::{Orchestration, SubtaskPhase};
 use crate::domain::policy::Policy;
@@ -93,6 +93,18 @@ fn judge<'a>(
             attempt.id,
             report_path(attempt)
         ));
+    }
+    if let SubtaskPhase::Replaced { by, .. } = &subtask.phase {
+        let by: Vec<&str> = by.iter().map(SubtaskId::as_str).collect();
+        return Err(format!("others took the place of subtask {id}: {}", by.join(", ")));
+    }
+    if run.is_compensating() && attempt.purpose.is_work() {
+        return Err(format!("{} is being rolled back: nobody waits for subtask {id}", run.task_id));
+    }
+    if !attempt.purpose.is_work() && report.attempt_id.is_none() {
+        // It may be a late word on the work itself.
+        let id = &attempt.id;
+        return Err(format!("it is being undone: name attempt_id {id} in a report on that"));
     }
     if run.is_over() || !is_waited_for(&subtask.phase, attempt.purpose) {
         return Err(match &subtask.phase {
@@ -197,10 +209,8 @@ fn outcome(attempt: &Attempt, finding: &ReportFinding, kind: ResultKind) -> Outc
 /// Reads the failure out of a report.
 fn reported(report: &Report) -> Failure {
     let error = report.error.clone().unwrap_or_default();
-    let message = [error.message, report.summary.clone()]
-        .into_iter()
-        .find(|text| !text.trim().is_empty())
-        .unwrap_or_else(|| "reported failure without a word".to_owned());
+    let message =
+        report.complaint().unwrap_or_else(|| "reported failure without a word".to_owned());
     let category = error.category.unwrap_or_else(|| Category::of_report(&message));
     Failure::new(category, message)
 }

@@ -7,15 +7,18 @@ use std::collections::{BTreeSet, btree_set};
 use crate::domain::event::{Event, HandedOff};
 use crate::domain::ids::{AgentName, AttemptId, WorkerId};
 use crate::domain::moment::Moment;
-use crate::domain::plan::{Orchestration, Why};
+use crate::domain::plan::{Orchestration, OrchestrationPhase, Why};
 use crate::domain::policy::{MasterPolicy, Policy};
 use crate::domain::recovery::blocked;
+use crate::domain::report::{Category, Failure};
 use crate::domain::state::{CircuitPhase, State, Turn};
+use crate::domain::worker::Purpose;
 
 use super::circuit;
 use places::Places;
 
 use super::overdue::overdue;
+use super::{fan_out, saga};
 
 /// Handoffs that one decision gives out at the most; the next tick goes on.
 const HANDOFFS_MAX: usize = 64;
@@ -39,6 +42,10 @@ pub(super) fn tick(state: &State, policy: &Policy, now: Moment) -> Vec<Event> {
     if !overdue.is_empty() {
         return overdue;
     }
+    let fanned_out = fan_out::due(state, policy, now);
+    if !fanned_out.is_empty() {
+        return fanned_out;
+    }
     let unmanned = unmanned(state, policy);
     if unmanned.is_empty() { hand_out(state, policy, now) } else { unmanned }
 }
@@ -52,9 +59,13 @@ fn unmanned(state: &State, policy: &Policy) -> Vec<Event> {
         let run = state.orchestrations.get(&turn.orchestration_id)?;
         let reason =
             format!("there is no master {agent} any more: add it to baton.toml, or skip its work");
-        Some(blocked(run, turn.position, reason))
+        if run.is_compensating() {
+            let failure = Failure::new(Category::Blocker, reason);
+            return Some(saga::stays_done(run, turn.position, &failure));
+        }
+        Some(vec![blocked(run, turn.position, reason)])
     };
-    turns.filter_map(asked).take(HANDOFFS_MAX).collect()
+    turns.filter_map(asked).take(HANDOFFS_MAX).flatten().collect()
 }
 
 /// Gives ready subtasks to their masters: by priority and age, whoever the master is, as far as the
@@ -137,12 +148,16 @@ fn handed_off(
         attempt: number,
         assigned_to: run.agent_of(position).clone(),
         execution: master.execution.clone(),
+        purpose: if run.is_compensating() { Purpose::Compensation } else { Purpose::Work },
         nonce: format!("{:x}-{:x}-{nth:x}", now.wall.as_ms(), state.seq),
         why: why(state, run, position),
     })
 }
 
 fn why(state: &State, run: &Orchestration, position: usize) -> Why {
+    if let OrchestrationPhase::Compensating { reason, .. } = &run.phase {
+        return Why::new("S1-40 the last that was done is undone first", reason.clone());
+    }
     let needed: Vec<&str> = run
         .order
         .dependencies(position)

@@ -1,12 +1,16 @@
 //! What can be derived from the rest of the state, kept so that no decision searches.
 
+mod revised;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::domain::effect::Effect;
 use crate::domain::evidence::{Liveness, Watched};
 use crate::domain::ids::{AgentName, AttemptId, OrchestrationId, SubtaskId, TaskId, WorkerId};
 use crate::domain::moment::{BootId, Moment};
-use crate::domain::plan::{Orchestration, OrchestrationPhase, RunKind, Strategy, SubtaskPhase};
+use crate::domain::plan::{
+    BackingOff, Orchestration, OrchestrationPhase, RunKind, Strategy, SubtaskPhase,
+};
 use crate::domain::spec::SpecWorker;
 use crate::domain::task::{Phase, Priority, Task, TaskSource};
 use crate::domain::watch::is_at_work;
@@ -24,6 +28,8 @@ pub(in crate::domain) struct Index {
     pub(in crate::domain) subtasks: HashMap<SubtaskId, (OrchestrationId, usize)>,
     /// Subtasks that could start if limits allow, by master, in the order in which they go.
     pub(in crate::domain) ready: BTreeMap<AgentName, BTreeSet<Turn>>,
+    /// Subtasks whose list of items may be there: others, one for each, take their place.
+    pub(in crate::domain) fan_outs: BTreeSet<SubtaskId>,
     /// Back-offs by the boot and the boot time at which they end.
     pub(in crate::domain) backoffs: BTreeSet<(BootId, u64, SubtaskId)>,
     /// Attempts that still hold anything, and what.
@@ -219,31 +225,41 @@ impl Index {
         {
             self.asked.insert(&asked.since, run.id.clone());
         }
+        let undone_next = run.next_to_undo();
         self.refresh_answered(run);
         for position in 0..run.runs.len() {
-            self.refresh_turn(run, position);
+            self.place_turn(run, position, undone_next);
         }
     }
 
-    /// Looks again at whether a subtask could start.
+    /// Looks again at whether a subtask could start, or could be undone.
     pub(super) fn refresh_turn(&mut self, run: &Orchestration, position: usize) {
+        self.place_turn(run, position, run.next_to_undo());
+    }
+
+    fn place_turn(&mut self, run: &Orchestration, position: usize, undone_next: Option<usize>) {
         let phase = &run.runs[position].phase;
-        let ready = matches!(run.phase, OrchestrationPhase::InProgress)
+        let may_begin = matches!(run.phase, OrchestrationPhase::InProgress)
             && matches!(phase, SubtaskPhase::Pending)
             && run.dependencies_satisfied(position);
+        let backoff = run.runs[position].backoff();
+        let may_be_undone = undone_next == Some(position) && backoff.is_none();
+        let is_list = run.plan.subtasks[position].for_each.is_some();
+        let ready = may_begin && !is_list || may_be_undone;
+        let agent = run.agent_of(position);
         if ready {
-            let agent = run.agent_of(position).clone();
-            self.ready.entry(agent).or_default().insert(Turn::of(run, position));
+            self.ready.entry(agent.clone()).or_default().insert(Turn::of(run, position));
         } else {
             self.leave_line(run, position);
         }
-        let revising = matches!(phase, SubtaskPhase::Revising { .. }) && !run.is_over();
         let subtask_id = &run.plan.subtasks[position].subtask_id;
+        put(&mut self.fan_outs, subtask_id.clone(), may_begin && is_list);
+        let revising = matches!(phase, SubtaskPhase::Revising { .. }) && !run.is_over();
         put(&mut self.owed, Effect::RevisePlan(subtask_id.clone()), revising);
-        if let SubtaskPhase::BackingOff { since, delay_ms } = phase {
-            let due = since.plus_ms(*delay_ms);
-            let id = run.plan.subtasks[position].subtask_id.clone();
-            put(&mut self.backoffs, (due.boot, due.boottime_ms, id), !run.is_over());
+        if let Some(BackingOff { since, delay_ms }) = backoff {
+            let due = since.plus_ms(delay_ms);
+            let due = (due.boot, due.boottime_ms, subtask_id.clone());
+            put(&mut self.backoffs, due, !run.is_over());
         }
     }
 
@@ -270,11 +286,14 @@ impl Index {
             }
             Strategy::Sequential => {
                 // Those right after it may have been left out before their turn came.
-                let next = (position + 1..run.runs.len()).find(|at| !run.runs[*at].is_satisfied());
-                if let Some(next) = next {
+                let after = run.order.after(position).iter();
+                if let Some(next) = after.copied().find(|at| !run.runs[*at].is_satisfied()) {
                     self.refresh_turn(run, next);
                 }
             }
+        }
+        if let Some(next) = run.next_to_undo() {
+            self.refresh_turn(run, next);
         }
     }
 
@@ -306,8 +325,8 @@ impl Index {
 
     /// Forgets a back-off that is over.
     pub(super) fn end_backoff(&mut self, run: &Orchestration, position: usize) {
-        if let SubtaskPhase::BackingOff { since, delay_ms } = &run.runs[position].phase {
-            let due = since.plus_ms(*delay_ms);
+        if let Some(BackingOff { since, delay_ms }) = run.runs[position].backoff() {
+            let due = since.plus_ms(delay_ms);
             let id = run.plan.subtasks[position].subtask_id.clone();
             self.backoffs.remove(&(due.boot, due.boottime_ms, id));
         }

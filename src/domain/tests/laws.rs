@@ -8,12 +8,12 @@ use crate::domain::evidence::{Liveness, Sign};
 use crate::domain::ids::{AgentName, AttemptId, SubtaskId};
 use crate::domain::moment::BootId;
 use crate::domain::plan::{
-    Orchestration, OrchestrationPhase, RunKind, Strategy, SubtaskPhase, SubtaskStatus,
+    BackingOff, Orchestration, OrchestrationPhase, RunKind, Strategy, SubtaskPhase, SubtaskStatus,
 };
 use crate::domain::report::Category;
 use crate::domain::state::CircuitPhase;
 use crate::domain::task::Phase;
-use crate::domain::worker::{Attempt, AttemptEnd, AttemptPhase, Execution, Recall};
+use crate::domain::worker::{Attempt, AttemptEnd, AttemptPhase, Execution, Purpose, Recall};
 use crate::domain::{Effect, Input, Moment, Policy, State, outbox};
 
 /// Events that one decision gives at the most in lives as small as these.
@@ -27,6 +27,7 @@ pub(super) fn hold(state: &State, policy: &Policy, now: Moment) {
         (0..run.runs.len()).for_each(|at| its_phase_fits(run, at));
         (0..run.runs.len()).for_each(|at| zombies_are_dealt_with(run, at));
         the_run_fits(run);
+        the_plan_is_whole(run, policy);
         nothing_is_forgotten(state, policy, run, now);
     }
     the_deadline_is_the_first(state, policy, now);
@@ -41,13 +42,19 @@ pub(super) fn may_happen(before: &State, policy: &Policy, input: &Input, record:
     let mut launched = 0;
     assert!(record.events.len() <= EVENTS_MAX, "too much at once: {record:#?}");
     for event in &record.events {
-        let Event::SubtaskHandedOff(HandedOff { subtask_id, assigned_to, execution, .. }) = event
-        else {
-            continue;
-        };
+        let Event::SubtaskHandedOff(told) = event else { continue };
+        let HandedOff { subtask_id, assigned_to, execution, .. } = told;
         let (run, at) = find(before, subtask_id);
-        assert!(run.phase == OrchestrationPhase::InProgress, "{event:#?}\n{run:#?}");
-        assert!(may_start(run, at), "{event:#?} too early in {run:#?}");
+        match told.purpose {
+            Purpose::Work => {
+                assert!(run.phase == OrchestrationPhase::InProgress, "{event:#?}\n{run:#?}");
+                assert!(may_start(run, at), "{event:#?} too early in {run:#?}");
+                assert!(run.plan.subtasks[at].for_each.is_none(), "a list is no work: {event:#?}");
+            }
+            Purpose::Compensation => {
+                assert!(undone_next(run) == Some(at), "{event:#?} out of turn in {run:#?}");
+            }
+        }
         assert!(
             run.runs[at].attempts.iter().all(is_over),
             "{event:#?} while one is left: {run:#?}"
@@ -57,8 +64,9 @@ pub(super) fn may_happen(before: &State, policy: &Policy, input: &Input, record:
         let subtask = &run.runs[at];
         let attempts_max = run.plan.subtasks[at].handling.attempts_max;
         assert!(
-            subtask.failures - subtask.failures_before.min(subtask.failures)
-                < attempts_max.unwrap_or(policy.retry.attempts_max),
+            !told.purpose.is_work()
+                || subtask.failures - subtask.failures_before.min(subtask.failures)
+                    < attempts_max.unwrap_or(policy.retry.attempts_max),
             "too often: {event:#?}\n{run:#?}"
         );
         *given.entry(assigned_to).or_default() += 1;
@@ -98,8 +106,12 @@ fn due(state: &State, policy: &Policy) -> Option<(BootId, u64)> {
             all.push(after(&task.reopened_at.unwrap_or(run.created_at), policy.run_ms_max));
         }
         for subtask in &run.runs {
-            if let SubtaskPhase::BackingOff { since, delay_ms } = &subtask.phase {
-                all.push((since.boot, since.boottime_ms + delay_ms));
+            match &subtask.phase {
+                SubtaskPhase::BackingOff { since, delay_ms }
+                | SubtaskPhase::Undoing { backoff: Some(BackingOff { since, delay_ms }), .. } => {
+                    all.push((since.boot, since.boottime_ms + delay_ms));
+                }
+                _ => {}
             }
         }
     }
@@ -245,7 +257,8 @@ fn its_phase_fits(run: &Orchestration, at: usize) {
     let last = subtask.attempts.last();
     let is_live = last.is_some_and(|attempt| !is_over(attempt));
     let is_ending = last.is_some_and(|a| matches!(a.phase, AttemptPhase::Ending { .. }));
-    let is_open = !ended(run);
+    let is_rolled_back = matches!(run.phase, OrchestrationPhase::Compensating { .. });
+    let is_open = !ended(run) && !is_rolled_back;
     let fits = match subtask.phase {
         SubtaskPhase::Pending | SubtaskPhase::BackingOff { .. } | SubtaskPhase::Revising { .. } => {
             is_open && !is_live
@@ -254,10 +267,12 @@ fn its_phase_fits(run: &Orchestration, at: usize) {
             is_open && (!is_live || last.is_some_and(may_be_asked_about))
         }
         SubtaskPhase::Replaced { .. } => !is_live,
-        SubtaskPhase::Undoing { .. } => is_open,
-        SubtaskPhase::Compensated { .. } | SubtaskPhase::NotCompensated { .. } => !is_live,
+        SubtaskPhase::Undoing { .. } => is_rolled_back,
         SubtaskPhase::InAttempt => is_live && (is_open || is_ending),
-        SubtaskPhase::Completed { .. } | SubtaskPhase::Skipped { .. } => !is_live || is_ending,
+        SubtaskPhase::Compensated { .. }
+        | SubtaskPhase::NotCompensated { .. }
+        | SubtaskPhase::Completed { .. }
+        | SubtaskPhase::Skipped { .. } => !is_live || is_ending,
         SubtaskPhase::Cancelled { .. } => !is_open && !is_live,
     };
     assert!(fits, "subtask {at} of {run:#?}");
@@ -294,31 +309,97 @@ fn the_run_fits(run: &Orchestration) {
             let delivered = |phase: &SubtaskPhase| matches!(phase, SubtaskPhase::Completed { .. });
             is_done && run.runs.iter().any(|run| delivered(&run.phase))
         }
-        OrchestrationPhase::Compensating { .. }
-        | OrchestrationPhase::RolledBack { .. }
-        | OrchestrationPhase::Failed { .. }
-        | OrchestrationPhase::Cancelled { .. } => true,
+        OrchestrationPhase::Compensating { .. } => undoing(run).next().is_some(),
+        OrchestrationPhase::RolledBack { .. } => undoing(run).next().is_none() && !is_done,
+        OrchestrationPhase::Failed { .. } | OrchestrationPhase::Cancelled { .. } => true,
     };
     assert!(fits, "{run:#?}");
     let stage = (1..=run.plan.stages.len()).find(|stage| {
         !(0..run.runs.len()).all(|at| run.stage_of(at) != *stage || is_satisfied(run, at))
     });
     let current = stage.unwrap_or(run.plan.stages.len());
-    assert!(ended(run) || run.current_stage == current, "stage {current}: {run:#?}");
+    let is_rolled_back = matches!(run.phase, OrchestrationPhase::Compensating { .. });
+    assert!(
+        is_rolled_back || ended(run) || run.current_stage == current,
+        "stage {current}: {run:#?}"
+    );
 }
 
-/// In a run that goes on, every subtask that may start is held by a limit or a file in use.
+/// Each subtask is in one stage, behind all that it waits for; nobody waits for one whose place
+/// others took.
+fn the_plan_is_whole(run: &Orchestration, policy: &Policy) {
+    let plan = &run.plan;
+    assert!(plan.subtasks.len() == run.runs.len(), "{run:#?}");
+    assert!(plan.stages.len() <= policy.plan.stages_max, "{run:#?}");
+    assert!(plan.stages.iter().all(|stage| !stage.is_empty()), "an empty stage: {run:#?}");
+    let staged: Vec<&SubtaskId> = plan.stages.iter().flatten().collect();
+    let ids: BTreeSet<&SubtaskId> = plan.subtasks.iter().map(|s| &s.subtask_id).collect();
+    assert!(staged.len() == ids.len() && staged.len() == plan.subtasks.len(), "{run:#?}");
+    assert!(ids == staged.iter().copied().collect(), "{run:#?}");
+    let stage = |id: &SubtaskId| plan.stages.iter().position(|ids| ids.contains(id)).unwrap();
+    let phase = |id: &SubtaskId| &run.runs[staged_at(run, id)].phase;
+    for subtask in &plan.subtasks {
+        for on in &subtask.dependencies {
+            assert!(stage(on) < stage(&subtask.subtask_id), "{subtask:#?} too early in {run:#?}");
+            let is_gone = matches!(phase(on), SubtaskPhase::Replaced { .. });
+            assert!(!is_gone, "{subtask:#?} waits for nothing that comes");
+        }
+    }
+    let mut new: Vec<&SubtaskId> = Vec::new();
+    for subtask in &run.runs {
+        if let SubtaskPhase::Replaced { by, .. } = &subtask.phase {
+            new.extend(by);
+        }
+    }
+    assert!(new.iter().all(|id| ids.contains(id)), "{run:#?}");
+    let gone = run.runs.iter().filter(|run| matches!(run.phase, SubtaskPhase::Replaced { .. }));
+    assert!(gone.count() == run.revision as usize, "{run:#?}");
+    assert!(run.replans <= policy.recovery.replans_max, "planned again and again: {run:#?}");
+}
+
+fn staged_at(run: &Orchestration, id: &SubtaskId) -> usize {
+    run.plan.subtasks.iter().position(|subtask| subtask.subtask_id == *id).unwrap()
+}
+
+fn undoing(run: &Orchestration) -> impl Iterator<Item = usize> {
+    let is_undoing = |at: &usize| matches!(run.runs[*at].phase, SubtaskPhase::Undoing { .. });
+    (0..run.runs.len()).filter(is_undoing)
+}
+
+/// The one that may be undone now: nobody is at work any more, and nothing that was built on it is
+/// still to be undone.
+fn undone_next(run: &Orchestration) -> Option<usize> {
+    let OrchestrationPhase::Compensating { order, .. } = &run.phase else { return None };
+    if run.runs.iter().flat_map(|run| &run.attempts).any(|attempt| !is_over(attempt)) {
+        return None;
+    }
+    let open: Vec<usize> = undoing(run).collect();
+    let next = order.iter().map(|id| staged_at(run, id)).find(|at| open.contains(at))?;
+    let id = &run.plan.subtasks[next].subtask_id;
+    let is_built_on_it = |at: &&usize| run.plan.subtasks[**at].dependencies.contains(id);
+    assert!(!open.iter().any(|at| is_built_on_it(&at)), "{id} before its time: {run:#?}");
+    let waits = matches!(run.runs[next].phase, SubtaskPhase::Undoing { backoff: Some(_), .. });
+    (!waits).then_some(next)
+}
+
+/// In a run that goes on, every subtask that may start is held by a limit or a file in use; and in
+/// one that is rolled back, so is the one that may be undone.
 fn nothing_is_forgotten(state: &State, policy: &Policy, run: &Orchestration, now: Moment) {
-    if run.phase != OrchestrationPhase::InProgress {
+    let is_rolled_back = matches!(run.phase, OrchestrationPhase::Compensating { .. });
+    if run.phase != OrchestrationPhase::InProgress && !is_rolled_back {
         return;
     }
-    for at in (0..run.runs.len()).filter(|at| may_start(run, *at)) {
+    let starting = (0..run.runs.len()).filter(|at| !is_rolled_back && may_start(run, *at));
+    for at in starting.chain(undone_next(run)) {
+        let subtask = &run.plan.subtasks[at];
+        let list = subtask.for_each.as_ref();
+        assert!(is_rolled_back || list.is_none(), "{} waits for a list", subtask.subtask_id);
         let agent = has(run, at);
         let limit = policy.masters.get(agent).map_or(0, |master| master.starts_per_minute_max);
         // Starts are counted by slices of a quarter of a second.
         let is_too_fast = limit > 0 && begun_within(state, agent, now, 60_250) >= limit as usize;
         let is_held = is_too_fast || is_held(state, policy, run, at);
-        assert!(is_held, "{} waits for nothing: {run:#?}", run.plan.subtasks[at].subtask_id);
+        assert!(is_held, "{} waits for nothing: {run:#?}", subtask.subtask_id);
     }
     let is_moving = |at: usize| match run.runs[at].phase {
         SubtaskPhase::InAttempt
@@ -393,6 +474,13 @@ fn everything_owed_is_owed(state: &State) {
     for task in state.tasks.values().filter(|task| matches!(task.phase, Phase::Planning)) {
         owed.insert(Effect::DraftPlan(task.id.clone()));
     }
+    for run in state.orchestrations.values() {
+        for (at, subtask) in run.runs.iter().enumerate() {
+            if matches!(subtask.phase, SubtaskPhase::Revising { .. }) {
+                owed.insert(Effect::RevisePlan(run.plan.subtasks[at].subtask_id.clone()));
+            }
+        }
+    }
     for (_, _, attempt) in live(state) {
         let is_ours = attempt.execution != Execution::External;
         let id = attempt.id.clone();
@@ -438,7 +526,10 @@ fn may_start(run: &Orchestration, at: usize) -> bool {
         (RunKind::Planned, Strategy::Staged) => {
             (0..run.runs.len()).filter(|other| run.stage_of(*other) < run.stage_of(at)).collect()
         }
-        (RunKind::Planned, Strategy::Sequential) => (0..at).collect(),
+        (RunKind::Planned, Strategy::Sequential) => {
+            let turn = |at: usize| (run.stage_of(at), at);
+            (0..run.runs.len()).filter(|other| turn(*other) < turn(at)).collect()
+        }
         (RunKind::Planned, Strategy::Adaptive) => Vec::new(),
     };
     let by_id = run.plan.subtasks[at]
@@ -450,13 +541,19 @@ fn may_start(run: &Orchestration, at: usize) -> bool {
 }
 
 fn is_satisfied(run: &Orchestration, at: usize) -> bool {
-    matches!(run.runs[at].phase, SubtaskPhase::Completed { .. } | SubtaskPhase::Skipped { .. })
+    matches!(
+        run.runs[at].phase,
+        SubtaskPhase::Completed { .. }
+            | SubtaskPhase::Skipped { .. }
+            | SubtaskPhase::Replaced { .. }
+    )
 }
 
 fn ended(run: &Orchestration) -> bool {
     matches!(
         run.phase,
         OrchestrationPhase::Completed { .. }
+            | OrchestrationPhase::RolledBack { .. }
             | OrchestrationPhase::Failed { .. }
             | OrchestrationPhase::Cancelled { .. }
     )

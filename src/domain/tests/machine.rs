@@ -5,7 +5,7 @@ use serde_json::json;
 use super::laws;
 use super::narrow::{execution, policy};
 use super::words::{
-    Dice, MASTERS, draft, exited, failure, finding, identity, problem, reported, result,
+    Dice, MASTERS, draft, exited, failure, finding, identity, problem, reported, result, revision,
     word_of_attempt,
 };
 use crate::domain::decide::decide;
@@ -16,7 +16,7 @@ use crate::domain::plan::{Draft, DraftIds, DraftOutcome};
 use crate::domain::report::{Outcome, ReportStatus};
 use crate::domain::task::{Priority, TaskSource, TaskSpec};
 use crate::domain::worker::Execution;
-use crate::domain::{Effect, Input, Moment, Policy, Record, State, outbox};
+use crate::domain::{Effect, Event, Input, Moment, Policy, Record, State, outbox};
 
 /// Ticks after which something goes on for ever.
 const TICKS_MAX: usize = 200;
@@ -123,6 +123,11 @@ impl Machine {
         assert!(ticks < TICKS_MAX, "ticks go on for ever: {:#?}", self.journal.last());
     }
 
+    /// Returns the types of all events that ever happened.
+    pub(super) fn kinds(&self) -> impl Iterator<Item = &'static str> {
+        self.journal.iter().flat_map(|record| &record.events).map(Event::kind)
+    }
+
     pub(super) fn replay_gives_the_same(&self) {
         let mut again = State::default();
         for record in &self.journal {
@@ -206,7 +211,7 @@ impl Machine {
                 Input::HandoffWithdrawn { attempt_id, in_time: b.is_multiple_of(2) }
             }
             Effect::StopWorker(attempt_id) => match b % 4 {
-                0 => exited(attempt_id, Outcome::Success(result())),
+                0 => exited(attempt_id, Outcome::Success(result(a))),
                 1 => exited(attempt_id, Outcome::Failure(failure(b))),
                 2 => Input::WorkerUnstoppable { attempt_id, survivors: vec![7] },
                 _ => Input::WorkerInterrupted { attempt_id, reason: "stopped".into() },
@@ -221,7 +226,11 @@ impl Machine {
                 Input::WorkerStarted { attempt_id, identity: identity() }
             }
             Effect::MoveSpec(worker_id) => Input::SpecMoved { worker_id },
-            Effect::DraftPlan(_) | Effect::RevisePlan(_) => return None,
+            Effect::RevisePlan(subtask_id) => {
+                let outcome = revision(&subtask_id, b);
+                Input::Revised { subtask_id, outcome }
+            }
+            Effect::DraftPlan(_) => return None,
         })
     }
 
@@ -254,7 +263,7 @@ impl Machine {
         Some(match (launched, b % 6) {
             (true, 0) => Input::WorkerInterrupted { attempt_id, reason: "reboot".into() },
             (true, 1 | 2) => exited(attempt_id, Outcome::Failure(failure(c))),
-            (true, _) => exited(attempt_id, Outcome::Success(result())),
+            (true, _) => exited(attempt_id, Outcome::Success(result(c))),
             (false, 0) => Input::HandoffTaken { attempt_id },
             (false, 1) => Input::HandoffLost { attempt_id },
             (false, 2) => {
@@ -303,8 +312,8 @@ impl Machine {
 
     fn command(&mut self, [a, b, c]: Dice) -> Input {
         let verbs = [
-            "cancel", "retry", "retry", "skip", "pause", "resume", "withdraw", "dance", "assign",
-            "fallback", "answer",
+            "cancel", "retry", "retry", "skip", "pause", "resume", "withdraw", "rollback", "dance",
+            "assign", "fallback", "answer",
         ];
         let answer = ["r", "s", "a"][c % 3];
         let subtask = || self.subtask(b).map(|id| id.as_str().to_owned());

@@ -7,7 +7,8 @@ use crate::domain::ids::{AttemptId, ClaimId, SubtaskId, WorkerId};
 use crate::domain::input::Problem;
 use crate::domain::moment::BootId;
 use crate::domain::plan::{
-    Complexity, Draft, DraftIds, DraftSubtask, Explanation, Range, Strategy, Workflow,
+    Complexity, Draft, DraftIds, DraftSubtask, Explanation, Handling, Range, RevisionOutcome,
+    Strategy, Why, Workflow,
 };
 use crate::domain::report::{
     Category, Failure, Outcome, Report, ReportError, ReportFinding, ReportStatus, ResultKind,
@@ -42,8 +43,11 @@ pub(super) fn draft(count: usize, b: usize, c: usize) -> Draft {
             .collect(),
         success_criteria: "it is done".into(),
         deliverables: Vec::new(),
-        for_each: None,
-        handling: handling(b + nth),
+        for_each: (0..nth).find(|on| c.is_multiple_of(5) && bit(b, nth * 5 + on)).map(id),
+        handling: Handling {
+            compensation: bit(b, nth * 3 + 1).then(|| "undo it".to_owned()),
+            ..handling(b + nth)
+        },
         why: Vec::new(),
     };
     Draft {
@@ -78,7 +82,7 @@ pub(super) fn word_of_attempt(id: &AttemptId, [_, b, c]: Dice) -> Input {
         },
         6 => Input::WorkerInterrupted { attempt_id, reason: "reboot".into() },
         7 => exited(attempt_id, Outcome::Failure(failure(b))),
-        _ => exited(attempt_id, Outcome::Success(result())),
+        _ => exited(attempt_id, Outcome::Success(result(b))),
     }
 }
 
@@ -106,7 +110,7 @@ pub(super) fn reported(
         deliverables: Vec::new(),
         tokens_used: None,
         cost_usd: None,
-        items: Vec::new(),
+        items: items(c),
         error: (status != ReportStatus::Success).then_some(error),
     };
     let missing = if c.is_multiple_of(9) { vec!["out.md".to_owned()] } else { Vec::new() };
@@ -117,6 +121,9 @@ pub(super) fn reported(
 }
 
 pub(super) fn failure(c: usize) -> Failure {
+    if c.is_multiple_of(13) {
+        return Failure::new(Category::CodeError, "its time box is over");
+    }
     let categories = [
         Category::Transient,
         Category::Transient,
@@ -128,7 +135,31 @@ pub(super) fn failure(c: usize) -> Failure {
     Failure::new(categories[c % categories.len()], "it broke")
 }
 
-pub(super) fn result() -> SubtaskResult {
+/// A list of items, of none, or none at all.
+pub(super) fn items(c: usize) -> Option<Vec<String>> {
+    let item = |nth: usize| [" one ", "../two", "", "three\n3"][nth % 4].to_owned();
+    (!c.is_multiple_of(3)).then(|| (0..c % 5).map(|nth| item(nth + c / 5)).collect())
+}
+
+/// What takes the place of a subtask, whether or not it can.
+pub(super) fn revision(old: &SubtaskId, b: usize) -> RevisionOutcome {
+    if b.is_multiple_of(4) {
+        return RevisionOutcome::Refuse { reason: "no idea".into() };
+    }
+    let mut new = draft(1 + b % 3, b, b / 7).subtasks;
+    for subtask in &mut new {
+        // Now and then they bear ids that are taken.
+        if !b.is_multiple_of(11) {
+            let own = |id: &String| format!("{old}-{}", &id[5..]);
+            subtask.subtask_id = own(&subtask.subtask_id);
+            subtask.dependencies = subtask.dependencies.iter().map(own).collect();
+        }
+        subtask.for_each = None;
+    }
+    RevisionOutcome::Replace { subtasks: new, why: Why::new("test", "said so") }
+}
+
+pub(super) fn result(c: usize) -> SubtaskResult {
     SubtaskResult {
         kind: ResultKind::Work,
         summary: "done".into(),
@@ -136,7 +167,7 @@ pub(super) fn result() -> SubtaskResult {
         worker_id: "w".parse().unwrap(),
         tokens_used: None,
         cost_usd: None,
-        items: Vec::new(),
+        items: items(c),
     }
 }
 

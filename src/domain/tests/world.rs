@@ -208,7 +208,7 @@ pub(in crate::domain) fn success() -> Outcome {
         worker_id: "w".parse().unwrap(),
         tokens_used: None,
         cost_usd: None,
-        items: Vec::new(),
+        items: None,
     })
 }
 
@@ -241,7 +241,7 @@ pub(in crate::domain) fn reported(id: &AttemptId, status: ReportStatus, digest: 
         deliverables: Vec::new(),
         tokens_used: None,
         cost_usd: None,
-        items: Vec::new(),
+        items: None,
         error: None,
     };
     let path = format!("workers/{}/report.json", WorkerId::of(id));

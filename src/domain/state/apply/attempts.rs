@@ -24,6 +24,7 @@ impl State {
             worker_id,
             execution,
             nonce,
+            purpose,
             ..
         }) = event
         else {
@@ -38,7 +39,7 @@ impl State {
             nonce: nonce.clone(),
             issued_at: *at,
             started: None,
-            purpose: Purpose::Work,
+            purpose: *purpose,
             standing: None,
             untaken_told: false,
             phase: AttemptPhase::Issued,
@@ -47,7 +48,13 @@ impl State {
         starts.note(at);
         self.with_run(subtask_id, |run, position| {
             let subtask = &mut run.runs[position];
-            if !matches!(subtask.phase, SubtaskPhase::Pending) {
+            let is_ready = match purpose {
+                Purpose::Work => matches!(subtask.phase, SubtaskPhase::Pending),
+                Purpose::Compensation => {
+                    matches!(subtask.phase, SubtaskPhase::Undoing { backoff: None, .. })
+                }
+            };
+            if !is_ready {
                 return Err(format!("subtask {subtask_id} is not ready"));
             }
             if subtask.attempts.iter().any(Attempt::is_live) {
@@ -57,8 +64,10 @@ impl State {
             if new.number != last + 1 {
                 return Err(format!("attempt {} does not follow {last}", new.number));
             }
+            if new.purpose.is_work() {
+                subtask.phase = SubtaskPhase::InAttempt;
+            }
             subtask.attempts.push(new);
-            subtask.phase = SubtaskPhase::InAttempt;
             Ok(())
         })
     }
@@ -194,6 +203,9 @@ impl State {
             self.end_attempt(attempt_id, AttemptEnd::Completed, at)?;
         }
         self.with_run(subtask_id, |run, position| {
+            if run.is_compensating() {
+                return Err(format!("{} is being rolled back", run.id));
+            }
             let subtask = &mut run.runs[position];
             if subtask.is_satisfied() {
                 return Err(format!("subtask {subtask_id} is done"));
@@ -207,6 +219,7 @@ impl State {
 
     pub(super) fn failed(&mut self, id: &AttemptId, failure: &Failure, at: &Moment) -> Applied {
         let attempt = self.live_attempt(id)?;
+        let is_work = attempt.purpose.is_work();
         if speaks_of_its_agent(attempt, failure) {
             let agent = attempt.agent.clone();
             self.agent_failed(agent);
@@ -214,7 +227,7 @@ impl State {
         self.end_attempt(id, AttemptEnd::Failed { failure: failure.clone() }, at)?;
         let subtask_id = self.subtask_of(id)?;
         self.with_run(&subtask_id, |run, position| {
-            run.runs[position].failures += 1;
+            run.runs[position].failures += u32::from(is_work);
             Ok(())
         })?;
         self.leave_attempt(id, true)
@@ -235,7 +248,7 @@ impl State {
         }
     }
 
-    fn end_attempt(&mut self, id: &AttemptId, end: AttemptEnd, at: &Moment) -> Applied {
+    pub(super) fn end_attempt(&mut self, id: &AttemptId, end: AttemptEnd, at: &Moment) -> Applied {
         self.live_attempt(id)?;
         self.with_attempt(id, |attempt| {
             attempt.phase = AttemptPhase::Ended { at: *at, end };
@@ -249,7 +262,7 @@ impl State {
     fn leave_attempt(&mut self, id: &AttemptId, answers: bool) -> Applied {
         let subtask_id = self.subtask_of(id)?;
         self.with_run(&subtask_id, |run, position| {
-            let is_over = run.is_over();
+            let is_over = run.is_over() || run.is_compensating();
             let subtask = &mut run.runs[position];
             let was_in_attempt = match subtask.phase {
                 SubtaskPhase::InAttempt => true,
