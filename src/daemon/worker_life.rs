@@ -145,7 +145,8 @@ impl Keeper {
         let known = Child::of(process.id()).zip(process::identify(process.id()));
         let Some((child, identity)) = known else {
             let _ = process.kill();
-            return Err(io::Error::other("it ended at once"));
+            // What was killed once may not be killed again.
+            return Err(io::Error::new(io::ErrorKind::Interrupted, "it ended at once"));
         };
         let ended = holder.children.end_of(child);
         Ok(Self { identity, order: process.stdin.take(), said: process.stdout.take(), ended })
