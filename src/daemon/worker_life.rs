@@ -239,7 +239,8 @@ async fn stand_in(holder: &Holder, begun: &Begun) {
     // It became our child the moment its keeper ended.
     let exit = holder.children.end_of(worker).await.unwrap_or(Exit::Unknown);
     let tree = tree_of(holder, begun);
-    worker_end::end(&holder.store, begun, exit, None, Some(tree)).await;
+    let is_alone = || !process_tree::remains(&tree);
+    worker_end::end(&holder.store, begun, exit, None, &tree, is_alone).await;
 }
 
 /// Returns what tells the processes of a worker. Where its keeper is gone, what it left alone has
