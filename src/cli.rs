@@ -27,6 +27,7 @@ mod completions;
 mod daemon;
 mod doctor;
 mod events;
+mod explain;
 mod handoff;
 mod hold;
 mod init;
@@ -37,6 +38,7 @@ mod plan;
 mod report;
 mod run;
 mod show;
+mod stats;
 mod status;
 mod submit;
 mod worker;
@@ -109,8 +111,12 @@ enum Command {
     Handoff(handoff::HandoffArgs),
     /// Print the completion report of a task
     Report(report::ReportArgs),
+    /// Say what was decided about an id, and why
+    Explain(explain::ExplainArgs),
     /// Print what happened, and what happens
     Events(events::EventsArgs),
+    /// Count how runs, recoveries and workers went
+    Stats(stats::StatsArgs),
     /// Say what is wrong with the directory, and what to do
     Doctor(doctor::DoctorArgs),
     /// End a task; what runs is stopped
@@ -119,6 +125,12 @@ enum Command {
     Retry(operate::OperateArgs),
     /// Leave a subtask out; what depends on it goes on
     Skip(operate::OperateArgs),
+    /// Give a subtask to another master
+    Assign(operate::AssignArgs),
+    /// Give a subtask to the next candidate that takes the same work
+    Fallback(operate::OperateArgs),
+    /// Answer what a blocked task asks
+    Answer(operate::AnswerArgs),
     /// Give no new handoffs; what runs, runs on
     Pause(operate::OperateArgs),
     /// Go on with what was paused
@@ -178,11 +190,16 @@ impl Command {
             Command::Masters(args) => args.run(context),
             Command::Handoff(args) => args.run(context),
             Command::Report(args) => args.run(context),
+            Command::Explain(args) => args.run(context),
             Command::Events(args) => args.run(context),
+            Command::Stats(args) => args.run(context),
             Command::Doctor(args) => args.run(context),
             Command::Cancel(args) => args.run(context, "cancel"),
             Command::Retry(args) => args.run(context, "retry"),
             Command::Skip(args) => args.run(context, "skip"),
+            Command::Assign(args) => args.run(context),
+            Command::Fallback(args) => args.run(context, "fallback"),
+            Command::Answer(args) => args.run(context),
             Command::Pause(args) => args.run(context, "pause"),
             Command::Resume(args) => args.run(context, "resume"),
             Command::Completions(args) => args.run(context),

@@ -4,6 +4,7 @@
 
 pub mod checkup;
 pub mod documents;
+pub mod explain;
 pub mod find;
 pub mod follow;
 pub mod handoffs;
@@ -13,6 +14,8 @@ pub mod progress;
 pub mod reports;
 pub mod request;
 pub mod same;
+pub mod stats;
+pub mod story;
 pub mod tail;
 pub mod wait;
 
@@ -23,8 +26,10 @@ use serde_json::{Value, json};
 use thiserror::Error;
 
 use crate::clock;
+use crate::domain::Record;
 use crate::domain::ids::CommandId;
 use crate::domain::moment::Timestamp;
+use crate::journal::{self, JournalError};
 use crate::store::{EntryKind, Published, ReadError, Store, StoreError, layout};
 
 /// One coordination directory, as its users see it.
@@ -68,6 +73,9 @@ pub enum ClientError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The journal could not be read.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
     /// The directory could not be made.
     #[error("cannot make {}: {problem}", path.display())]
     CannotMake {
@@ -103,6 +111,7 @@ impl ClientError {
             ClientError::Store(_)
             | ClientError::Read(_)
             | ClientError::NotADocument { .. }
+            | ClientError::Journal(_)
             | ClientError::Events { .. } => Fault::Io,
         }
     }
@@ -120,6 +129,7 @@ impl ClientError {
             ClientError::Read(error) => error.problem().remedy,
             ClientError::Store(_)
             | ClientError::NotADocument { .. }
+            | ClientError::Journal(_)
             | ClientError::Events { .. } => {
                 "`baton doctor` says what is wrong with the directory".into()
             }
@@ -182,6 +192,19 @@ impl Client {
             path: path.to_owned(),
             problem: e.to_string(),
         })
+    }
+
+    /// Reads every decision that the journal still has, oldest first; none where no daemon was yet.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn records(
+        &self,
+    ) -> Result<impl Iterator<Item = Result<Record, JournalError>> + use<>, ClientError> {
+        let has_journal = self.store.exists(layout::JOURNAL);
+        let dir = self.root().join(layout::JOURNAL);
+        let reader = has_journal.then(|| journal::read(&dir, 0)).transpose()?;
+        Ok(reader.into_iter().flatten())
     }
 
     /// Reads a text file; `None` when it is not there. Bytes that are no UTF-8 are replaced.
@@ -276,11 +299,17 @@ impl Client {
         }
     }
 
-    /// Drops a command and returns its id; the answer comes under that id.
+    /// Drops a command and returns its id; the answer comes under that id. Of `args` there may be
+    /// none.
     ///
     /// # Errors
     /// As [`Client::drop_file`].
-    pub fn drop_command(&self, verb: &str, target: &str) -> Result<Commanded, ClientError> {
+    pub fn drop_command(
+        &self,
+        verb: &str,
+        target: &str,
+        args: &[(&str, &str)],
+    ) -> Result<Commanded, ClientError> {
         let now = clock::now();
         let unique = uuid::Uuid::new_v4().simple().to_string();
         let id = format!("{verb}-{}", &unique[..12]);
@@ -289,7 +318,7 @@ impl Client {
             problem: e.to_string(),
         })?;
         let expires_at = now.plus_ms(COMMAND_EXPIRES_MS).wall;
-        let command = json!({
+        let mut command = json!({
             "schema": "baton/command@1",
             "command_id": command_id,
             "verb": verb,
@@ -297,6 +326,9 @@ impl Client {
             "created_at": now.wall,
             "expires_at": expires_at,
         });
+        if !args.is_empty() {
+            command["args"] = args.iter().map(|(name, value)| (*name, json!(value))).collect();
+        }
         self.drop_file(&format!("{command_id}.json"), format!("{command:#}\n").as_bytes())?;
         Ok(Commanded { command_id, expires_at })
     }
@@ -374,7 +406,7 @@ pub(crate) mod tests {
     #[test]
     fn commands_are_dropped_whole_with_an_end() {
         let (_dir, client) = directory();
-        let dropped = client.drop_command("cancel", "orch-task-1").unwrap();
+        let dropped = client.drop_command("cancel", "orch-task-1", &[]).unwrap();
         let path = format!("inbox/{}.json", dropped.command_id);
         let command = client.value(&path).unwrap().unwrap();
         assert_eq!(command["schema"], "baton/command@1");
@@ -383,6 +415,10 @@ pub(crate) mod tests {
             (&json!("cancel"), &json!("orch-task-1"))
         );
         assert_eq!(command["expires_at"], json!(dropped.expires_at));
+        assert_eq!(command.get("args"), None);
+        let dropped = client.drop_command("assign", "a-1", &[("to", "security")]).unwrap();
+        let command = client.value(&format!("inbox/{}.json", dropped.command_id)).unwrap().unwrap();
+        assert_eq!(command["args"], json!({"to": "security"}));
         assert!(matches!(
             client.drop_file(&format!("{}.json", dropped.command_id), b"{}"),
             Err(ClientError::NameTaken { .. })

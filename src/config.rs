@@ -1,7 +1,8 @@
 //! Settings: defaults, then `coordination/baton.toml`, then environment, then flags.
 //!
 //! A setting that is not understood is an error with its place and a remedy, never a guess:
-//! [`settings::SETTINGS`] is the closed list, `masters` reads the `[masters.NAME]` tables.
+//! [`settings::SETTINGS`] is the closed list, `masters` reads the `[masters.NAME]` tables and
+//! `supervision` what is set otherwise for the workers of a master or of a type.
 
 mod file;
 mod init;
@@ -9,6 +10,7 @@ mod layers;
 mod masters;
 mod problem;
 pub mod settings;
+mod supervision;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -51,8 +53,6 @@ pub struct DaemonSettings {
     pub overview_delay_ms: u64,
     /// How long a drain waits for what the daemon itself has begun; workers live on.
     pub drain_grace_ms: u64,
-    /// Time between asking a worker to stop and killing it.
-    pub stop_grace_ms: u64,
     /// Inputs that are decided before their records are synced.
     pub batch_max: usize,
 }
@@ -134,7 +134,6 @@ impl Config {
                 tick_ms: 10_000,
                 overview_delay_ms: 100,
                 drain_grace_ms: 30_000,
-                stop_grace_ms: 10_000,
                 batch_max: 4_096,
             },
             log: LogSettings { filter: "info".into(), form: LogForm::Human },

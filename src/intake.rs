@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::domain::document::DocumentKey;
+use crate::domain::ids::WorkerId;
 use crate::domain::{Input, Moment, Problem, State};
 use crate::store::{Store, StoreError};
 
@@ -37,6 +38,9 @@ pub struct Seen {
     /// Documents whose file no longer shows what the state says, because another writer put an
     /// older version back or because our change is not there yet: to be rendered again.
     pub stale: Vec<DocumentKey>,
+    /// When the number of each observed worker's process was written down, milliseconds since 1970
+    /// by the file system's clock: a process that began after it is another one.
+    pub pids_written_ms: BTreeMap<WorkerId, i64>,
     /// Set when a writer is busy or more is waiting: look again after so many milliseconds.
     pub look_again_ms: Option<u64>,
 }
@@ -105,10 +109,11 @@ pub trait Intake: Send {
 pub fn roster() -> Vec<Box<dyn Intake>> {
     vec![
         Box::new(task_queue::TaskQueue::default()),
+        // Before reports: a worker is linked to an attempt only while that is under way.
+        Box::new(worker_specs::WorkerSpecs::default()),
         Box::new(inbox::Inbox::default()),
         Box::new(handoffs::Handoffs::default()),
         Box::new(reports::Reports::default()),
-        Box::new(worker_specs::WorkerSpecs::default()),
     ]
 }
 

@@ -14,6 +14,7 @@ use super::submit::{RequestArgs, is_settling};
 use super::{Context, init};
 use crate::client::follow::{Follower, Standing};
 use crate::client::request::Request;
+use crate::client::story::Story;
 use crate::client::wait::{Waiter, Wake};
 use crate::client::{Client, ClientError};
 use crate::clock;
@@ -32,6 +33,7 @@ struct Run<'a> {
     follower: Follower,
     waiter: Waiter,
     live: Live,
+    story: Story,
     /// The daemon that was started for this run; `None` while another one serves the directory.
     own: Option<OwnDaemon>,
     interrupted: bool,
@@ -50,7 +52,7 @@ impl RunArgs {
             context.out.note(&format!("{id} asks for the same and is not over: going on with it"));
             request.task_id = id.clone();
         }
-        let mut run = Run::begin(context, &client, &request)?;
+        let mut run = Run::begin(context, &client, &request, under_way.is_some())?;
         let began = clock::now();
         let file = match under_way {
             Some(earlier) => earlier.file,
@@ -124,10 +126,16 @@ fn open_or_make(context: &Context) -> Result<Client, CliError> {
 }
 
 impl<'a> Run<'a> {
-    fn begin(context: &Context, client: &'a Client, request: &Request) -> Result<Self, CliError> {
+    fn begin(
+        context: &Context,
+        client: &'a Client,
+        request: &Request,
+        is_known: bool,
+    ) -> Result<Self, CliError> {
         let waiter = Waiter::new(&client.watched()?);
         hear_signals(&waiter)?;
         let follower = Follower::new(client, &request.task_id)?;
+        let story = Story::begin(client, &request.task_id, is_known)?;
         let own = match client.daemon() {
             Some(_) => None,
             None => {
@@ -138,7 +146,7 @@ impl<'a> Run<'a> {
             }
         };
         let live = Live::new(&context.out, &request.spec.title);
-        Ok(Self { client, follower, waiter, live, own, interrupted: false })
+        Ok(Self { client, follower, waiter, live, story, own, interrupted: false })
     }
 
     /// Stays with the task until it is over, or until a person has had enough.
@@ -146,6 +154,9 @@ impl<'a> Run<'a> {
         let mut settling_ticks = 0;
         loop {
             let standing = self.follower.look()?;
+            for sentence in self.story.news() {
+                self.live.tell(&sentence);
+            }
             self.live.show(self.client, &standing);
             if standing.is_over()
                 && !is_settling(self.client, self.follower.task_id(), &standing, settling_ticks)

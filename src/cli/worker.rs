@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 
 use super::Context;
 use super::output::{CliError, Exit, failure};
-use crate::daemon::{brief_worker, launch};
+use crate::daemon::{brief_worker, keeper, launch};
 
 /// Arguments of `baton worker`.
 #[derive(Debug, Args)]
@@ -15,6 +15,8 @@ pub(crate) struct WorkerArgs {
 
 #[derive(Debug, Subcommand)]
 enum Step {
+    /// The parent of one worker, which sees it to its end
+    Keep,
     /// The step before a worker's own program runs
     Exec,
     /// The built-in worker that writes a work order
@@ -25,6 +27,7 @@ impl WorkerArgs {
     /// Takes the step; returns its exit code, which the holder reads and which is its own.
     pub(crate) fn run(&self, context: &Context) -> u8 {
         match self.step {
+            Step::Keep => keeper::keep(),
             Step::Exec => launch::exec_worker(),
             Step::Brief => match brief_worker::run(&|name| std::env::var(name).ok()) {
                 Ok(line) => match context.out.print(&format!("{line}\n")) {

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::domain::ids::{CommandId, OrchestrationId, TaskId};
 use crate::domain::moment::Timestamp;
-use crate::store::layout;
+use crate::store::layout::{self, WorkerFile};
 
 use super::documents::{AnswerDocument, OverviewDocument, WorkerDocument};
 use super::{Client, ClientError, tail};
@@ -104,8 +104,18 @@ impl Client {
 
     /// Reads the end of what a worker printed, at most `lines_max` lines.
     pub fn output_tail(&self, worker_id: &str, lines_max: usize) -> Vec<String> {
-        let path = self.root().join(layout::WORKERS).join(worker_id).join("output.log");
-        tail::last_lines(&path, lines_max).unwrap_or_default()
+        let folder = self.root().join(layout::WORKERS).join(worker_id);
+        let read = |file: WorkerFile, lines_max: usize| {
+            tail::last_lines(&folder.join(file.name()), lines_max).unwrap_or_default()
+        };
+        let lines = read(WorkerFile::Output, lines_max);
+        // A long output is cut: what was printed earlier is in a file of its own.
+        let mut earlier = match lines_max.saturating_sub(lines.len()) {
+            0 => Vec::new(),
+            missing => read(WorkerFile::EarlierOutput, missing),
+        };
+        earlier.extend(lines);
+        earlier
     }
 
     fn ended_at_ms(&self, run: &str) -> Option<i64> {
@@ -119,6 +129,17 @@ impl Client {
 #[cfg(test)]
 mod tests {
     use super::super::tests::{directory, write};
+
+    #[test]
+    fn the_end_of_an_output_reaches_back_into_what_was_cut() {
+        let (_dir, client) = directory();
+        assert!(client.output_tail("w-1", 3).is_empty());
+        write(&client, "workers/w-1/output.log", "three\nfour\n");
+        assert_eq!(client.output_tail("w-1", 3), ["three", "four"]);
+        write(&client, "workers/w-1/output.log.1", "one\ntwo\n");
+        assert_eq!(client.output_tail("w-1", 3), ["two", "three", "four"]);
+        assert_eq!(client.output_tail("w-1", 1), ["four"]);
+    }
 
     #[test]
     fn the_newest_report_is_the_one_that_ended_last() {

@@ -7,22 +7,29 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::problem::{ConfigError, Place, SettingError, suggestion};
-use super::settings::{Given, SETTINGS, existing, shown};
-use super::{Config, Overrides, masters};
+use super::settings::{self, Given, SETTINGS, existing, shown};
+use super::{Config, Overrides, masters, supervision};
 
 /// Pairs of which the first may not exceed the second.
-const ORDERED: [(&str, &str); 4] = [
+const ORDERED: [(&str, &str); 5] = [
     ("plan.subtasks_min", "plan.subtasks_max"),
     ("plan.subtasks_max", "plan.subtasks_limit"),
     ("plan.subtask_minutes_max", "plan.subtask_minutes_limit"),
     ("retry.initial_delay_ms", "retry.delay_ms_max"),
+    ("circuit.cool_down_ms", "circuit.cool_down_ms_max"),
 ];
+
+/// Keys that had another name before, and the one they have now.
+const RENAMED: [(&str, &str); 1] = [("daemon.stop_grace_ms", "supervision.stop_grace_ms")];
+
+/// Tables of tables, whose names the operator chooses.
+const NAMED: [&str; 2] = ["masters", "worker_types"];
 
 /// Applies the layers one after the other and collects what is wrong with them.
 pub(super) struct Layers<'a> {
     config: &'a mut Config,
     directory: &'a Path,
-    places: BTreeMap<&'static str, Place>,
+    places: BTreeMap<String, Place>,
     errors: Vec<SettingError>,
 }
 
@@ -52,7 +59,13 @@ impl<'a> Layers<'a> {
         for (key, value) in table.get_ref() {
             match (key.get_ref().as_ref(), value.get_ref()) {
                 ("masters", DeValue::Table(masters)) => {
+                    self.note_places("masters", masters, &source);
                     self.errors.extend(masters::read(self.config, masters, &source));
+                }
+                ("worker_types", DeValue::Table(types)) => {
+                    self.note_places("worker_types", types, &source);
+                    let policy = &mut self.config.policy;
+                    self.errors.extend(supervision::read_types(policy, types, &source));
                 }
                 (name, DeValue::Table(inner)) if is_table(name) => {
                     for (key, value) in inner {
@@ -60,7 +73,7 @@ impl<'a> Layers<'a> {
                         self.set_toml(&source, &full, key.span().start, value);
                     }
                 }
-                (name, other) if is_table(name) || name == "masters" => {
+                (name, other) if is_table(name) || NAMED.contains(&name) => {
                     let problem = format!("{} is not a table", shown(other));
                     let remedy = format!("write it as [{name}] with its keys below");
                     let place = source.at(key.span().start);
@@ -70,6 +83,12 @@ impl<'a> Layers<'a> {
             }
         }
         self.errors.sort_by(|a, b| a.place.cmp(&b.place));
+    }
+
+    fn note_places(&mut self, table: &str, inner: &DeTable<'_>, source: &Source<'_>) {
+        let place = |key: &Spanned<_>| source.at(key.span().start);
+        let named = inner.iter().map(|(key, _)| (format!("{table}.{}", key.get_ref()), place(key)));
+        self.places.extend(named);
     }
 
     fn set_toml(
@@ -89,6 +108,12 @@ impl<'a> Layers<'a> {
             if let Some(text) = env(&variable).filter(|text| !text.is_empty()) {
                 let place = Place::Environment(variable);
                 self.set(place, setting.key, &Given::Text(&text), Path::new(""));
+            }
+        }
+        for (before, _) in RENAMED {
+            let variable = settings::variable(before);
+            if env(&variable).is_some_and(|text| !text.is_empty()) {
+                self.set(Place::Environment(variable), before, &Given::Text(""), Path::new(""));
             }
         }
     }
@@ -116,6 +141,7 @@ impl<'a> Layers<'a> {
     pub(super) fn finish(mut self) -> Result<(), ConfigError> {
         if self.errors.is_empty() {
             self.check_order();
+            self.errors.extend(supervision::check(&self.config.policy, &self.places));
         }
         if self.errors.is_empty() { Ok(()) } else { Err(ConfigError::Settings(self.errors)) }
     }
@@ -152,7 +178,7 @@ impl<'a> Layers<'a> {
         };
         match setting.apply(self.config, given, base) {
             Ok(()) => {
-                self.places.insert(setting.key, place);
+                self.places.insert(setting.key.to_owned(), place);
             }
             Err([problem, remedy]) => {
                 self.errors.push(SettingError { place, key: key.into(), problem, remedy });
@@ -186,6 +212,9 @@ fn is_table(name: &str) -> bool {
 
 /// Suggests among the keys of the same table, or among the tables and the keys outside of them.
 fn unknown_remedy(key: &str) -> String {
+    if let Some((_, now)) = RENAMED.iter().find(|(before, _)| *before == key) {
+        return format!("it is {now} now");
+    }
     let in_table = key.split_once('.').filter(|(table, _)| is_table(table));
     let siblings: Vec<&str> = match in_table {
         Some((table, _)) => SETTINGS
@@ -195,7 +224,7 @@ fn unknown_remedy(key: &str) -> String {
             .collect(),
         None => {
             let outside = SETTINGS.iter().map(|s| s.key).filter(|key| !key.contains('.'));
-            let mut names: Vec<&str> = outside.chain(tables()).chain(["masters"]).collect();
+            let mut names: Vec<&str> = outside.chain(tables()).chain(NAMED).collect();
             names.dedup();
             names
         }

@@ -1,6 +1,7 @@
 //! Reads the `[masters.NAME]` tables: who takes work, and how Baton runs it.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -8,7 +9,8 @@ use toml::de::{DeTable, DeValue};
 use super::Config;
 use super::layers::Source;
 use super::problem::{SettingError, suggestion};
-use super::settings::shown;
+use super::settings::{Given, put, shown};
+use super::supervision;
 use crate::backend::{self, BackendSettings};
 use crate::domain::Policy;
 use crate::domain::ids::AgentName;
@@ -19,7 +21,7 @@ use crate::domain::worker::Execution;
 /// The backend that has no process: a master elsewhere.
 const EXTERNAL: &str = "external";
 /// The keys of a master, and what each is, for the documentation.
-pub(super) const KEYS: [(&str, &str); 8] = [
+pub(super) const KEYS: [(&str, &str); 12] = [
     ("backend", "who runs its work: external (somebody takes the handoff files), command, brief"),
     ("argv", "program and arguments of `command`; no shell"),
     ("env", "table of variables to set"),
@@ -28,8 +30,15 @@ pub(super) const KEYS: [(&str, &str); 8] = [
     ("domains", "fields of work it takes"),
     ("max_active", "attempts at the same time"),
     ("orchestration", "false: tasks for it are never split"),
+    (
+        "fallbacks",
+        "masters that get its work when it fails, the best first; without any, whoever takes the \
+         same fields of work",
+    ),
+    ("may_stop", "true: Baton may stop the workers that this external master started itself"),
+    ("starts_per_minute_max", "attempts that may begin within a minute; 0: any number"),
+    ("supervision", "table of the keys of `[supervision]` that are otherwise for its workers"),
 ];
-const MAX_ACTIVE: std::ops::RangeInclusive<i128> = 1..=4_096;
 
 /// Reads all of them; they replace the masters that there are without a file.
 pub(super) fn read(
@@ -69,7 +78,41 @@ pub(super) fn read(
         }
         config.policy.masters.insert(agent, policy);
     }
+    for (key, value) in masters {
+        check_fallbacks(&config.policy, key.get_ref(), value.get_ref(), source, &mut errors);
+    }
     errors
+}
+
+/// Refuses fallbacks that are no masters, that are the master itself, or that are named twice.
+/// What was said about the form of the list is not said again.
+fn check_fallbacks(
+    policy: &Policy,
+    name: &str,
+    value: &DeValue<'_>,
+    source: &Source<'_>,
+    errors: &mut Vec<SettingError>,
+) {
+    let Some(master) = policy.masters.get(name) else { return };
+    let list = value.as_table().and_then(|table| {
+        table.iter().find_map(|(key, _)| (*key.get_ref() == "fallbacks").then_some(key))
+    });
+    let Some(at) = list.map(|key| key.span().start) else { return };
+    let known = policy.masters.keys().map(AgentName::as_str).filter(|known| *known != name);
+    for (nth, fallback) in master.fallbacks.iter().enumerate() {
+        let [problem, remedy] = if fallback.as_str() == name {
+            [format!("{name} cannot stand in for itself"), "name other masters".to_owned()]
+        } else if !policy.masters.contains_key(fallback) {
+            let hint = suggestion(fallback.as_str(), known.clone());
+            [format!("there is no master {:?}", fallback.as_str()), hint]
+        } else if master.fallbacks[..nth].contains(fallback) {
+            [format!("{fallback} is named twice"), "name it once".to_owned()]
+        } else {
+            continue;
+        };
+        let key = format!("masters.{name}.fallbacks");
+        errors.push(SettingError { place: source.at(at), key, problem, remedy });
+    }
 }
 
 /// Reads one table and notes what is wrong with it.
@@ -94,7 +137,23 @@ impl Reader<'_> {
                 "env_allow" => settings.env_allow = self.names(at, value),
                 "stdin" => self.switch("stdin", at, value, &mut settings.stdin),
                 "domains" => policy.domains = self.domains(at, value),
-                "max_active" => self.max_active(at, value, &mut policy.attempts_active_max),
+                "max_active" => {
+                    self.whole("max_active", at, value, 1..=4_096, &mut policy.attempts_active_max);
+                }
+                "fallbacks" => policy.fallbacks = self.fallbacks(at, value),
+                "may_stop" => self.switch("may_stop", at, value, &mut policy.may_stop),
+                "starts_per_minute_max" => self.whole(
+                    "starts_per_minute_max",
+                    at,
+                    value,
+                    0..=100_000,
+                    &mut policy.starts_per_minute_max,
+                ),
+                "supervision" => {
+                    let prefix = format!("masters.{}.supervision", self.name);
+                    policy.supervision =
+                        supervision::changes(at, value, &prefix, self.source, self.errors);
+                }
                 "orchestration" => {
                     self.switch("orchestration", at, value, &mut policy.orchestration_enabled);
                 }
@@ -127,6 +186,13 @@ impl Reader<'_> {
             "brief" => &["argv", "stdin"],
             _ => &[],
         };
+        if backend != EXTERNAL
+            && let Some((key, _)) = table.iter().find(|(key, _)| *key.get_ref() == "may_stop")
+        {
+            let problem = "Baton starts its workers itself and may always stop them".to_owned();
+            let remedy = "remove it; it is for external masters".to_owned();
+            self.error("may_stop", key.span().start, problem, remedy);
+        }
         for (key, _) in table.iter().filter(|(key, _)| unused.contains(&key.get_ref().as_ref())) {
             let problem = format!("backend \"{backend}\" does not use it");
             let remedy = "remove it, or set backend = \"command\"".to_owned();
@@ -159,19 +225,31 @@ impl Reader<'_> {
         }
     }
 
-    fn max_active(&mut self, at: usize, value: &Spanned<DeValue<'_>>, slot: &mut usize) {
-        let integer = value.get_ref().as_integer();
-        let number = integer.and_then(|i| i128::from_str_radix(i.as_str(), i.radix()).ok());
-        let Some(number) = number else {
-            return self.wrong_type("max_active", at, value, "a whole number");
-        };
-        match usize::try_from(number) {
-            Ok(fits) if MAX_ACTIVE.contains(&number) => *slot = fits,
-            Ok(_) | Err(_) => {
-                let remedy = format!("it takes {} to {}", MAX_ACTIVE.start(), MAX_ACTIVE.end());
-                self.error("max_active", at, format!("{number} is out of range"), remedy);
-            }
+    fn whole<T: TryFrom<u64>>(
+        &mut self,
+        key: &str,
+        at: usize,
+        value: &Spanned<DeValue<'_>>,
+        range: RangeInclusive<u64>,
+        slot: &mut T,
+    ) {
+        match Given::Toml(value.get_ref()).within(*range.start(), *range.end()) {
+            Ok(value) => put(slot, value),
+            Err([problem, remedy]) => self.error(key, at, problem, remedy),
         }
+    }
+
+    fn fallbacks(&mut self, at: usize, value: &Spanned<DeValue<'_>>) -> Vec<AgentName> {
+        let names = self.texts("fallbacks", at, value);
+        let parse = |name: &String| match AgentName::parse(name.trim()) {
+            Ok(name) => Some(name),
+            Err(problem) => {
+                let remedy = "name masters of this file".to_owned();
+                self.error("fallbacks", at, problem.to_string(), remedy);
+                None
+            }
+        };
+        names.iter().filter_map(parse).collect()
     }
 
     fn texts(&mut self, key: &str, at: usize, value: &Spanned<DeValue<'_>>) -> Vec<String> {

@@ -1,12 +1,15 @@
 //! The closed list of settings.
 
+mod list;
+
 use std::path::{Path, PathBuf};
 
 use toml::de::DeValue;
 
+use super::Config;
 use super::problem::suggestion;
-use super::{Config, LogForm};
-use crate::domain::plan::Strategy;
+
+pub use list::SETTINGS;
 
 /// One setting.
 #[derive(Debug)]
@@ -38,128 +41,28 @@ pub(super) enum Given<'a> {
     Text(&'a str),
 }
 
-macro_rules! whole {
-    ($key:literal, $min:literal..=$max:literal, $($field:ident).+, $what:literal) => {
-        Setting {
-            key: $key,
-            what: $what,
-            kind: Kind::Whole { min: $min, max: $max, set: |c, v| put(&mut c.$($field).+, v) },
-            show: |c| c.$($field).+.to_string(),
-        }
-    };
-}
-
-/// Every setting but the `[masters.NAME]` tables.
-pub const SETTINGS: &[Setting] = &[
-    Setting {
-        key: "workspace",
-        what: "Working directory of workers and root of the files that tasks name; \
-               in the file it is relative to the file's directory. Default: the directory above it.",
-        kind: Kind::Directory,
-        show: |c| c.workspace.display().to_string(),
-    },
-    Setting {
-        key: "strategy",
-        what: "How the subtasks of a plan follow each other when its author does not say.",
-        kind: Kind::Word {
-            words: &[
-                ("staged", |c| c.policy.strategy = Strategy::Staged),
-                ("adaptive", |c| c.policy.strategy = Strategy::Adaptive),
-                ("sequential", |c| c.policy.strategy = Strategy::Sequential),
-            ],
-        },
-        show: |c| match c.policy.strategy {
-            Strategy::Staged => "staged".into(),
-            Strategy::Adaptive => "adaptive".into(),
-            Strategy::Sequential => "sequential".into(),
-        },
-    },
-    Setting {
-        key: "orchestration",
-        what: "false turns splitting off: every task goes whole to one master.",
-        kind: Kind::Switch { set: |c, v| c.policy.orchestration_enabled = v },
-        show: |c| c.policy.orchestration_enabled.to_string(),
-    },
-    Setting {
-        key: "log",
-        what: "A level (error, warn, info, debug, trace) or directives per module.",
-        kind: Kind::Filter,
-        show: |c| c.log.filter.clone(),
-    },
-    Setting {
-        key: "log_form",
-        what: "How log lines look: for people or as JSON.",
-        kind: Kind::Word {
-            words: &[
-                ("human", |c| c.log.form = LogForm::Human),
-                ("json", |c| c.log.form = LogForm::Json),
-            ],
-        },
-        show: |c| match c.log.form {
-            LogForm::Human => "human".into(),
-            LogForm::Json => "json".into(),
-        },
-    },
-    whole! { "limits.max_active", 1..=4_096, policy.attempts_active_max,
-    "Attempts that may be under way at the same time." },
-    whole! { "complexity.files_max", 0..=10_000, policy.complexity.files_max,
-    "A task that names more files is split." },
-    whole! { "complexity.minutes_max", 1..=100_000, policy.complexity.minutes_max,
-    "A task that takes longer is split; one that takes exactly as long is not." },
-    whole! { "complexity.tokens_max", 1..=1_000_000_000, policy.complexity.tokens_max,
-    "A task that needs more tokens is split." },
-    whole! { "complexity.domains_max", 1..=100, policy.complexity.domains_max,
-    "A task in more fields of work is split." },
-    whole! { "plan.stages_max", 1..=100, policy.plan.stages_max,
-    "A plan with more stages is refused." },
-    whole! { "plan.subtasks_min", 1..=10_000, policy.plan.subtasks_min,
-    "A plan with fewer subtasks gets a warning." },
-    whole! { "plan.subtasks_max", 1..=10_000, policy.plan.subtasks_max,
-    "A plan with more subtasks gets a warning." },
-    whole! { "plan.subtasks_limit", 1..=10_000, policy.plan.subtasks_limit,
-    "A plan with more subtasks is refused." },
-    whole! { "plan.subtask_minutes_max", 1..=100_000, policy.plan.subtask_minutes_max,
-    "A subtask that takes longer gets a warning." },
-    whole! { "plan.subtask_minutes_limit", 1..=100_000, policy.plan.subtask_minutes_limit,
-    "A subtask that takes longer is refused." },
-    whole! { "plan.subtask_tokens_max", 1..=1_000_000_000, policy.plan.subtask_tokens_max,
-    "A subtask that needs more tokens is refused." },
-    whole! { "plan.subtask_files_max", 1..=10_000, policy.plan.subtask_files_max,
-    "A subtask that changes more files is refused." },
-    whole! { "retry.attempts_max", 1..=100, policy.retry.attempts_max,
-    "Failures of one subtask after which a person is asked." },
-    whole! { "retry.initial_delay_ms", 0..=86_400_000, policy.retry.initial_delay_ms,
-    "Wait before the first retry." },
-    whole! { "retry.backoff_factor", 1..=100, policy.retry.backoff_factor,
-    "Each wait is this many times the one before." },
-    whole! { "retry.delay_ms_max", 0..=86_400_000, policy.retry.delay_ms_max,
-    "No wait is longer." },
-    whole! { "daemon.tick_ms", 100..=86_400_000, daemon.tick_ms,
-    "Longest time between two looks at everything." },
-    whole! { "daemon.overview_delay_ms", 0..=60_000, daemon.overview_delay_ms,
-    "Longest time that a plan, subtask, queue or state document lags behind." },
-    whole! { "daemon.drain_grace_ms", 0..=86_400_000, daemon.drain_grace_ms,
-    "How long a drain waits for what the daemon itself has begun; workers live on." },
-    whole! { "daemon.stop_grace_ms", 0..=3_600_000, daemon.stop_grace_ms,
-    "Time between asking a worker to stop and killing it." },
-    whole! { "daemon.batch_max", 1..=1_000_000, daemon.batch_max,
-    "Inputs that are decided before their records are synced." },
-];
-
 impl Setting {
     /// Returns the environment variable that sets it: `BATON_PLAN_STAGES_MAX`.
     pub fn variable(&self) -> String {
-        format!("BATON_{}", self.key.replace('.', "_").to_uppercase())
+        variable(self.key)
     }
 
     /// Returns what it takes, for people: `1 to 100`.
     pub fn takes(&self) -> String {
         match &self.kind {
-            Kind::Whole { min, max, .. } => format!("{min} to {max}"),
+            Kind::Whole { min, max, .. } => range(*min, *max),
             Kind::Switch { .. } => "true, false".into(),
             Kind::Word { words } => words.iter().map(|(w, _)| *w).collect::<Vec<_>>().join(", "),
             Kind::Directory => "a directory".into(),
             Kind::Filter => "a level or directives".into(),
+        }
+    }
+
+    /// Returns the least and the most that it takes, where it is a number.
+    pub(super) fn ends(&self) -> Option<(u64, u64)> {
+        match self.kind {
+            Kind::Whole { min, max, .. } => Some((min, max)),
+            Kind::Switch { .. } | Kind::Word { .. } | Kind::Directory | Kind::Filter => None,
         }
     }
 
@@ -179,14 +82,7 @@ impl Setting {
     ) -> Result<(), [String; 2]> {
         let wanted = || [format!("{} is not {}", given.shown(), self.kind.noun()), self.remedy()];
         match &self.kind {
-            Kind::Whole { min, max, set } => {
-                let value = given.whole().ok_or_else(wanted)?;
-                let value = u64::try_from(value)
-                    .ok()
-                    .filter(|value| (min..=max).contains(&value))
-                    .ok_or_else(|| [format!("{value} is out of range"), self.remedy()])?;
-                set(config, value);
-            }
+            Kind::Whole { min, max, set } => set(config, given.within(*min, *max)?),
             Kind::Switch { set } => set(config, given.switch().ok_or_else(wanted)?),
             Kind::Word { words } => {
                 let word = given.text().ok_or_else(wanted)?;
@@ -220,6 +116,18 @@ impl Kind {
 }
 
 impl Given<'_> {
+    /// Returns a whole number within these ends, or says what is wrong: problem and remedy.
+    pub(super) fn within(&self, min: u64, max: u64) -> Result<u64, [String; 2]> {
+        let remedy = || format!("it takes {}", range(min, max));
+        let value = self
+            .whole()
+            .ok_or_else(|| [format!("{} is not a whole number", self.shown()), remedy()])?;
+        u64::try_from(value)
+            .ok()
+            .filter(|value| (min..=max).contains(value))
+            .ok_or_else(|| [format!("{value} is out of range"), remedy()])
+    }
+
     fn whole(&self) -> Option<i128> {
         match self {
             Given::Toml(value) => {
@@ -293,8 +201,17 @@ fn filter(text: &str) -> Result<String, [String; 2]> {
     }
 }
 
+/// Returns the environment variable that sets this key.
+pub(super) fn variable(key: &str) -> String {
+    format!("BATON_{}", key.replace('.', "_").to_uppercase())
+}
+
+fn range(min: u64, max: u64) -> String {
+    format!("{min} to {max}")
+}
+
 /// Stores a number that its range lets fit.
-fn put<T: TryFrom<u64>>(slot: &mut T, value: u64) {
+pub(super) fn put<T: TryFrom<u64>>(slot: &mut T, value: u64) {
     if let Ok(value) = T::try_from(value) {
         *slot = value;
     }

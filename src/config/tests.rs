@@ -1,10 +1,13 @@
 //! Tables of settings files: what they come to, and what they are refused for.
 
+mod mistakes;
+
 use std::fs;
 use std::path::PathBuf;
 
 use super::*;
 use crate::domain::plan::Strategy;
+use crate::domain::policy::Backoff;
 use crate::domain::report::ResultKind;
 use crate::domain::worker::Execution;
 
@@ -105,111 +108,53 @@ fn every_kind_of_master_is_read() {
     );
 }
 
-/// Texts of the file, and how the refusal of each begins.
-const MISTAKES: &[(&str, &str)] = &[
-    (
-        "\n[masters.security]\nbakend = \"brief\"",
-        "baton.toml:3: masters.security.bakend: there is no such setting; \
-             did you mean \"backend\"?",
-    ),
-    (
-        "[masters.security]\nbackend = \"breif\"",
-        "baton.toml:2: masters.security.backend: there is no backend \"breif\"; \
-             did you mean \"brief\"?",
-    ),
-    (
-        "[masters.security]\nbackend = 3",
-        "baton.toml:2: masters.security.backend: 3 is not a text; it takes a text",
-    ),
-    (
-        "[masters.coder]\nbackend = \"command\"",
-        "baton.toml:1: masters.coder.argv: backend \"command\" has no program; \
-             set it to [\"/path/to/program\", \"argument\", ...]",
-    ),
-    (
-        "[masters.coder]\nbackend = \"command\"\nargv = \"agent -x\"",
-        "baton.toml:3: masters.coder.argv: \"agent -x\" is not a list of texts; \
-             it takes a list of texts",
-    ),
-    (
-        "[masters.coder]\nargv = [\"agent\"]",
-        "baton.toml:2: masters.coder.argv: backend \"external\" does not use it; \
-             remove it, or set backend = \"command\"",
-    ),
-    (
-        "[masters.coder]\nmax_active = 0",
-        "baton.toml:2: masters.coder.max_active: 0 is out of range; it takes 1 to 4096",
-    ),
-    ("[masters.\"a b\"]\n", "baton.toml:1: masters.a b: master id \"a b\" is refused: "),
-    (
-        "[masters.coder]\nbackend=\"command\"\nargv=[\"a\"]\nenv = { \"A=B\" = \"x\" }",
-        "baton.toml:4: masters.coder.env.A=B: \"A=B\" names no variable; \
-             a name is letters, digits and underscores",
-    ),
-    (
-        "[masters.coder]\nbackend=\"command\"\nargv=[\"a\"]\nenv_allow = [\"*\"]",
-        "baton.toml:4: masters.coder.env_allow: \"\" names no variable; \
-             a name is letters, digits and underscores",
-    ),
-    ("masters = 1", "baton.toml:1: masters: 1 is not a table; write it as [masters] with"),
-    (
-        "stratgy = \"staged\"",
-        "baton.toml:1: stratgy: there is no such setting; did you mean \"strategy\"?",
-    ),
-    (
-        "strategy = \"stagd\"",
-        "baton.toml:1: strategy: \"stagd\" is unknown; did you mean \"staged\"?",
-    ),
-    (
-        "[limit]\nmax_active = 2",
-        "baton.toml:1: limit: there is no such setting; did you mean \"limits\"?",
-    ),
-    (
-        "[plan]\nstages = 3",
-        "baton.toml:2: plan.stages: there is no such setting; known here: stages_max,",
-    ),
-    (
-        "[plan]\nstages_max = 0",
-        "baton.toml:2: plan.stages_max: 0 is out of range; it takes 1 to 100",
-    ),
-    (
-        "[plan]\nstages_max = -5",
-        "baton.toml:2: plan.stages_max: -5 is out of range; it takes 1 to 100",
-    ),
-    (
-        "[plan]\nstages_max = \"ten\"",
-        "baton.toml:2: plan.stages_max: \"ten\" is not a whole number; it takes 1 to 100",
-    ),
-    (
-        "[plan]\nstages_max = 18446744073709551616",
-        "baton.toml:2: plan.stages_max: 18446744073709551616 is out of range",
-    ),
-    (
-        "[plan]\nsubtasks_min = 11",
-        "baton.toml:2: plan.subtasks_min: 11 is more than plan.subtasks_max, which is 10; \
-             raise plan.subtasks_max or lower plan.subtasks_min",
-    ),
-    (
-        "orchestration = \"no\"",
-        "baton.toml:1: orchestration: \"no\" is not true or false; it takes true, false",
-    ),
-    (
-        "workspace = \"nowhere\"",
-        "baton.toml:1: workspace: cannot use nowhere: No such file or directory",
-    ),
-    ("workspace = \"baton.toml\"", "baton.toml:1: workspace: baton.toml is not a directory; "),
-    ("log = \"loud=very\"", "baton.toml:1: log: \"loud=very\" is no log filter; it takes error,"),
-    ("a = 1\nb = [", "baton.toml:2: not TOML: "),
-    ("[plan]\nstages_max = 1\nstages_max = 2", "baton.toml:3: not TOML: duplicate key"),
-];
+#[test]
+fn what_is_set_otherwise_for_a_type_and_for_a_master_counts_for_its_workers() {
+    let config = load(
+        r#"
+        [supervision]
+        look_ms = 1_000
+        silence_ms = 0
+        [worker_types.audit]
+        time_box_ms = 60_000
+        stop_grace_ms = 1
+        [masters.coder]
+        fallbacks = ["writer"]
+        may_stop = true
+        starts_per_minute_max = 3
+        [masters.coder.supervision]
+        stop_grace_ms = 2
+        [masters.writer]
+        [retry]
+        backoff = "fixed"
+        [recovery]
+        splits = false
+        "#,
+    )
+    .unwrap();
+    let limits = config.policy.supervision_of(&name("coder"), "audit");
+    assert_eq!((limits.look_ms, limits.silence_ms), (1_000, 0));
+    assert_eq!((limits.time_box_ms, limits.stop_grace_ms), (60_000, 2));
+    assert_eq!(config.policy.supervision_of(&name("writer"), "audit").stop_grace_ms, 1);
+    assert_eq!(config.policy.supervision_of(&name("writer"), "test").stop_grace_ms, 10_000);
+    let coder = &config.policy.masters[&name("coder")];
+    assert_eq!(coder.fallbacks, [name("writer")]);
+    assert!(coder.may_stop);
+    assert_eq!(coder.starts_per_minute_max, 3);
+    assert_eq!(config.policy.retry.backoff, Backoff::Fixed);
+    assert!(!config.policy.recovery.splits);
+}
 
 #[test]
-fn each_mistake_is_named_with_its_line_its_key_and_a_remedy() {
-    for (text, want) in MISTAKES {
-        let got = refusal(text);
-        assert!(got.starts_with(want), "for {text:?}\nwant {want}\ngot  {got}");
-        assert_eq!(got.lines().count(), 1, "one mistake is told once: {got}");
-    }
+fn the_variable_of_a_key_that_was_renamed_is_not_passed_over() {
+    let place = place();
+    let env = |name: &str| (name == "BATON_DAEMON_STOP_GRACE_MS").then(|| "5".to_owned());
+    let error = Config::load(&place.coordination, &env, &Overrides::default()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "environment variable BATON_DAEMON_STOP_GRACE_MS: daemon.stop_grace_ms: there is no such \
+         setting; it is supervision.stop_grace_ms now"
+    );
 }
 
 #[test]

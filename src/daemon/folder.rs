@@ -5,7 +5,8 @@
 //!   never removed.
 //! - `identity.json` is there from just before the program is executed. Whoever puts it there may
 //!   execute; it is put there by a rename that never replaces, so that there is one at most.
-//! - `exit.json` is there from when the holder saw how the worker ended.
+//! - `exit.json` is there from when its keeper, or else the holder, saw how the worker ended and
+//!   had ended what it left running.
 //!
 //! None is synced: after a power cut nothing runs. A file that a power cut emptied counts as
 //! "begun" (`identity.json`) and as "nobody saw the end" (`exit.json`).
@@ -22,6 +23,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::process;
+use super::process_tree;
+use super::worker_end;
 use crate::clock;
 use crate::domain::Timestamp;
 use crate::domain::ids::{AttemptId, WorkerId};
@@ -44,8 +47,8 @@ const FILE_BYTES_MAX: u64 = 1 << 20;
 pub enum Folder {
     /// Nothing was executed: it may be launched.
     Empty,
-    /// It is not over: the worker or something it started runs, or the holder is about to say how
-    /// it ended.
+    /// It is not over: the worker or something it started runs, or its keeper or the holder is
+    /// about to say how it ended.
     Alive(ProcessIdentity),
     /// It is over.
     Done {
@@ -110,17 +113,23 @@ pub fn inspect(store: &Store, worker_id: &WorkerId, nonce: &str) -> Result<Folde
         Marker::Begun(begun) if begun.nonce != nonce => return Ok(Folder::Foreign),
         Marker::Begun(begun) => begun,
     };
-    if let Some(exit) = exit_of(store, worker_id, nonce)? {
-        return Ok(Folder::Done { identity: begun.process, exit });
+    if let Some(ended) = end_of(store, worker_id, nonce)? {
+        return Ok(ended.folder(begun.process));
     }
-    // A holder that lives gives its record after the lock was let go.
-    if is_locked(store, worker_id)? || process::is_alive(&begun.holder) {
+    // Keeper and holder give the record after the lock was let go.
+    let is_watched = || begun.watchers().any(process::is_alive);
+    if is_locked(store, worker_id)? || is_watched() {
         return Ok(Folder::Alive(begun.process));
     }
-    // It may have given it between the two looks, as its last deed.
-    Ok(match exit_of(store, worker_id, nonce)? {
-        Some(exit) => Folder::Done { identity: begun.process, exit },
-        None => Folder::Interrupted(begun.process),
+    // One of them may have given it between the two looks, as its last deed.
+    if let Some(ended) = end_of(store, worker_id, nonce)? {
+        return Ok(ended.folder(begun.process));
+    }
+    // What let go of the lock may work on all the same: two must not be at it.
+    Ok(if process_tree::remains(&worker_end::tree_of(store, &begun)) {
+        Folder::Alive(begun.process)
+    } else {
+        Folder::Interrupted(begun.process)
     })
 }
 
@@ -134,8 +143,14 @@ pub(super) struct Begun {
     pub(super) nonce: String,
     /// The worker: the step before exec and its program are one process.
     pub(super) process: ProcessIdentity,
-    /// Its parent, which will say how it ended.
+    /// Its parent, which will say how it ended. Markers from before there were keepers have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) keeper: Option<ProcessIdentity>,
+    /// The parent of the keeper, which will say it where the keeper is killed.
     pub(super) holder: ProcessIdentity,
+    /// The control group that holds it and nothing else, absolute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) cgroup: Option<PathBuf>,
     pub(super) started_at: Timestamp,
 }
 
@@ -153,6 +168,25 @@ pub(super) struct Ended {
     /// Processes it left behind that could not be ended.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) survivors: Vec<u32>,
+    /// Who these are: the worker is not over before they are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) surviving: Vec<ProcessIdentity>,
+}
+
+impl Begun {
+    /// Returns those who will say how it ended.
+    pub(super) fn watchers(&self) -> impl Iterator<Item = &ProcessIdentity> {
+        self.keeper.iter().chain([&self.holder])
+    }
+}
+
+impl Ended {
+    fn folder(self, identity: ProcessIdentity) -> Folder {
+        if self.surviving.iter().any(process::is_alive) {
+            return Folder::Alive(identity);
+        }
+        Folder::Done { identity, exit: self.exit }
+    }
 }
 
 /// What `identity.json` is.
@@ -194,7 +228,9 @@ pub(super) fn forbid(store: &Store, attempt: &Attempt) -> Result<bool, FolderErr
         attempt_id: attempt.id.clone(),
         nonce: attempt.nonce.clone(),
         process: nobody(),
+        keeper: None,
         holder: nobody(),
+        cgroup: None,
         started_at: clock::now().wall,
     };
     begin(store, &nobody_begun)
@@ -236,11 +272,20 @@ pub(super) fn is_locked(store: &Store, worker_id: &WorkerId) -> Result<bool, Fol
     }
 }
 
-/// Opens `output.log`, where all that the worker prints is appended.
-pub(super) fn open_output(store: &Store, worker_id: &WorkerId) -> Result<File, FolderError> {
-    let path = layout::worker_file(worker_id, WorkerFile::Output);
+/// Tells whether the end of an attempt is recorded.
+pub(super) fn is_recorded(store: &Store, worker_id: &WorkerId, nonce: &str) -> bool {
+    matches!(end_of(store, worker_id, nonce), Ok(Some(_)))
+}
+
+/// Opens a file of the output, where what the worker prints is appended.
+pub(super) fn open_output(
+    store: &Store,
+    worker_id: &WorkerId,
+    file: WorkerFile,
+) -> Result<File, FolderError> {
+    let path = layout::worker_file(worker_id, file);
     let open = || {
-        let output = open(store, &path, OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND)?;
+        let output = open(store, &path, OFlags::RDWR | OFlags::CREATE | OFlags::APPEND)?;
         let stat = rustix::fs::fstat(&output)?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile || stat.st_nlink != 1 {
             return Err(Errno::EXIST);
@@ -261,10 +306,10 @@ pub(super) fn lock_path(store: &Store, worker_id: &WorkerId) -> PathBuf {
     store.root().join(layout::worker_file(worker_id, WorkerFile::AttemptLock))
 }
 
-fn exit_of(store: &Store, worker_id: &WorkerId, nonce: &str) -> Result<Option<Exit>, FolderError> {
+fn end_of(store: &Store, worker_id: &WorkerId, nonce: &str) -> Result<Option<Ended>, FolderError> {
     let content = store.read(&layout::worker_file(worker_id, WorkerFile::Exit), FILE_BYTES_MAX)?;
     let ended = content.and_then(|content| serde_json::from_slice::<Ended>(&content.bytes).ok());
-    Ok(ended.filter(|ended| ended.nonce == nonce).map(|ended| ended.exit))
+    Ok(ended.filter(|ended| ended.nonce == nonce))
 }
 
 /// Opens a file beneath the coordination directory without following links, and without waiting

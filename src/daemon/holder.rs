@@ -1,9 +1,9 @@
-//! `baton hold`: the one small process that is the parent of all workers of a directory.
+//! `baton hold`: the one small process that is behind all workers of a directory.
 //!
-//! It outlives the daemon, so that workers do too and somebody sees how they end. It decides
-//! nothing: it launches what it is asked to launch, waits, ends what a worker leaves behind,
-//! writes `exit.json` and tells whoever is connected. It ends by itself when it has neither
-//! workers nor connections for a while.
+//! It outlives the daemon. It decides nothing: it starts a keeper for each worker that it is asked
+//! to launch, waits for its end, and tells whoever is connected. Where a keeper is killed, its
+//! worker becomes a child of the holder, which does then what the keeper would have done. It ends
+//! by itself when it has neither workers nor connections for a while.
 //!
 //! There is one for each directory: it holds `orchestrator/holder.lock` for life, and whoever has
 //! the lock owns the name of the socket. It runs on one thread and does nothing while nothing
@@ -14,19 +14,24 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags};
+use rustix::process::{getpid, set_child_subreaper};
 use rustix::stdio;
 use thiserror::Error;
 use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::{AbortHandle, LocalSet};
 use tokio::time::sleep;
 
+use super::cgroup::Cgroups;
+use super::children::Children;
 use super::protocol::{self, Ask, Line, PROTOCOL, Say, SocketPath};
-use super::worker_life;
+use super::worker_life::{self, Held};
 use crate::domain::ids::WorkerId;
 use crate::domain::worker::ProcessIdentity;
 use crate::store::{FileLock, LockError, Store, StoreError, layout};
@@ -42,6 +47,9 @@ const UNTOLD_MAX: usize = 1_024;
 pub(super) const READY: &str = "ready";
 /// What it reads instead when another holder has the directory.
 pub(super) const HELD: &str = "held";
+
+/// Who this process is in the log.
+static ROLE: OnceLock<&str> = OnceLock::new();
 
 /// Says why there is no holder, or why it did not answer.
 #[derive(Debug, Error)]
@@ -89,10 +97,14 @@ pub enum HolderError {
 /// # Errors
 /// Another holder has the directory, or its files cannot be used.
 pub fn hold(coordination: &Path) -> Result<(), HolderError> {
+    log_as("holder");
     super::descriptors::close_inherited();
     let store = Store::open(coordination)?;
     // Fails only where this process leads a session or group already: that does as well.
     let _ = rustix::process::setsid();
+    // Where a keeper is killed, its worker becomes a child of this process. Kernels that cannot do
+    // that lose an exit status then.
+    let _ = set_child_subreaper(Some(getpid()));
     let lock = store.lock(layout::HOLDER_LOCK, Duration::ZERO).inspect_err(|error| {
         if matches!(error, LockError::Held { .. }) {
             announce(HELD);
@@ -116,10 +128,16 @@ pub fn hold(coordination: &Path) -> Result<(), HolderError> {
     std::env::set_current_dir("/").map_err(|e| failed("leave", "", e))?;
     announce_and_detach(&store).map_err(|e| failed("log to", layout::HOLDER_LOG, e))?;
 
+    let child_ended = {
+        let _context = runtime.enter();
+        signal(SignalKind::child()).map_err(|e| failed("hear of children in", "", e))?
+    };
     let holder = Rc::new(Holder {
+        cgroups: Cgroups::find(store.root()),
         store,
         identity,
         workers: RefCell::default(),
+        children: Children::default(),
         connections: RefCell::default(),
         untold: RefCell::default(),
         changed: Notify::new(),
@@ -127,7 +145,9 @@ pub fn hold(coordination: &Path) -> Result<(), HolderError> {
         retired_by: RefCell::default(),
     });
     log(format_args!("{} holds the workers", env!("CARGO_PKG_VERSION")));
-    LocalSet::new().block_on(&runtime, run(holder, listener, lock));
+    let tasks = LocalSet::new();
+    tasks.spawn_local(reap(Rc::clone(&holder), child_ended));
+    tasks.block_on(&runtime, run(holder, listener, lock));
     log(format_args!("has no workers and ends"));
     Ok(())
 }
@@ -136,8 +156,12 @@ pub fn hold(coordination: &Path) -> Result<(), HolderError> {
 pub(super) struct Holder {
     pub(super) store: Store,
     pub(super) identity: ProcessIdentity,
-    /// Workers that are not over; the identity is known once they have begun.
-    pub(super) workers: RefCell<BTreeMap<WorkerId, Option<ProcessIdentity>>>,
+    /// Where workers have control groups, when they may.
+    pub(super) cgroups: Option<Cgroups>,
+    /// Workers that are not over.
+    pub(super) workers: RefCell<BTreeMap<WorkerId, Held>>,
+    /// Their keepers, and what a killed keeper leaves.
+    pub(super) children: Children,
     connections: RefCell<BTreeMap<u64, Connection>>,
     /// Workers whose end nobody was connected to hear of.
     untold: RefCell<VecDeque<WorkerId>>,
@@ -162,6 +186,13 @@ enum Leaving {
     Retire,
     /// Now.
     Shutdown,
+}
+
+/// Asks every child that ends how it ended.
+async fn reap(holder: Rc<Holder>, mut child_ended: Signal) {
+    while child_ended.recv().await.is_some() {
+        holder.children.reap();
+    }
 }
 
 async fn run(holder: Rc<Holder>, listener: UnixListener, lock: FileLock) {
@@ -367,8 +398,15 @@ fn announce(word: &str) {
     let _ = writeln!(stdout, "{word}").and_then(|()| stdout.flush());
 }
 
-/// Writes one line to the log.
+/// Writes one line to the log, which keepers and steps before exec share with their holder.
 pub(super) fn log(what: std::fmt::Arguments<'_>) {
     let at = crate::clock::now().wall;
-    let _ = writeln!(io::stderr(), "{at} holder {} {what}", std::process::id());
+    let role = ROLE.get().unwrap_or(&"step");
+    let _ = writeln!(io::stderr(), "{at} {role} {} {what}", std::process::id());
+}
+
+/// Says who writes into the log from here on.
+pub(super) fn log_as(role: &'static str) {
+    // Nobody is two.
+    let _ = ROLE.set(role);
 }

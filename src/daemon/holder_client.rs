@@ -2,8 +2,8 @@
 //! ends.
 //!
 //! What the holder says is a hint; what became of an attempt is in its folder. A holder that dies
-//! costs nothing but the exit statuses of its workers: they run on, are watched by their locks
-//! and processes, and the next launch starts a new holder.
+//! costs nothing: its workers run on, their keepers record how they end, the daemon watches both,
+//! and the next launch starts a new holder.
 #![expect(clippy::disallowed_methods, reason = "this is the one place that starts the holder")]
 
 use std::collections::BTreeSet;
@@ -13,6 +13,7 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, BufReader};
 use tokio::process::Command;
 use tokio::sync::mpsc;
@@ -25,7 +26,7 @@ use super::holder_link::{ANSWER_MS_MAX, Heard, Link};
 use super::process;
 use super::process_tree::{self, Stopped};
 use super::protocol::{self, Ask, Order, Say};
-use super::worker_life;
+use super::worker_end::{self, LEFTOVER_GRACE_MS};
 use crate::backend::Launch;
 use crate::domain::ids::{AttemptId, WorkerId};
 use crate::domain::worker::ProcessIdentity;
@@ -43,6 +44,8 @@ const LAUNCH_MS_MAX: u64 = 60_000;
 const LAUNCH_TRIES: u32 = 20;
 /// How soon a launch that something holds up is asked for again.
 const LAUNCH_AGAIN_MS: u64 = 100;
+/// How much of a worker's output is kept where nothing else is said.
+const OUTPUT_BYTES_MAX: u64 = 64 << 20;
 /// How much is quoted of what a holder that does not come up says.
 const PROBLEM_BYTES_MAX: u64 = 4_096;
 /// How often what a worker left behind is looked at once the worker itself is gone and the holder
@@ -67,6 +70,24 @@ pub enum HolderEvent {
     },
     /// The holder is gone. Its workers run on and are watched; each still ends in `Exited`.
     Lost,
+}
+
+/// What a worker may use; 0 stands for as much as there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Limits {
+    /// How much of its output is kept, about.
+    pub output_bytes_max: u64,
+    /// How much memory all its processes may have together. The kernel sees to it where it can.
+    pub memory_bytes_max: u64,
+    /// How many processes and threads it may have. The kernel sees to it where it can.
+    pub processes_max: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { output_bytes_max: OUTPUT_BYTES_MAX, memory_bytes_max: 0, processes_max: 0 }
+    }
 }
 
 /// What came of a launch.
@@ -131,6 +152,7 @@ impl HolderClient {
         attempt_id: &AttemptId,
         nonce: &str,
         mut launch: Launch,
+        limits: Limits,
     ) -> Result<Launched, HolderError> {
         pass_on(&mut launch, std::env::vars_os());
         let order = Order {
@@ -138,6 +160,7 @@ impl HolderClient {
             attempt_id: attempt_id.clone(),
             nonce: nonce.to_owned(),
             launch,
+            limits,
         };
         let mut held_up = String::new();
         for _ in 0..LAUNCH_TRIES {
@@ -197,20 +220,30 @@ impl HolderClient {
             // The folder is another's by now, who placed the marker after this one was gone.
             return Ok(Stopped::Gone);
         }
-        let link = self.shared.link.lock().await.clone();
-        if let Some(link) = link {
-            let ask = Ask::Stop { worker_id: worker_id.clone(), grace_ms };
-            let patience_ms = grace_ms.saturating_add(2 * ANSWER_MS_MAX);
-            if let Ok(Say::Stopped { survivors }) = link.ask(ask, patience_ms, None).await {
-                return Ok(if survivors.is_empty() {
-                    Stopped::Gone
-                } else {
-                    Stopped::Survivors(survivors)
-                });
+        let stopped = self.ask_to_stop(worker_id, grace_ms).await;
+        let stopped = match stopped {
+            Some(stopped) => stopped,
+            None => {
+                let tree = worker_end::tree_of(&self.shared.store, &begun);
+                process_tree::stop(&tree, grace_ms).await
             }
+        };
+        if let (Stopped::Gone, Some(keeper)) = (&stopped, &begun.keeper) {
+            // The record follows at once; whoever asked will look for it.
+            let _ = timeout(Duration::from_millis(ANSWER_MS_MAX), process::ended(keeper)).await;
         }
-        let tree = worker_life::tree_of(&self.shared.store, &begun);
-        Ok(process_tree::stop(&tree, grace_ms).await)
+        Ok(stopped)
+    }
+
+    /// Has the holder end a worker; `None` where it is not the holder's.
+    async fn ask_to_stop(&self, worker_id: &WorkerId, grace_ms: u64) -> Option<Stopped> {
+        let link = self.shared.link.lock().await.clone()?;
+        let ask = Ask::Stop { worker_id: worker_id.clone(), grace_ms };
+        let patience_ms = grace_ms.saturating_add(2 * ANSWER_MS_MAX);
+        let Ok(Say::Stopped { survivors }) = link.ask(ask, patience_ms, None).await else {
+            return None;
+        };
+        Some(if survivors.is_empty() { Stopped::Gone } else { Stopped::Survivors(survivors) })
     }
 
     /// Makes sure that an `Exited` follows for a worker that was started by an earlier daemon: by
@@ -370,21 +403,31 @@ impl Drop for Shared {
     }
 }
 
-/// Waits until a worker is over; false when it never began.
+/// Waits until a worker is over; false when it never began. What it left where nobody is left to
+/// end it is ended from here.
 async fn until_over(store: &Store, worker_id: &WorkerId) -> bool {
     let mut again_ms = ORPHAN_AGAIN_MS_MIN;
     loop {
-        let nonce = match folder::marker(store, worker_id) {
-            Ok(Marker::Begun(begun)) => begun.nonce,
+        let begun = match folder::marker(store, worker_id) {
+            Ok(Marker::Begun(begun)) => begun,
             Ok(Marker::Absent) => return false,
             Ok(Marker::Damaged(_)) | Err(_) => return true,
         };
-        match folder::inspect(store, worker_id, &nonce) {
+        match folder::inspect(store, worker_id, &begun.nonce) {
             Ok(Folder::Alive(identity)) => {
                 process::ended(&identity).await;
-                // From here on it is about what the worker left, or what its holder has to write.
-                sleep(Duration::from_millis(again_ms)).await;
-                again_ms = (again_ms * 2).min(ORPHAN_AGAIN_MS_MAX);
+                // The record is the last that a keeper does.
+                if let Some(keeper) = &begun.keeper {
+                    process::ended(keeper).await;
+                }
+                if !begun.watchers().any(process::is_alive) {
+                    let tree = worker_end::tree_of(store, &begun);
+                    process_tree::stop(&tree, LEFTOVER_GRACE_MS).await;
+                }
+                if matches!(folder::inspect(store, worker_id, &begun.nonce), Ok(Folder::Alive(_))) {
+                    sleep(Duration::from_millis(again_ms)).await;
+                    again_ms = (again_ms * 2).min(ORPHAN_AGAIN_MS_MAX);
+                }
             }
             Ok(Folder::Empty | Folder::Done { .. } | Folder::Interrupted(_) | Folder::Foreign)
             | Err(_) => return true,

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::effects::Means;
+use super::spec_process;
 use super::watch::Interest;
 use crate::clock;
 use crate::domain::{Moment, State};
@@ -68,7 +69,8 @@ impl Intakes {
         slot.due_ms = None;
         let begun = clock::now();
         let workspace = &means.config.workspace;
-        let seen = slot.intake.look(&Look { store: &means.store, state, workspace, now });
+        let mut seen = slot.intake.look(&Look { store: &means.store, state, workspace, now });
+        spec_process::identify_all(&mut seen.inputs, &seen.pids_written_ms, state);
         let ended = clock::now();
         let took_ms = ended.since_ms(&begun).unwrap_or(0).min(REST_MS_MAX);
         slot.rests_until_ms = ended.boottime_ms.saturating_add(took_ms);

@@ -1,36 +1,40 @@
 //! The step before exec: `baton worker exec`, which becomes the worker.
 //!
-//! The holder starts it with an order on its standard input. It
+//! The holder starts a keeper, the keeper starts the step with an order on its standard input. It
 //! 1. takes `attempt.lock` (held: refuse),
 //! 2. opens everything the program needs, so that what can fail fails while nothing is begun,
 //! 3. puts `identity.json` in place, which happens once (there is one: refuse),
-//! 4. tells the holder, and
+//! 4. tells the keeper, which tells the holder, and
 //! 5. executes the program in its own process, which keeps the lock open.
 //!
 //! # What a kill leaves behind
 //! Whoever is killed, and when, the program is executed at most once for each folder, since only
-//! whoever placed the marker executes, and nobody places it twice.
+//! whoever placed the marker executes, and nobody places it twice. And nothing of a worker runs
+//! any more when its folder says `Done` or `Interrupted`.
 //!
 //! | killed | when | the folder says |
 //! | --- | --- | --- |
-//! | holder | before the whole order is written | `Empty`: half an order is no JSON, the step ends |
-//! | holder | before 3 | `Empty`: the step sees that its parent is gone, and ends. If it looked just before, it goes on as below; a second launch then finds the lock or the marker |
-//! | holder | after 3 | `Alive`: the step goes on; when it has ended, `Interrupted`, since nobody saw how |
+//! | holder | before the whole order is written | `Empty`: half an order is no JSON, the keeper ends |
+//! | holder | later | nothing changes: the keeper goes on and records the end; a second launch meanwhile finds the lock or the marker |
+//! | keeper | before the whole order is passed on | `Empty`: half an order is no JSON, the step ends |
+//! | keeper | before 3 | `Empty`: the step sees that its parent is gone, and ends. If it looked just before, it goes on as below; the holder waits until it has let go of the lock, so that it knows |
+//! | keeper | after 3 | `Alive`: the worker becomes a child of the holder, which records its end: `Done` |
+//! | keeper | between the worker's end and `exit.json` | the same: the keeper asks the worker how it ended only when that is recorded |
 //! | step | before 3 | `Empty`: the kernel lets the lock go with the process |
-//! | step | after 3 | `Done` with the signal, by the holder; without a holder `Interrupted` |
+//! | step | after 3 | `Done` with the signal, by the keeper |
 //! | worker | any time | the same |
-//! | both | after 3 | `Interrupted` |
-//! | holder | between the worker's end and `exit.json` | `Interrupted`; until then `Alive`, since the marker names the holder and it lives |
+//! | keeper and holder | after 3 | `Alive` while anything of it runs, then `Interrupted`: nobody saw how it ended. What it left running is ended by the daemon |
+//! | all | after 3 | `Interrupted` as soon as nothing of it runs |
 //! | daemon | any time | nothing changes: it is not part of this |
 //!
 //! Two holders (one retired, or one whose lock was removed by hand) given the same order: the
-//! lock decides while both are between 1 and 5, the marker afterwards. A holder records an exit
-//! only if the marker names the process that it waited for.
+//! lock decides while both are between 1 and 5, the marker afterwards. Keeper and holder record an
+//! exit only if the marker names the process that they waited for.
 //!
 //! A daemon that calls an attempt back which has not begun places the marker itself, in nobody's
 //! name: a launch that is on its way, asked for by the daemon before, is refused then.
 //!
-//! PR_SET_PDEATHSIG is not set: workers outlive the holder.
+//! PR_SET_PDEATHSIG is not set: workers outlive keeper and holder.
 #![expect(clippy::disallowed_methods, reason = "this process becomes the program by exec")]
 
 use std::fs::{File, OpenOptions};
@@ -41,12 +45,16 @@ use std::process::Command;
 use rustix::io::{Errno, FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
 use rustix::stdio;
 
+use super::cgroup::Cgroups;
 use super::folder::{self, Begun, NONCE_VARIABLE};
+use super::holder::log;
+use super::holder_client::Limits;
 use super::process;
 use super::protocol::{self, StepInput, StepSays};
 use crate::clock;
 use crate::domain::worker::ProcessIdentity;
 use crate::store::Store;
+use crate::store::layout::WorkerFile;
 
 /// What a shell exits with when it cannot run a program.
 pub(super) const CANNOT_RUN: u8 = 126;
@@ -95,6 +103,8 @@ struct Prepared {
     stdin: File,
     output: File,
     command: Command,
+    cgroups: Option<Cgroups>,
+    limits: Limits,
 }
 
 /// The marker is in place.
@@ -108,7 +118,7 @@ struct Ready {
 fn prepare() -> Result<Prepared, StepSays> {
     let mut order = Vec::new();
     io::stdin().read_to_end(&mut order).map_err(|e| failed("read the order", &e))?;
-    let StepInput { coordination, holder, order } =
+    let StepInput { coordination, holder, keeper, cgroups, order } =
         serde_json::from_slice(&order).map_err(|e| failed("read the order", &e.into()))?;
     // A session of its own: no terminal reaches it, and its processes can be told.
     rustix::process::setsid().map_err(|e| failed("start a session", &e.into()))?;
@@ -120,7 +130,8 @@ fn prepare() -> Result<Prepared, StepSays> {
         return Err(StepSays::Refused { reason: "its lock is held".into() });
     };
     let launch = order.launch;
-    let output = folder::open_output(&store, &order.worker_id).map_err(|e| failed_by(&e))?;
+    let output = folder::open_output(&store, &order.worker_id, WorkerFile::Output)
+        .map_err(|e| failed_by(&e))?;
     let stdin = launch.stdin.as_deref().unwrap_or("/dev/null".as_ref());
     let stdin = OpenOptions::new()
         .read(true)
@@ -130,27 +141,37 @@ fn prepare() -> Result<Prepared, StepSays> {
         .map_err(|e| failed(&format!("enter {}", launch.cwd.display()), &e))?;
     let mut command = Command::new(&launch.program);
     command.args(&launch.args).env_clear().envs(&launch.env).env(NONCE_VARIABLE, &order.nonce);
+    let leaf = cgroups.as_ref().map(|cgroups| cgroups.leaf(&order.worker_id, &order.nonce));
     let begun = Begun {
         schema: folder::IDENTITY_SCHEMA.into(),
         worker_id: order.worker_id,
         attempt_id: order.attempt_id,
         nonce: order.nonce,
         process: identity,
+        keeper,
         holder,
+        cgroup: leaf,
         started_at: clock::now().wall,
     };
-    Ok(Prepared { store, begun, lock, stdin, output, command })
+    Ok(Prepared { store, begun, lock, stdin, output, command, cgroups, limits: order.limits })
 }
 
 /// Places the marker and puts everything where the program expects it.
 fn begin(prepared: Prepared) -> Result<Ready, StepSays> {
-    let Prepared { store, begun, lock, stdin, output, command } = prepared;
+    let Prepared { store, begun, lock, stdin, output, command, cgroups, limits } = prepared;
     let parent = rustix::process::getppid().map(|pid| pid.as_raw_pid().unsigned_abs());
-    if parent != Some(begun.holder.pid) {
-        return Err(StepSays::Refused { reason: "its holder is gone".into() });
+    let (keeper, who) = begun.keeper.as_ref().map_or((&begun.holder, "holder"), |k| (k, "keeper"));
+    if parent != Some(keeper.pid) {
+        return Err(StepSays::Refused { reason: format!("its {who} is gone") });
     }
     if !folder::begin(&store, &begun).map_err(|e| failed_by(&e))? {
         return Err(StepSays::Refused { reason: "it was begun before".into() });
+    }
+    if let (Some(cgroups), Some(leaf)) = (&cgroups, &begun.cgroup)
+        && let Err(error) = cgroups.enter(leaf, &limits)
+    {
+        // Its keeper holds it together all the same.
+        log(format_args!("{} has no control group: {error}", begun.worker_id));
     }
     let arrange = || -> rustix::io::Result<()> {
         stdio::dup2_stdin(&stdin)?;

@@ -9,17 +9,24 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::OnceLock;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use crate::clock;
+use crate::domain::evidence::ProcessState;
 use crate::domain::worker::ProcessIdentity;
 
 /// `PIDFS_MAGIC`: pidfds have inodes of their own (Linux 6.9).
 const PIDFS_MAGIC: u64 = 0x5049_4446;
 /// Clock ticks a second in `/proc`, the same on every Linux that Rust runs on.
 const TICKS_PER_SECOND: u64 = 100;
+
+/// No line of `/proc/PID/stat` is longer: 50 numbers and a name.
+const LINE_BYTES_MAX: usize = 2_048;
+/// How many fields of it are read, from the state to the resident memory.
+const FIELDS: usize = 22;
 
 /// Returns the identity of a process; `None` when there is none of that number or it has ended.
 pub fn identify(pid: u32) -> Option<ProcessIdentity> {
@@ -40,6 +47,31 @@ pub fn identify(pid: u32) -> Option<ProcessIdentity> {
 /// zombie) does not.
 pub fn is_alive(identity: &ProcessIdentity) -> bool {
     open_exactly(identity).is_some()
+}
+
+/// Says how exactly this process is.
+pub fn state(identity: &ProcessIdentity) -> ProcessState {
+    let Some(_pidfd) = open_exactly(identity) else { return ProcessState::Gone };
+    match Stat::of(identity.pid) {
+        Some(stat) if stat.is_over() => ProcessState::Gone,
+        Some(stat) => match stat.state {
+            b'T' | b't' => ProcessState::Stopped,
+            b'D' => ProcessState::Uninterruptible,
+            _ => ProcessState::Running,
+        },
+        None => ProcessState::Gone,
+    }
+}
+
+/// Tells whether no process has this number.
+pub fn is_unused(pid: u32) -> bool {
+    let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return true };
+    matches!(pidfd_open(pid, PidfdFlags::empty()), Err(rustix::io::Errno::SRCH))
+}
+
+/// Returns when a process started, in milliseconds since boot.
+pub fn started_ms(identity: &ProcessIdentity) -> u64 {
+    identity.start_ticks.saturating_mul(1_000 / TICKS_PER_SECOND)
 }
 
 /// Sends a signal to exactly this process; false when it runs no more or is not ours to signal.
@@ -67,40 +99,6 @@ pub(super) async fn until_ended(pidfd: OwnedFd) {
     }
 }
 
-/// What a worker used so far.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Usage {
-    /// Processor time in milliseconds of all living processes of its session, and of their
-    /// children that were waited for.
-    pub cpu_ms: u64,
-    /// Resident memory in bytes of all living processes of its session.
-    pub memory_bytes: u64,
-}
-
-/// Returns what a worker and the processes of its session use; `None` when it runs no more.
-pub fn usage(identity: &ProcessIdentity) -> Option<Usage> {
-    use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
-
-    let session: Vec<(u32, Stat)> =
-        all().filter(|(_, stat)| stat.session == identity.pid && !stat.is_over()).collect();
-    let pids: Vec<Pid> = session.iter().map(|(pid, _)| Pid::from_u32(*pid)).collect();
-    let mut system = System::new().ok()?;
-    system.refresh_processes_specifics(
-        ProcessesToUpdate::Some(&pids),
-        false,
-        ProcessRefreshKind::nothing().with_cpu().with_memory().without_tasks(),
-    );
-    let waited_ms: u64 = session.iter().map(|(_, stat)| stat.waited_ms).sum();
-    let usage = pids.iter().filter_map(|pid| system.process(*pid)).fold(
-        Usage { cpu_ms: waited_ms, memory_bytes: 0 },
-        |sum, process| Usage {
-            cpu_ms: sum.cpu_ms + process.accumulated_cpu_time(),
-            memory_bytes: sum.memory_bytes + process.memory(),
-        },
-    );
-    is_alive(identity).then_some(usage)
-}
-
 /// Opens exactly this process if it runs.
 fn open_exactly(identity: &ProcessIdentity) -> Option<OwnedFd> {
     if identity.boot_id != clock::boot_id() {
@@ -124,9 +122,12 @@ pub(super) fn open_started_at(pid: u32, start_ticks: u64) -> Option<OwnedFd> {
 
 /// Lists every process that can be seen, in no order.
 pub(super) fn all() -> impl Iterator<Item = (u32, Stat)> {
-    fs::read_dir("/proc").into_iter().flatten().filter_map(|entry| {
-        let pid = entry.ok()?.file_name().to_str()?.parse().ok()?;
-        Some((pid, Stat::of(pid)?))
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let proc = rustix::fs::open("/proc", flags, Mode::empty()).ok();
+    fs::read_dir("/proc").into_iter().flatten().filter_map(move |entry| {
+        let name = entry.ok()?.file_name();
+        let pid = name.to_str()?.parse().ok()?;
+        Some((pid, Stat::below(proc.as_ref()?, &format!("{pid}/stat"))?))
     })
 }
 
@@ -141,17 +142,30 @@ pub(super) struct Stat {
     pub(super) group: u32,
     /// Its session.
     pub(super) session: u32,
+    /// Its own processor time.
+    pub(super) own_ms: u64,
     /// Processor time of children it waited for.
     pub(super) waited_ms: u64,
     /// How many threads it has.
     pub(super) threads: u64,
     /// When it started, in ticks since boot.
     pub(super) start_ticks: u64,
+    /// Its resident memory in pages.
+    pub(super) resident_pages: u64,
 }
 
 impl Stat {
     pub(super) fn of(pid: u32) -> Option<Self> {
-        Self::parse(&fs::read(format!("/proc/{pid}/stat")).ok()?)
+        Self::below(rustix::fs::CWD, &format!("/proc/{pid}/stat"))
+    }
+
+    fn below(directory: impl AsFd, path: &str) -> Option<Self> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(directory, path, flags, Mode::empty()).ok()?;
+        // The kernel gives the whole line at once, and it is never as long as this.
+        let mut line = [0_u8; LINE_BYTES_MAX];
+        let length = rustix::io::read(&file, &mut line).ok()?;
+        Self::parse(&line[..length])
     }
 
     /// Reads the line. The second field is the name of the program in brackets; it may hold
@@ -159,18 +173,30 @@ impl Stat {
     fn parse(line: &[u8]) -> Option<Self> {
         let name_end = line.iter().rposition(|byte| *byte == b')')?;
         let rest = std::str::from_utf8(&line[name_end + 1..]).ok()?;
-        let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+        let mut fields = [""; FIELDS];
+        let mut found = 0;
+        for (place, field) in fields.iter_mut().zip(rest.split_ascii_whitespace()) {
+            *place = field;
+            found += 1;
+        }
+        if found < FIELDS {
+            return None;
+        }
         // Field 3 of the manual is the first one here.
-        let number = |field: usize| fields.get(field - 3)?.parse::<u64>().ok();
+        let number = |field: usize| fields[field - 3].parse::<u64>().ok();
         let pid = |field: usize| u32::try_from(number(field)?).ok();
+        let ms = |ticks: u64| ticks * 1_000 / TICKS_PER_SECOND;
         Some(Self {
-            state: *fields.first()?.as_bytes().first()?,
+            state: *fields[0].as_bytes().first()?,
             parent: pid(4)?,
             group: pid(5)?,
             session: pid(6)?,
-            waited_ms: (number(16)? + number(17)?) * 1_000 / TICKS_PER_SECOND,
+            own_ms: ms(number(14)? + number(15)?),
+            waited_ms: ms(number(16)? + number(17)?),
             threads: number(20)?,
             start_ticks: number(22)?,
+            // It may be negative for a moment.
+            resident_pages: number(24).unwrap_or(0),
         })
     }
 
@@ -182,9 +208,14 @@ impl Stat {
 }
 
 /// Returns the host's name.
-fn host() -> &'static str {
+pub(super) fn host() -> &'static str {
     static HOST: OnceLock<String> = OnceLock::new();
     HOST.get_or_init(|| rustix::system::uname().nodename().to_string_lossy().into_owned())
+}
+
+/// Returns the inode of the pidfd of whoever has this number now, where the kernel gives one.
+pub(super) fn inode_of(pid: u32) -> Option<u64> {
+    pidfd_inode(&open(pid)?)
 }
 
 fn open(pid: u32) -> Option<OwnedFd> {
@@ -217,7 +248,8 @@ mod tests {
 
     #[test]
     fn names_with_brackets_blanks_and_newlines_do_not_shift_the_fields() {
-        let line = b"77 (a) R 9 (b\n) S 12 77 70 0 -1 4194560 1 2 3 4 50 60 7 8 20 0 1 0 4242 99 0";
+        let line =
+            b"77 (a) R 9 (b\n) S 12 77 70 0 -1 4194560 1 2 3 4 50 60 7 8 20 0 1 0 4242 99 33 0";
         let stat = Stat::parse(line).unwrap();
         assert_eq!(
             stat,
@@ -226,9 +258,11 @@ mod tests {
                 parent: 12,
                 group: 77,
                 session: 70,
+                own_ms: 1_100,
                 waited_ms: 150,
                 threads: 1,
-                start_ticks: 4242
+                start_ticks: 4242,
+                resident_pages: 33
             }
         );
         for torn in ["", "77 (cat", "77 (cat)", "77 (cat) S 1 2", "77 (cat) S x 2 3 4 5"] {
@@ -277,20 +311,5 @@ mod tests {
         assert!(!is_alive(&identity));
         assert_eq!(identify(child.id()), None);
         child.wait().unwrap();
-    }
-
-    #[test]
-    fn usage_counts_the_session_and_ends_with_its_leader() {
-        // The test itself leads no session: its own session's leader is asked for, if it is seen.
-        let own = Stat::of(std::process::id()).unwrap();
-        if let Some(leader) = identify(own.session) {
-            let usage = usage(&leader).unwrap();
-            assert!(usage.memory_bytes > 0);
-        }
-        let mut child = waiting();
-        let identity = identify(child.id()).unwrap();
-        drop(child.stdin.take());
-        child.wait().unwrap();
-        assert_eq!(usage(&identity), None);
     }
 }

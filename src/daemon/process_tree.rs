@@ -1,11 +1,12 @@
 //! Ends a worker together with everything it started, and proves that nothing of it remains.
 //!
-//! A worker leads a session of its own. While its leader can be seen (running, or ended and not
-//! waited for) its number is nobody else's, and whoever is in the session or group of that number
-//! belongs to it. What left the session is recognised by what it inherited: the worker's lock,
-//! opened for writing, or the nonce in its environment; and children of any of these
-//! belong to it too. Only a process that left the session, closed its files, changed its
-//! environment and lost its parent escapes; keeping such a one takes a cgroup.
+//! Every worker has a keeper, which is a subreaper: whoever descends from the keeper is the
+//! worker's, whatever it did to get away. Where the kernel lets us, a control group says the same.
+//! Where the keeper was killed and there is no such group, others signs are left. A worker leads a
+//! session of its own: while its leader can be seen (running, or ended and not waited for) its
+//! number is nobody else's, and whoever is in the session or group of that number belongs to it.
+//! What left the session is recognised by what it inherited: the worker's lock, opened for
+//! writing, or the nonce in its environment. Children of any of these belong to it too.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -17,6 +18,8 @@ use std::time::Duration;
 use rustix::process::{Signal, pidfd_send_signal};
 use tokio::time::{sleep, timeout};
 
+use super::cgroup;
+use super::children::Child;
 use super::folder::{LOCK_NAME, NONCE_VARIABLE};
 use super::process::{self, Stat};
 use crate::clock;
@@ -34,12 +37,39 @@ const READ_AND_WRITE: u32 = 0o2;
 /// What tells the processes of one worker from all others.
 #[derive(Debug, Clone)]
 pub struct Tree {
-    /// The worker's own process.
-    pub leader: ProcessIdentity,
-    /// The nonce of its attempt, which its environment holds.
-    pub nonce: String,
-    /// The lock that it holds.
-    pub lock_path: PathBuf,
+    leader: ProcessIdentity,
+    /// Everything below it is the worker's, except itself.
+    keeper: Option<ProcessIdentity>,
+    marks: Option<Marks>,
+    cgroup: Option<PathBuf>,
+    /// Processes that are known to belong to it: their numbers and start ticks.
+    known: BTreeMap<u32, u64>,
+}
+
+impl Tree {
+    /// Describes a worker of ours: by its keeper, by the nonce in its environment and the lock it
+    /// holds, and by its control group.
+    pub(super) fn of_worker(
+        leader: ProcessIdentity,
+        keeper: Option<ProcessIdentity>,
+        nonce: &str,
+        lock_path: &Path,
+        cgroup: Option<PathBuf>,
+    ) -> Self {
+        let marks = Some(Marks::of(nonce, lock_path));
+        Self { leader, keeper, marks, cgroup, known: BTreeMap::new() }
+    }
+
+    /// Describes a process that Baton did not start: itself, what descends from it, and the
+    /// session that it leads, if it leads one.
+    pub fn of_stranger(leader: ProcessIdentity) -> Self {
+        Self { leader, keeper: None, marks: None, cgroup: None, known: BTreeMap::new() }
+    }
+
+    /// Adds processes that are known to belong to it.
+    pub(super) fn add(&mut self, children: Vec<Child>) {
+        self.known.extend(children.into_iter().map(|child| (child.pid, child.start_ticks)));
+    }
 }
 
 /// What came of stopping a worker.
@@ -51,31 +81,43 @@ pub enum Stopped {
     Survivors(Vec<u32>),
 }
 
-/// Ends every process of a worker: TERM, after `grace_ms` KILL. It comes back as soon as nothing
-/// remains, and at the latest 5 s after the KILL.
+/// Ends every process of a tree: TERM, after `grace_ms` KILL. It comes back as soon as nothing
+/// remains, and at the latest 5 s after the KILL. Whether it may is the caller's to know.
 pub async fn stop(tree: &Tree, grace_ms: u64) -> Stopped {
-    let gently = rounds(tree, Signal::TERM);
+    let mut tree = tree.clone();
+    let gently = rounds(&mut tree, Signal::TERM);
     if timeout(Duration::from_millis(grace_ms), gently).await.is_ok() {
         return Stopped::Gone;
     }
-    let for_certain = rounds(tree, Signal::KILL);
+    let for_certain = rounds(&mut tree, Signal::KILL);
     if timeout(Duration::from_millis(KILL_MS_MAX), for_certain).await.is_ok() {
         return Stopped::Gone;
     }
-    match members(tree) {
+    match members(&tree) {
         left if left.is_empty() => Stopped::Gone,
         left => Stopped::Survivors(left.into_keys().collect()),
     }
 }
 
-/// Signals every process of a worker, waits until they have ended, and looks for what they
-/// started meanwhile, until nothing is left.
-async fn rounds(tree: &Tree, signal: Signal) {
+/// Tells whether any process of a tree lives.
+pub(super) fn remains(tree: &Tree) -> bool {
+    !members(tree).is_empty()
+}
+
+/// Signals every process of a tree, waits until they have ended, and looks for what they started
+/// meanwhile, until nothing is left.
+async fn rounds(tree: &mut Tree, signal: Signal) {
     loop {
+        if let Some(leaf) = tree.cgroup.as_deref().filter(|_| signal == Signal::KILL) {
+            // It reaches all at once, so that none can start another one meanwhile.
+            cgroup::kill(leaf);
+        }
         let members = members(tree);
         if members.is_empty() {
             return;
         }
+        // Whoever loses its parent now is known all the same.
+        tree.known.extend(&members);
         let mut pidfds = Vec::with_capacity(members.len());
         for (pid, start_ticks) in members {
             let Some(pidfd) = process::open_started_at(pid, start_ticks) else { continue };
@@ -97,36 +139,60 @@ async fn rounds(tree: &Tree, signal: Signal) {
     }
 }
 
-/// Finds the living processes of a worker: their numbers and start ticks.
+/// Finds the living processes of a tree: their numbers and start ticks.
 fn members(tree: &Tree) -> BTreeMap<u32, u64> {
     let leader = &tree.leader;
     if leader.boot_id != clock::boot_id() {
         return BTreeMap::new();
     }
-    let is_there =
-        || Stat::of(leader.pid).is_some_and(|stat| stat.start_ticks == leader.start_ticks);
-    let was_there = is_there();
+    let is_there = || {
+        Stat::of(leader.pid).is_some_and(|stat| {
+            stat.start_ticks == leader.start_ticks && (stat.is_over() || process::is_alive(leader))
+        })
+    };
+    let keeps = || tree.keeper.as_ref().filter(|keeper| process::is_alive(keeper));
+    let (was_there, was_kept) = (is_there(), keeps().is_some());
     let later: BTreeMap<u32, Stat> = process::all()
-        .filter(|(pid, stat)| stat.start_ticks >= leader.start_ticks && *pid != std::process::id())
+        .filter(|(_, stat)| stat.start_ticks >= leader.start_ticks)
+        .filter(|(pid, _)| *pid != std::process::id())
         .collect();
-    let marks = Marks::of(tree);
-    let mut found: BTreeSet<u32> = later.keys().copied().filter(|pid| marks.are_on(*pid)).collect();
+    let is_there = was_there && is_there();
+    let keeper = keeps().filter(|_| was_kept);
 
-    let is_inside = |stat: &Stat| stat.session == leader.pid || stat.group == leader.pid;
+    let mut found: BTreeSet<u32> = tree
+        .known
+        .iter()
+        .filter(|(pid, ticks)| later.get(pid).is_some_and(|stat| stat.start_ticks == **ticks))
+        .map(|(pid, _)| *pid)
+        .collect();
+    if is_there {
+        found.insert(leader.pid);
+    }
+    if let Some(keeper) = keeper {
+        let children = later.iter().filter(|(_, stat)| stat.parent == keeper.pid);
+        found.extend(children.map(|(pid, _)| *pid));
+    }
+    if let Some(leaf) = &tree.cgroup {
+        found.extend(cgroup::members(leaf).into_iter().filter(|pid| later.contains_key(pid)));
+    }
+    add_descendants(&mut found, &later);
+    if let Some(marks) = &tree.marks {
+        let marked = later.keys().copied().filter(|pid| !found.contains(pid) && marks.are_on(*pid));
+        let marked: Vec<u32> = marked.collect();
+        found.extend(marked);
+    }
+    let is_inside = |stat: &Stat| {
+        // A group may hold others' processes where we did not make it.
+        stat.session == leader.pid || (tree.marks.is_some() && stat.group == leader.pid)
+    };
     // Somebody inside keeps the leader's number from being given away as well as the leader does.
-    if (was_there && is_there()) || found.iter().any(|pid| is_inside(&later[pid])) {
+    let is_inhabited = found.iter().filter_map(|pid| later.get(pid)).any(is_inside);
+    if is_there || is_inhabited {
         found.extend(later.iter().filter(|(_, stat)| is_inside(stat)).map(|(pid, _)| *pid));
     }
-    loop {
-        let children: Vec<u32> = later
-            .iter()
-            .filter(|(pid, stat)| found.contains(&stat.parent) && !found.contains(pid))
-            .map(|(pid, _)| *pid)
-            .collect();
-        if children.is_empty() {
-            break;
-        }
-        found.extend(children);
+    add_descendants(&mut found, &later);
+    if let Some(keeper) = &tree.keeper {
+        found.remove(&keeper.pid);
     }
     later
         .into_iter()
@@ -135,7 +201,26 @@ fn members(tree: &Tree) -> BTreeMap<u32, u64> {
         .collect()
 }
 
+/// Adds all that descends from what was found. Nobody is younger than its child: where it seems
+/// so, its number was given to another one while we looked.
+fn add_descendants(found: &mut BTreeSet<u32>, all: &BTreeMap<u32, Stat>) {
+    loop {
+        let is_child = |pid: &u32, stat: &Stat| {
+            let parent = all.get(&stat.parent).filter(|_| found.contains(&stat.parent));
+            parent.is_some_and(|parent| parent.start_ticks <= stat.start_ticks)
+                && !found.contains(pid)
+        };
+        let children: Vec<u32> =
+            all.iter().filter(|(pid, stat)| is_child(pid, stat)).map(|(pid, _)| *pid).collect();
+        if children.is_empty() {
+            return;
+        }
+        found.extend(children);
+    }
+}
+
 /// What the processes of a worker inherit from it.
+#[derive(Debug, Clone)]
 struct Marks {
     owner: u32,
     variable: Vec<u8>,
@@ -144,11 +229,11 @@ struct Marks {
 }
 
 impl Marks {
-    fn of(tree: &Tree) -> Self {
+    fn of(nonce: &str, lock_path: &Path) -> Self {
         Self {
             owner: rustix::process::geteuid().as_raw(),
-            variable: format!("{NONCE_VARIABLE}={}", tree.nonce).into_bytes(),
-            lock: fs::symlink_metadata(&tree.lock_path).ok().map(|lock| (lock.dev(), lock.ino())),
+            variable: format!("{NONCE_VARIABLE}={nonce}").into_bytes(),
+            lock: fs::symlink_metadata(lock_path).ok().map(|lock| (lock.dev(), lock.ino())),
         }
     }
 

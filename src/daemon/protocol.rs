@@ -12,13 +12,15 @@ use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
 
+use super::cgroup::Cgroups;
+use super::holder_client::Limits;
 use crate::backend::Launch;
 use crate::domain::ids::{AttemptId, WorkerId};
 use crate::domain::worker::ProcessIdentity;
 use crate::store::{Store, layout};
 
 /// The version of this protocol.
-pub(super) const PROTOCOL: u32 = 1;
+pub(super) const PROTOCOL: u32 = 2;
 /// No line is longer: the arguments and variables of one process have to fit.
 pub(super) const LINE_BYTES_MAX: u64 = 8 << 20;
 
@@ -112,7 +114,7 @@ pub(super) enum Say {
     },
 }
 
-/// What the step before exec is told on its standard input: one worker to become.
+/// One worker to start: what the daemon asks for, and the step before exec becomes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Order {
     /// The worker.
@@ -123,15 +125,24 @@ pub(super) struct Order {
     pub(super) nonce: String,
     /// The program.
     pub(super) launch: Launch,
+    /// What it may use.
+    #[serde(flatten)]
+    pub(super) limits: Limits,
 }
 
-/// What the step before exec is told beside the order.
+/// What keeper and step before exec are told beside the order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct StepInput {
     /// The coordination directory, absolute.
     pub(super) coordination: PathBuf,
-    /// Its parent.
+    /// The parent of the keeper.
     pub(super) holder: ProcessIdentity,
+    /// The parent of the step; without one it is the holder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) keeper: Option<ProcessIdentity>,
+    /// Where workers have control groups, when they may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) cgroups: Option<Cgroups>,
     /// What to become.
     pub(super) order: Order,
 }

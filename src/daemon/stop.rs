@@ -53,7 +53,7 @@ impl Daemon {
             Urgency::StopWorkers => {
                 tracing::info!("stopping workers");
                 // KILL follows after the grace, and then the proof.
-                let longest_ms = settings.drain_grace_ms.max(settings.stop_grace_ms * 2);
+                let longest_ms = settings.drain_grace_ms.max(self.stop_grace_ms() * 2);
                 self.drain_until_ms = Some(now_ms.saturating_add(longest_ms));
                 self.stop_workers();
             }
@@ -148,7 +148,7 @@ impl Daemon {
             if !may_patch && self.documents.is_failing(now_ms) {
                 return Ok(false);
             }
-            let world = super::world(&self.means, &self.ledger);
+            let world = super::world(&self.means, &self.ledger, &self.looks);
             self.documents.render(&world, now_ms);
             let patches = self.documents.take_patches(&world, now_ms);
             if !patches.is_empty() {
@@ -163,6 +163,15 @@ impl Daemon {
         for worker in running {
             self.effects.start_stop(worker, &self.means);
         }
+    }
+
+    /// Returns the longest time that a running worker has to end by itself.
+    fn stop_grace_ms(&self) -> u64 {
+        let policy = &self.means.config.policy;
+        self.running_workers()
+            .map(|w| policy.supervision_of(&w.attempt.agent, &w.subtask.worker_type).stop_grace_ms)
+            .max()
+            .unwrap_or(0)
     }
 
     fn running_workers(&self) -> impl Iterator<Item = Worker> {

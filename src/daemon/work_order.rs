@@ -2,7 +2,7 @@
 
 use std::fmt::{Display, Write};
 
-use crate::domain::handoff::{DependencyResult, Handoff};
+use crate::domain::handoff::{DependencyResult, Handoff, PreviousAttempt};
 use crate::domain::report::ResultKind;
 
 /// Returns the work order as Markdown.
@@ -43,6 +43,7 @@ pub(super) fn text(handoff: &Handoff) -> String {
         order.blank();
         order.paragraph(&format!("This time: {}", retry.retry_modifications));
     }
+    order.earlier_attempts(&handoff.context.previous_attempts);
     order.section("Files");
     order.items(&subtask.files_affected, "None are named; stay within the goal.");
     order.section("Success criteria");
@@ -115,6 +116,28 @@ impl Order {
             "- Limits: {} minutes, {} tokens",
             handoff.limits.duration_minutes, handoff.limits.tokens
         ));
+    }
+
+    fn earlier_attempts(&mut self, attempts: &[PreviousAttempt]) {
+        if attempts.is_empty() {
+            return;
+        }
+        self.section("Earlier attempts");
+        for earlier in attempts {
+            let category = earlier.category.map(|category| format!(" ({})", category.as_str()));
+            self.line(format_args!(
+                "- Attempt {} by {} {}{}",
+                earlier.attempt,
+                earlier.agent,
+                earlier.outcome,
+                category.unwrap_or_default()
+            ));
+            if !earlier.reason.is_empty() {
+                self.blank();
+                self.block("text", &earlier.reason);
+                self.blank();
+            }
+        }
     }
 
     fn earlier_results(&mut self, results: &[DependencyResult]) {

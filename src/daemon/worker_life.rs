@@ -1,30 +1,42 @@
-//! One worker's life as its parent sees it: launched, waited for, cleaned up after, recorded.
-#![expect(clippy::disallowed_methods, reason = "this is where the holder starts the workers")]
+//! One worker's life as the holder sees it: launched by a keeper, and recorded where the keeper
+//! cannot.
+#![expect(clippy::disallowed_methods, reason = "this is where the holder starts the keepers")]
 
-use std::os::unix::process::ExitStatusExt;
-use std::process::{ExitStatus, Stdio};
+use std::io;
+use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, test_kill_process_group};
+use rustix::process::Signal;
 use tokio::io::{AsyncWriteExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
-use super::folder::{self, Begun, Ended, FolderError, Marker};
+use super::children::{self, Child};
+use super::folder::{self, Begun, Marker};
 use super::holder::{Holder, log};
+use super::keeper::STEP_MS_MAX;
+use super::process;
 use super::process_tree::{self, Stopped, Tree};
 use super::protocol::{self, Order, Say, StepInput, StepSays};
+use super::worker_end;
 use crate::clock;
 use crate::domain::ids::WorkerId;
 use crate::domain::worker::{Exit, ProcessIdentity};
-use crate::store::{ReadError, Store};
+use crate::store::layout::{self, WorkerFile};
 
-/// How long the step before exec may take; it opens a few files.
-const STEP_MS_MAX: u64 = 20_000;
-/// How long a worker's left-over processes have to end by themselves once it is over.
-const LEFTOVER_GRACE_MS: u64 = 2_000;
-/// How soon an exit that could not be recorded is tried again: the disk may be full.
-const RECORD_AGAIN_MS: u64 = 1_000;
+/// How long a keeper may take to start a worker, or to say why not: as long as the step, twice.
+const KEEPER_MS_MAX: u64 = 2 * STEP_MS_MAX;
+/// How soon it is looked again whether a step without a keeper goes on.
+const LOOK_AGAIN_MS: u64 = 20;
+
+/// A worker that is not over.
+#[derive(Debug, Clone)]
+pub(super) struct Held {
+    /// Its keeper.
+    keeper: ProcessIdentity,
+    /// The worker, once it has begun.
+    worker: Option<ProcessIdentity>,
+}
 
 /// Launches a worker, answers as soon as it is known whether it runs, and sees it to its end.
 pub(super) async fn live(holder: &Holder, order: Order, answer: impl FnOnce(Say)) {
@@ -32,84 +44,60 @@ pub(super) async fn live(holder: &Holder, order: Order, answer: impl FnOnce(Say)
     if holder.workers.borrow().contains_key(&worker_id) {
         return answer(Say::Refused { reason: "it is running".into() });
     }
-    holder.workers.borrow_mut().insert(worker_id.clone(), None);
     let nonce = order.nonce.clone();
-    let Step { mut child, said } = match start_step(holder, order).await {
-        Ok(step) => step,
+    let mut keeper = match Keeper::start(holder) {
+        Ok(keeper) => keeper,
         Err(error) => {
             let transient = super::launch::is_transient(&error);
-            let error = format!("cannot start the step before exec: {error}");
-            holder.forget(&worker_id);
+            let error = format!("cannot start its keeper: {error}");
             return answer(Say::NotStarted { error, transient });
         }
     };
-    let pid = child.id();
-    if let StepEnd::Executed(identity) = &said {
-        holder.workers.borrow_mut().insert(worker_id.clone(), Some(identity.clone()));
-        answer(Say::Started { identity: identity.clone() });
-        let exit = how_it_ended(child.wait().await);
-        if let Some(begun) = begun_as(&holder.store, &worker_id, &nonce, pid).await {
-            let survivors = end_leftovers(&holder.store, &begun).await;
-            record(&holder.store, &begun, exit, None, survivors).await;
+    let held = Held { keeper: keeper.identity.clone(), worker: None };
+    holder.workers.borrow_mut().insert(worker_id.clone(), held.clone());
+    let begins = |identity: &ProcessIdentity| {
+        let held = Held { worker: Some(identity.clone()), ..held.clone() };
+        holder.workers.borrow_mut().insert(worker_id.clone(), held);
+        Say::Started { identity: identity.clone() }
+    };
+    let end = keeper.talk(holder, order).await;
+    if let StepEnd::Executed(identity) = &end {
+        answer(begins(identity));
+        // An error means that it was asked already, which nobody else does.
+        let _ = keeper.ended.await;
+        if let Some(begun) = begun_by(holder, &worker_id, &nonce, &keeper.identity).await {
+            stand_in(holder, &begun).await;
         }
         return holder.tell_exited(worker_id);
     }
-    let exit = how_it_ended(child.wait().await);
-    let begun = begun_as(&holder.store, &worker_id, &nonce, pid).await;
-    let mut is_over = false;
-    let said = match said {
-        StepEnd::Executed(identity) => Say::Started { identity },
-        StepEnd::Refused(reason) => Say::Refused { reason },
-        StepEnd::Failed { error, transient } => {
-            if let Some(begun) = &begun {
-                record(&holder.store, begun, exit, Some(error.clone()), Vec::new()).await;
-            }
-            Say::NotStarted { error, transient }
-        }
-        StepEnd::Killed => match begun {
-            Some(begun) => {
-                record(&holder.store, &begun, exit, None, Vec::new()).await;
-                is_over = true;
-                Say::Started { identity: begun.process }
-            }
-            None => {
-                let error = "the step before exec was killed".to_owned();
-                Say::NotStarted { error, transient: true }
-            }
-        },
-    };
-    answer(said);
-    if is_over { holder.tell_exited(worker_id) } else { holder.forget(&worker_id) }
+    let _ = keeper.ended.await;
+    let begun = begun_by(holder, &worker_id, &nonce, &keeper.identity).await;
+    if let (StepEnd::Killed, Some(begun)) = (&end, &begun) {
+        // Either of both was killed before the keeper said that it began.
+        answer(begins(&begun.process));
+        stand_in(holder, begun).await;
+        return holder.tell_exited(worker_id);
+    }
+    if let Some(begun) = &begun {
+        stand_in(holder, begun).await;
+    }
+    answer(end.said());
+    holder.forget(&worker_id);
 }
 
 /// Ends a worker of this holder and everything it started.
 pub(super) async fn stop(holder: &Holder, worker_id: &WorkerId, grace_ms: u64) -> Say {
-    let is_ours = matches!(holder.workers.borrow().get(worker_id), Some(Some(_)));
+    let is_ours = holder.workers.borrow().get(worker_id).is_some_and(|held| held.worker.is_some());
     let begun = match folder::marker(&holder.store, worker_id) {
         Ok(Marker::Begun(begun)) if is_ours => begun,
         Ok(Marker::Begun(_) | Marker::Absent | Marker::Damaged(_)) | Err(_) => {
             return Say::Unknown { problem: format!("{worker_id} is no worker of this holder") };
         }
     };
-    match process_tree::stop(&tree_of(&holder.store, &begun), grace_ms).await {
+    match process_tree::stop(&tree_of(holder, &begun), grace_ms).await {
         Stopped::Gone => Say::Stopped { survivors: Vec::new() },
         Stopped::Survivors(survivors) => Say::Stopped { survivors },
     }
-}
-
-/// Returns what tells the processes of a worker.
-pub(super) fn tree_of(store: &Store, begun: &Begun) -> Tree {
-    Tree {
-        leader: begun.process.clone(),
-        nonce: begun.nonce.clone(),
-        lock_path: folder::lock_path(store, &begun.worker_id),
-    }
-}
-
-/// The step before exec, which is the worker from then on.
-struct Step {
-    child: Child,
-    said: StepEnd,
 }
 
 /// How the step before exec ended.
@@ -124,131 +112,156 @@ enum StepEnd {
     Killed,
 }
 
-async fn start_step(holder: &Holder, order: Order) -> std::io::Result<Step> {
-    let mut child = Command::new("/proc/self/exe")
-        .args(["worker", "exec"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()?;
-    let input = StepInput {
-        coordination: holder.store.root().to_owned(),
-        holder: holder.identity.clone(),
-        order,
-    };
-    let talked = timeout(Duration::from_millis(STEP_MS_MAX), talk(&mut child, &input)).await;
-    let said = talked.unwrap_or_else(|_| {
-        log(format_args!("kills the step before exec of {}: it hangs", input.order.worker_id));
-        // It is our child and nobody has waited for it: this is no other process.
-        let _ = child.start_kill();
-        StepEnd::Killed
-    });
-    Ok(Step { child, said })
+impl StepEnd {
+    fn said(self) -> Say {
+        match self {
+            StepEnd::Executed(identity) => Say::Started { identity },
+            StepEnd::Refused(reason) => Say::Refused { reason },
+            StepEnd::Failed { error, transient } => Say::NotStarted { error, transient },
+            StepEnd::Killed => {
+                let error = "the step before exec was killed".to_owned();
+                Say::NotStarted { error, transient: true }
+            }
+        }
+    }
 }
 
-/// Gives the order and listens until the step closes its end, by executing the program or by
-/// ending.
-async fn talk(child: &mut Child, input: &StepInput) -> StepEnd {
-    if let Some(mut stdin) = child.stdin.take() {
-        // If it does not take it all, it says why, or ends without a word.
-        let _ = stdin.write_all(&protocol::to_line(input)).await;
+/// A keeper that was started.
+struct Keeper {
+    identity: ProcessIdentity,
+    order: Option<ChildStdin>,
+    said: Option<ChildStdout>,
+    ended: oneshot::Receiver<Exit>,
+}
+
+impl Keeper {
+    fn start(holder: &Holder) -> io::Result<Self> {
+        let mut process = Command::new("/proc/self/exe")
+            .args(["worker", "keep"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        // Nobody has asked how it ended, so that the number is its own.
+        let known = Child::of(process.id()).zip(process::identify(process.id()));
+        let Some((child, identity)) = known else {
+            let _ = process.kill();
+            return Err(io::Error::other("it ended at once"));
+        };
+        let ended = holder.children.end_of(child);
+        Ok(Self { identity, order: process.stdin.take(), said: process.stdout.take(), ended })
     }
+
+    /// Gives the order and listens until the program is executed or the keeper has ended.
+    async fn talk(&mut self, holder: &Holder, order: Order) -> StepEnd {
+        let input = StepInput {
+            coordination: holder.store.root().to_owned(),
+            holder: holder.identity.clone(),
+            keeper: None,
+            cgroups: holder.cgroups.clone(),
+            order,
+        };
+        let (give, said) = (self.order.take(), self.said.take());
+        let talked = timeout(Duration::from_millis(KEEPER_MS_MAX), talk(give, said, &input)).await;
+        talked.unwrap_or_else(|_| {
+            log(format_args!("kills the keeper of {}: it hangs", input.order.worker_id));
+            process::signal(&self.identity, Signal::KILL);
+            StepEnd::Killed
+        })
+    }
+}
+
+async fn talk(give: Option<ChildStdin>, said: Option<ChildStdout>, input: &StepInput) -> StepEnd {
     let mut end = StepEnd::Killed;
-    let Some(stdout) = child.stdout.take() else { return end };
-    let mut stdout = BufReader::new(stdout);
+    let give = give.and_then(|give| tokio::process::ChildStdin::from_std(give).ok());
+    let said = said.and_then(|said| tokio::process::ChildStdout::from_std(said).ok());
+    let (Some(mut give), Some(said)) = (give, said) else { return end };
+    // If it does not take it all, it says why, or ends without a word.
+    let _ = give.write_all(&protocol::to_line(input)).await;
+    drop(give);
+    let mut said = BufReader::new(said);
     let mut line = Vec::new();
-    while let Ok(true) = protocol::read_line(&mut stdout, &mut line).await {
+    while let Ok(true) = protocol::read_line(&mut said, &mut line).await {
         match serde_json::from_slice(&line) {
             Ok(StepSays::Begun { identity }) => end = StepEnd::Executed(identity),
             Ok(StepSays::Refused { reason }) => end = StepEnd::Refused(reason),
             Ok(StepSays::Failed { error, transient }) => {
                 end = StepEnd::Failed { error, transient };
             }
-            Err(error) => log(format_args!("cannot understand the step before exec: {error}")),
+            Err(error) => log(format_args!("cannot understand a keeper: {error}")),
         }
     }
     end
 }
 
-/// Returns the marker if our child placed it. It tries until that can be told: while we live and
-/// have not said how our child ended, everybody waits for it.
-async fn begun_as(
-    store: &Store,
+/// Returns the marker of a keeper that has ended, if its step placed it.
+async fn begun_by(
+    holder: &Holder,
     worker_id: &WorkerId,
     nonce: &str,
-    pid: Option<u32>,
+    keeper: &ProcessIdentity,
 ) -> Option<Begun> {
+    let is_ours = |begun: &Begun| begun.nonce == nonce && begun.keeper.as_ref() == Some(keeper);
+    let marker = || worker_end::begun_as(&holder.store, worker_id, is_ours);
+    let until_ms = clock::now().boottime_ms + STEP_MS_MAX;
     loop {
-        let problem = match folder::marker(store, worker_id) {
-            Ok(Marker::Begun(begun)) => {
-                let is_ours = begun.nonce == nonce && Some(begun.process.pid) == pid;
-                return is_ours.then_some(*begun);
-            }
-            Ok(Marker::Absent) => return None,
-            Ok(Marker::Damaged(problem)) => {
-                log(format_args!("cannot record the end of {worker_id}: {problem}"));
-                return None;
-            }
-            Err(error) => error,
-        };
-        log(format_args!("cannot tell whether {worker_id} began: {problem}"));
-        // Anything but a disk or a system in need is in the way for good, and is no marker of ours.
-        let may_pass = matches!(problem, FolderError::Read(ReadError::Io { .. }));
-        if !may_pass || store.still_there().is_err() {
-            return None;
+        if let Some(begun) = marker().await {
+            return Some(begun);
         }
-        sleep(Duration::from_millis(RECORD_AGAIN_MS)).await;
+        // A step that lost its keeper begins nothing, unless it looked for it just before. From
+        // then on it has the lock, and lets go of it only after it has begun. Without a process
+        // that came to us, or with another's marker, the lock is another's.
+        let may_begin = matches!(folder::is_locked(&holder.store, worker_id), Ok(true))
+            && matches!(folder::marker(&holder.store, worker_id), Ok(Marker::Absent))
+            && !orphans(holder).is_empty();
+        if !may_begin {
+            return marker().await;
+        }
+        if clock::now().boottime_ms >= until_ms {
+            log(format_args!("kills the step before exec of {worker_id}: it hangs"));
+            let lock = folder::lock_path(&holder.store, worker_id);
+            let step = Tree::of_worker(keeper.clone(), None, nonce, &lock, None);
+            process_tree::stop(&step, 0).await;
+        }
+        sleep(Duration::from_millis(LOOK_AGAIN_MS)).await;
     }
 }
 
-/// Ends what a worker left running, so that its work is never done by two at once. Most leave
-/// nothing, which two system calls tell.
-async fn end_leftovers(store: &Store, begun: &Begun) -> Vec<u32> {
-    let group = i32::try_from(begun.process.pid).ok().and_then(Pid::from_raw);
-    let is_group_empty = group.is_none_or(|group| test_kill_process_group(group).is_err());
-    if is_group_empty && matches!(folder::is_locked(store, &begun.worker_id), Ok(false)) {
-        return Vec::new();
+/// Does what a keeper that has ended had left to do: nothing, unless it was killed.
+async fn stand_in(holder: &Holder, begun: &Begun) {
+    let worker_id = &begun.worker_id;
+    if folder::is_recorded(&holder.store, worker_id, &begun.nonce) {
+        return;
     }
-    match process_tree::stop(&tree_of(store, begun), LEFTOVER_GRACE_MS).await {
-        Stopped::Gone => Vec::new(),
-        Stopped::Survivors(survivors) => {
-            log(format_args!(
-                "{} left processes that cannot be ended: {survivors:?}",
-                begun.worker_id
-            ));
-            survivors
-        }
-    }
+    log(format_args!("the keeper of {worker_id} was killed; the holder waits for its worker"));
+    let identity = &begun.process;
+    let worker = Child { pid: identity.pid, start_ticks: identity.start_ticks };
+    // It became our child the moment its keeper ended.
+    let exit = holder.children.end_of(worker).await.unwrap_or(Exit::Unknown);
+    let tree = tree_of(holder, begun);
+    worker_end::end(&holder.store, begun, exit, None, Some(tree)).await;
 }
 
-/// Writes `exit.json`, and tries until it is there: without it the work would be done again.
-async fn record(
-    store: &Store,
-    begun: &Begun,
-    exit: Exit,
-    error: Option<String>,
-    survivors: Vec<u32>,
-) {
-    let ended = Ended {
-        schema: "baton/exit@1".into(),
-        nonce: begun.nonce.clone(),
-        exit,
-        ended_at: clock::now().wall,
-        error,
-        survivors,
+/// Returns what tells the processes of a worker. Where its keeper is gone, what it left alone has
+/// become ours.
+fn tree_of(holder: &Holder, begun: &Begun) -> Tree {
+    let mut tree = worker_end::tree_of(&holder.store, begun);
+    let is_kept = |worker_id: &WorkerId, held: &Held| {
+        let exit = layout::worker_file(worker_id, WorkerFile::Exit);
+        process::is_alive(&held.keeper) || holder.store.exists(&exit)
     };
-    while let Err(error) = folder::end(store, &begun.worker_id, &ended) {
-        log(format_args!("cannot record the end of {}: {error}", begun.worker_id));
-        if store.still_there().is_err() {
-            return;
-        }
-        sleep(Duration::from_millis(RECORD_AGAIN_MS)).await;
+    let workers = holder.workers.borrow();
+    let mut others = workers.iter().filter(|(id, _)| **id != begun.worker_id);
+    // With another worker that lost its keeper, nobody can tell whose they are.
+    if others.all(|(worker_id, held)| is_kept(worker_id, held)) {
+        tree.add(orphans(holder));
     }
+    tree
 }
 
-fn how_it_ended(status: std::io::Result<ExitStatus>) -> Exit {
-    match status.ok().map(|status| (status.code(), status.signal())) {
-        Some((Some(code), _)) => Exit::Code(code),
-        Some((None, Some(signal))) => Exit::Signal(signal),
-        Some((None, None)) | None => Exit::Unknown,
-    }
+/// Finds processes that came to the holder by the death of a keeper.
+fn orphans(holder: &Holder) -> Vec<Child> {
+    let workers = holder.workers.borrow();
+    let keepers: Vec<u32> = workers.values().map(|held| held.keeper.pid).collect();
+    let strangers = children::all().into_iter().filter(|pid| !keepers.contains(pid));
+    strangers.filter_map(Child::of).collect()
 }

@@ -17,8 +17,9 @@ use super::input::Input;
 use super::moment::Moment;
 use super::plan::{Orchestration, OrchestrationPhase, SubtaskPhase, SubtaskRun};
 use super::policy::Policy;
-use super::recovery::blocked;
+use super::recovery::{asked, blocked};
 use super::state::State;
+use super::worker::Attempt;
 pub(super) use overdue::due_ms;
 
 /// Decides what follows from an input. What is known already gives nothing.
@@ -41,7 +42,7 @@ pub fn decide(state: &State, policy: &Policy, input: &Input, now: Moment) -> Vec
         Input::TaskVanished { task_id } => queue::vanished(state, task_id),
         Input::TaskReturned { task_id } => queue::returned(state, task_id),
         Input::CommandObserved { claim, file: _, owner, command } => {
-            operator::command(state, claim, *owner, command, now)
+            operator::command(state, policy, claim, *owner, command, now)
         }
         Input::DropRefused { claim, problem } => queue::drop_refused(state, claim, problem),
         Input::MessageObserved { claim, file, message } => {
@@ -91,7 +92,10 @@ pub fn decide(state: &State, policy: &Policy, input: &Input, now: Moment) -> Vec
             vec![Event::DocumentsSynced { seq: *seq }]
         }
         Input::DocumentsSynced { .. } => Vec::new(),
-        Input::Tick => schedule::tick(state, policy, now),
+        Input::Tick => match spec::settle_linked(state) {
+            none if none.is_empty() => schedule::tick(state, policy, now),
+            settled => settled,
+        },
     }
 }
 
@@ -99,7 +103,7 @@ pub fn decide(state: &State, policy: &Policy, input: &Input, now: Moment) -> Vec
 /// or because it is left out: what it blocked goes on, stages are complete thereby, and the run
 /// ends when it was the last. A run of which everything was left out delivered nothing, and that
 /// is no success (S4-68).
-fn satisfied(
+pub(in crate::domain) fn satisfied(
     run: &Orchestration,
     position: usize,
     is_delivered: bool,
@@ -141,8 +145,8 @@ fn still_blocked(run: &Orchestration, answered: &[usize]) -> Option<usize> {
 
 /// What a person was asked is answered, but another subtask is blocked too: now that is asked.
 fn next_question(run: &Orchestration, answered: &[usize]) -> Option<Event> {
-    let OrchestrationPhase::Blocked(asked) = &run.phase else { return None };
-    if !answered.iter().any(|at| run.plan.subtasks[*at].subtask_id == asked.blocking_subtask) {
+    let OrchestrationPhase::Blocked(before) = &run.phase else { return None };
+    if !answered.iter().any(|at| run.plan.subtasks[*at].subtask_id == before.blocking_subtask) {
         return None;
     }
     question(run, still_blocked(run, answered)?)
@@ -150,6 +154,12 @@ fn next_question(run: &Orchestration, answered: &[usize]) -> Option<Event> {
 
 /// Asks about a subtask that is blocked.
 fn question(run: &Orchestration, position: usize) -> Option<Event> {
-    let SubtaskPhase::Blocked { failure, .. } = &run.runs[position].phase else { return None };
-    Some(blocked(run, position, failure.message.clone()))
+    let subtask = &run.runs[position];
+    let SubtaskPhase::Blocked { failure, .. } = &subtask.phase else { return None };
+    let is_of_its_worker = subtask.attempts.last().and_then(Attempt::failure) == Some(failure);
+    Some(if is_of_its_worker {
+        asked(run, position, failure, subtask.failures)
+    } else {
+        blocked(run, position, failure.message.clone())
+    })
 }

@@ -231,6 +231,9 @@ pub enum Event {
     WorkerSpecMoved {
         /// Whose.
         worker_id: WorkerId,
+        /// Whether it is gone by somebody else's doing, which is no sign of death (S4-48).
+        #[serde(default)]
+        vanished: bool,
     },
     /// An attempt was cut off from outside; a new one follows and no retry is used up.
     AttemptInterrupted {

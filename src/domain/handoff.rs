@@ -5,11 +5,11 @@ use serde_json::{Map, Value};
 
 use super::ids::{AgentName, AttemptId, OrchestrationId, SubtaskId, TaskId};
 use super::moment::Timestamp;
-use super::plan::{Orchestration, RetryRecord, RunKind, Strategy, Subtask};
-use super::report::{ResultKind, SubtaskResult};
+use super::plan::{Orchestration, RetryRecord, RunKind, Strategy, Subtask, SubtaskRun};
+use super::report::{Category, ResultKind, SubtaskResult};
 use super::state::State;
 use super::task::Priority;
-use super::worker::Attempt;
+use super::worker::{Attempt, AttemptEnd, AttemptPhase};
 
 /// A handoff as it stands in its file. It holds all that a worker needs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -71,7 +71,32 @@ pub struct HandoffContext {
     /// Set when this is not the first attempt: what failed and what to do differently.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<RetryRecord>,
+    /// What became of the attempts before this one, oldest first; of many, the newest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub previous_attempts: Vec<PreviousAttempt>,
 }
+
+/// What became of an earlier attempt at the same subtask.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PreviousAttempt {
+    /// Its number, from 1.
+    pub attempt: u32,
+    /// Who had it.
+    pub agent: AgentName,
+    /// failed, interrupted, cancelled, completed
+    pub outcome: String,
+    /// What sort of failure it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub category: Option<Category>,
+    /// What went wrong, with the end of its output where there was any.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+}
+
+/// How many earlier attempts a handoff tells of.
+const PREVIOUS_ATTEMPTS_MAX: usize = 10;
+/// How many characters of the reason of each.
+const REASON_CHARS_MAX: usize = 4_000;
 
 /// What one dependency reported.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -122,8 +147,10 @@ impl Handoff {
                 related_subtasks: related_subtasks(run, position),
                 dependency_results: dependency_results(run, subtask),
                 retry: run.runs[position].retry.clone(),
+                previous_attempts: previous_attempts(&run.runs[position], attempt.number),
             },
-            subtask: subtask.clone(),
+            // Who has it need not be whom the plan names.
+            subtask: Subtask { assigned_to: attempt.agent.clone(), ..subtask.clone() },
             report_to: report_path(attempt),
             limits: HandoffLimits {
                 duration_minutes: subtask.estimated_duration_minutes,
@@ -209,4 +236,44 @@ fn dependency_results(run: &Orchestration, subtask: &Subtask) -> Vec<DependencyR
         Some(DependencyResult { subtask_id: id.clone(), title, result })
     };
     subtask.dependencies.iter().filter_map(result_of).collect()
+}
+
+/// Lists what became of the attempts before number `before`: all are over when another is decided.
+fn previous_attempts(run: &SubtaskRun, before: u32) -> Vec<PreviousAttempt> {
+    let ended = |attempt: &Attempt| match &attempt.phase {
+        AttemptPhase::Ended { end, .. } => Some(PreviousAttempt::of(attempt, end)),
+        AttemptPhase::Issued
+        | AttemptPhase::Published { .. }
+        | AttemptPhase::Taken { .. }
+        | AttemptPhase::Running { .. }
+        | AttemptPhase::Ending { .. } => None,
+    };
+    let earlier: Vec<PreviousAttempt> =
+        run.attempts.iter().filter(|attempt| attempt.number < before).filter_map(ended).collect();
+    let first = earlier.len().saturating_sub(PREVIOUS_ATTEMPTS_MAX);
+    earlier.into_iter().skip(first).collect()
+}
+
+impl PreviousAttempt {
+    fn of(attempt: &Attempt, end: &AttemptEnd) -> Self {
+        let (outcome, category, reason) = match end {
+            AttemptEnd::Completed => ("completed", None, ""),
+            AttemptEnd::Failed { failure } => {
+                ("failed", Some(failure.category), failure.message.as_str())
+            }
+            AttemptEnd::Interrupted { reason } => ("interrupted", None, reason.as_str()),
+            AttemptEnd::Cancelled { reason } => ("cancelled", None, reason.as_str()),
+        };
+        let mut short: String = reason.chars().take(REASON_CHARS_MAX).collect();
+        if short.len() < reason.len() {
+            short.push('…');
+        }
+        Self {
+            attempt: attempt.number,
+            agent: attempt.agent.clone(),
+            outcome: outcome.to_owned(),
+            category,
+            reason: short,
+        }
+    }
 }

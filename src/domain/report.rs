@@ -1,5 +1,7 @@
 //! What a worker hands back, and what becomes of it.
 
+mod category;
+
 use serde::{Deserialize, Serialize};
 
 use super::ids::{AttemptId, SubtaskId, WorkerId};
@@ -71,6 +73,19 @@ pub enum Category {
     Blocker,
     /// Stop everything.
     Critical,
+}
+
+impl Category {
+    /// Returns the word that files use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Category::Transient => "transient",
+            Category::CodeError => "code_error",
+            Category::DesignFlaw => "design_flaw",
+            Category::Blocker => "blocker",
+            Category::Critical => "critical",
+        }
+    }
 }
 
 /// A report together with what was found on disk when it was read.

@@ -291,6 +291,18 @@ impl State {
         self.index.live.keys()
     }
 
+    /// Returns the workers of masters that carry out an attempt, in order of their ids.
+    pub fn specs_of(&self, id: &AttemptId) -> impl Iterator<Item = &SpecWorker> {
+        let workers = self.index.specs_by_attempt.get(id);
+        workers.into_iter().flatten().filter_map(|worker| self.specs.get(worker))
+    }
+
+    /// Returns the workers of masters that carry out no attempt of ours and are not over, in order
+    /// of their ids.
+    pub fn unlinked_specs(&self) -> impl Iterator<Item = &SpecWorker> {
+        self.specs.values().filter(|worker| worker.attempt.is_none() && worker.settled.is_none())
+    }
+
     /// Returns every run that is not over.
     pub fn open_runs(&self) -> impl Iterator<Item = &Orchestration> {
         self.index.open_runs.iter().filter_map(|id| self.orchestrations.get(id))

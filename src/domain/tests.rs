@@ -3,6 +3,7 @@
 //! code that shares nothing with what it checks.
 
 mod fencing;
+mod handling;
 mod laws;
 mod limits;
 mod looks;

@@ -12,7 +12,7 @@ use super::evidence::{Breach, Evidence, Finding, Liveness, ProcessState, Watched
 use super::input::Input;
 use super::moment::{Moment, span};
 use super::policy::{Policy, Supervision};
-use super::spec::{SpecSeen, SpecWorker};
+use super::spec::SpecWorker;
 use super::state::State;
 use super::worker::{Attempt, AttemptPhase, Execution};
 use track::Track;
@@ -237,46 +237,25 @@ pub fn limits_of(state: &State, policy: &Policy, worker: &Watched) -> Option<Sup
         }
         Watched::Spec(id) => {
             let worker = state.specs.get(id).filter(|worker| worker.settled.is_none())?;
-            if attempt_of(state, &worker.spec).is_some_and(is_at_work) {
+            // One that has not begun owes nobody a sign of life.
+            if worker.spec.is_waiting || attempt_of(state, worker).is_some_and(is_at_work) {
                 return None;
             }
-            let worker_type = &worker.spec.worker_type;
-            Some(match &worker.spec.master {
-                Some(master) => policy.supervision_of(master, worker_type),
-                None => {
-                    let by_type = policy.worker_types.get(worker_type).copied();
-                    policy.supervision.with(&by_type.unwrap_or_default())
-                }
-            })
+            Some(worker.spec.supervision(policy))
         }
     }
 }
 
-/// Returns the attempt that a worker of a master carries out: the one that its spec names, else the
-/// newest at the subtask it names. It is never one that Baton launched.
-pub fn attempt_of<'a>(state: &'a State, spec: &SpecSeen) -> Option<&'a Attempt> {
-    let by_subtask = || {
-        let (run, position) = state.subtask(spec.subtask_id.as_ref()?)?;
-        run.runs[position].attempts.last()
-    };
-    let attempt = match &spec.attempt_id {
-        Some(id) => state.attempt(id).map(|(_, _, attempt)| attempt),
-        None => by_subtask(),
-    }?;
-    let is_its_masters = spec.master.as_ref().is_none_or(|master| *master == attempt.agent);
-    (attempt.execution == Execution::External && is_its_masters).then_some(attempt)
+/// Returns the attempt that a worker of a master carries out.
+pub fn attempt_of<'a>(state: &'a State, worker: &SpecWorker) -> Option<&'a Attempt> {
+    state.attempt(worker.attempt.as_ref()?).map(|(_, _, attempt)| attempt)
 }
 
 /// Returns the worker that a master made known for an attempt, the newest first to be proven to run.
 pub fn spec_of<'a>(state: &'a State, attempt: &Attempt) -> Option<&'a SpecWorker> {
-    let of_it = |worker: &&SpecWorker| {
-        attempt_of(state, &worker.spec).is_some_and(|found| found.id == attempt.id)
-    };
-    let mut workers: Vec<&SpecWorker> = state.specs.values().filter(of_it).collect();
-    workers.sort_by_key(|worker| {
-        (worker.spec.identity.is_none(), Reverse(worker.seen_at.boottime_ms))
-    });
-    workers.first().copied()
+    state
+        .specs_of(&attempt.id)
+        .min_by_key(|worker| (worker.spec.identity.is_none(), Reverse(worker.seen_at.boottime_ms)))
 }
 
 /// Tells whether somebody works at an attempt who may be looked at.

@@ -235,10 +235,42 @@ impl Attempt {
         }
     }
 
+    /// Returns how it failed, if it did.
+    pub fn failure(&self) -> Option<&Failure> {
+        match &self.phase {
+            AttemptPhase::Ended { end: AttemptEnd::Failed { failure }, .. } => Some(failure),
+            AttemptPhase::Ended { .. }
+            | AttemptPhase::Issued
+            | AttemptPhase::Published { .. }
+            | AttemptPhase::Taken { .. }
+            | AttemptPhase::Running { .. }
+            | AttemptPhase::Ending { .. } => None,
+        }
+    }
+
     /// Tells whether its worker is stalled or gone and nothing was delivered.
     pub fn is_zombie(&self) -> bool {
         let liveness = self.standing.as_ref().map(|standing| standing.liveness);
         self.is_live() && matches!(liveness, Some(Liveness::Stalled | Liveness::Gone))
+    }
+
+    /// Tells whether it is over without a result and was found stalled or gone before.
+    pub fn is_given_up(&self) -> bool {
+        let is_without_result = match &self.phase {
+            AttemptPhase::Ended { end, .. } => *end != AttemptEnd::Completed,
+            AttemptPhase::Issued
+            | AttemptPhase::Published { .. }
+            | AttemptPhase::Taken { .. }
+            | AttemptPhase::Running { .. }
+            | AttemptPhase::Ending { .. } => false,
+        };
+        let liveness = self.standing.as_ref().map(|standing| standing.liveness);
+        is_without_result && matches!(liveness, Some(Liveness::Stalled | Liveness::Gone))
+    }
+
+    /// Tells whether it is called back and not known to have ended.
+    pub fn is_ending(&self) -> bool {
+        matches!(self.phase, AttemptPhase::Ending { .. })
     }
 
     /// Tells whether it still holds anything: a place under the limits, a process, a handoff.

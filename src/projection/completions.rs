@@ -224,7 +224,7 @@ impl<'a> SubtaskEntry<'a> {
             title: &subtask.title,
             stage: run.stage_of(position),
             status: run.status(position),
-            assigned_to: &subtask.assigned_to,
+            assigned_to: run.agent_of(position),
             done_by: subtask_run.attempts.iter().find(by).map(|attempt| &attempt.agent),
             worker_id,
             dependencies: &subtask.dependencies,

@@ -142,7 +142,7 @@ fn set_fields<'a>(
             return at;
         }
         Phase::Routed { master, .. } => {
-            set("assigned_to", json!(master));
+            set("assigned_to", json!(run.map_or(master, |run| run.agent_of(0))));
             "assigned"
         }
         Phase::Orchestrating { orchestration_id } => {

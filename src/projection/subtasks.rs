@@ -165,7 +165,7 @@ impl<'a> SubtaskHead<'a> {
             parent_task_id: &subtask.parent_task_id,
             title: &subtask.title,
             description: &subtask.description,
-            assigned_to: &subtask.assigned_to,
+            assigned_to: run.agent_of(position),
             worker_type: &subtask.worker_type,
             dependencies: &subtask.dependencies,
             estimated_duration_minutes: subtask.estimated_duration_minutes,

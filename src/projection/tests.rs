@@ -151,7 +151,7 @@ fn a_plan_says_what_stopped_it_and_what_it_took() {
     assert_eq!(blocked["blocking_subtask"], "import-001-build");
     assert!(blocked["failure_reason"].as_str().unwrap().contains("failed 3 times"));
     assert!(!blocked["escalation"].as_str().unwrap().is_empty());
-    assert_eq!(blocked["options"][0], "baton retry import-001-build");
+    assert_eq!(blocked["options"][0], "[r] retry differently: baton retry import-001-build");
     assert_eq!(blocked["progress"]["failed_subtasks"], json!(["import-001-build"]));
     assert!(blocked.get("resource_actual").is_none());
     let done = json_of(&drive, "orchestrator/tasks/orch-export.json");

@@ -1,8 +1,9 @@
 //! Every path below `coordination/`, named once, with who writes it.
 
 use crate::domain::ids::{
-    AgentName, AttemptId, ClaimId, CommandId, OrchestrationId, SubtaskId, WorkerId,
+    AgentName, AttemptId, ClaimId, CommandId, OrchestrationId, SubtaskId, TaskId, WorkerId,
 };
+use crate::domain::spec::SpecFolder;
 
 /// The operator's configuration.
 pub const CONFIG: &str = "baton.toml";
@@ -45,6 +46,8 @@ pub const HOLDER_LOCK: &str = "orchestrator/holder.lock";
 pub const HOLDER_SOCKET: &str = "orchestrator/holder.sock";
 /// What the holder has to say.
 pub const HOLDER_LOG: &str = "orchestrator/holder.log";
+/// Marks of drafts that are being made, by task; Baton alone.
+pub const DRAFTING: &str = "orchestrator/drafting";
 /// What a daemon in the background has to say.
 pub const DAEMON_LOG: &str = "orchestrator/daemon.log";
 
@@ -68,7 +71,7 @@ const PRIVATE: [&str; 4] = [CLAIMED, ANSWERS, JOURNAL, QUARANTINE];
 
 /// Directories in which files are put in place, and so may be left half-written by a crash.
 /// Workers' own directories are not among them: what is left there goes when they go.
-pub(super) const SWEPT: [&str; 16] = [
+pub(super) const SWEPT: [&str; 17] = [
     "",
     INBOX,
     ACCEPTED,
@@ -81,6 +84,7 @@ pub(super) const SWEPT: [&str; 16] = [
     COMPLETIONS,
     ANSWERS,
     QUARANTINE,
+    DRAFTING,
     SPECS_ACTIVE,
     SPECS_COMPLETED,
     SPECS_FAILED,
@@ -124,6 +128,11 @@ pub fn answer(id: &CommandId) -> String {
     format!("{ANSWERS}/{id}.json")
 }
 
+/// `orchestrator/drafting/{id}`
+pub fn drafting(id: &TaskId) -> String {
+    format!("{DRAFTING}/{id}")
+}
+
 /// `masters/{master}/handoffs`
 pub fn handoffs(master: &AgentName) -> String {
     format!("{MASTERS}/{master}/handoffs")
@@ -132,6 +141,15 @@ pub fn handoffs(master: &AgentName) -> String {
 /// The spec of the worker of `attempt` while it lives.
 pub fn active_spec(attempt: &AttemptId) -> String {
     format!("{SPECS_ACTIVE}/{attempt}.json")
+}
+
+/// Where the specs of workers go that are over.
+pub fn specs(folder: SpecFolder) -> &'static str {
+    match folder {
+        SpecFolder::Completed => SPECS_COMPLETED,
+        SpecFolder::Failed => SPECS_FAILED,
+        SpecFolder::Zombie => SPECS_ZOMBIE,
+    }
 }
 
 /// `workers/{id}`
@@ -147,14 +165,16 @@ pub fn worker_file(id: &WorkerId, file: WorkerFile) -> String {
 /// What a worker's directory holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WorkerFile {
-    /// Held by the holder and by the worker while it lives.
+    /// Held by the worker, and by what it started, while it lives.
     AttemptLock,
-    /// Who the process is; written by the holder before it runs.
+    /// Who the process is; written by itself before it becomes its program.
     Identity,
-    /// How it ended; written by the holder.
+    /// How it ended; written by its keeper, or by the holder where the keeper was killed.
     Exit,
     /// What it printed.
     Output,
+    /// What it printed before that, as far as its limit lets us keep it.
+    EarlierOutput,
     /// What it reports; written by the worker.
     Report,
     /// The work order; written by the built-in `brief` worker.
@@ -167,12 +187,13 @@ pub enum WorkerFile {
 
 impl WorkerFile {
     /// Returns its name in the directory.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             WorkerFile::AttemptLock => "attempt.lock",
             WorkerFile::Identity => "identity.json",
             WorkerFile::Exit => "exit.json",
             WorkerFile::Output => "output.log",
+            WorkerFile::EarlierOutput => "output.log.1",
             WorkerFile::Report => "report.json",
             WorkerFile::Brief => "brief.md",
             WorkerFile::Launch => "launch.json",

@@ -91,6 +91,37 @@ fn run_does_a_task_from_beginning_to_end() {
 }
 
 #[test]
+fn what_was_decided_is_explained_and_counted() {
+    let env = TestEnv::with_brief_workers();
+    let dir = workspace(&env);
+    let request = "Add authentication with security audit and documentation";
+    let run = baton(&dir, &["run", "--json", request]).ends(0).json();
+    let task = run["task_id"].as_str().unwrap().to_owned();
+
+    let whole = baton(&dir, &["explain", &task]).ends(0).out;
+    for part in ["accepted", "split into", "because", "given to", "completed"] {
+        assert!(whole.contains(part), "{part} is not in {whole}");
+    }
+    let explained = baton(&dir, &["explain", &task, "--json"]).ends(0).json();
+    let decisions = explained["decisions"].as_array().unwrap();
+    let handed_off: Vec<&Value> =
+        decisions.iter().filter(|d| d["type"] == "subtask_handed_off").collect();
+    assert!(handed_off.iter().all(|d| d["why"][0]["rule"].is_string()), "{handed_off:?}");
+    let subtask = handed_off[0]["subject"].as_str().unwrap();
+    let part = baton(&dir, &["explain", subtask]).ends(0).out;
+    assert!(part.contains("planned as") && part.contains("attempt 1 given to"), "{part}");
+    let worker = format!("{subtask}-attempt-1");
+    assert!(baton(&dir, &["explain", &worker]).ends(0).out.contains("given to"));
+    baton(&dir, &["explain", "no-such-thing"]).ends(3);
+
+    let stats = baton(&dir, &["stats", "--json"]).ends(0).json();
+    assert_eq!(stats["runs"]["success_percent"], 100);
+    assert_eq!(stats["runs"]["unattended_percent"], 100);
+    assert_eq!(stats["recovery"]["percent"], Value::Null, "nothing failed");
+    assert!(stats["workers"]["attempts"].as_u64().unwrap() >= 3);
+}
+
+#[test]
 fn run_that_is_interrupted_loses_nothing() {
     let env = TestEnv::new(EXTERNAL);
     let dir = workspace(&env);

@@ -92,7 +92,7 @@ fn a_worker_that_ignores_term_is_cancelled_with_all_that_it_started() {
         r#"[masters.development]
 backend = "command"
 argv = ["/bin/sh", "-c", "trap '' TERM; setsid sh -c 'echo $$ > grandchild; exec sleep 60' & while :; do sleep 1; done"]
-[daemon]
+[supervision]
 stop_grace_ms = 200
 "#,
     );

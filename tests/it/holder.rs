@@ -2,7 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests are no tests to clippy")]
 
 mod brief;
+mod limits;
 mod place;
+mod tree;
 mod window;
 
 use std::collections::BTreeMap;
@@ -10,7 +12,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use baton::daemon::folder::{self, Folder};
-use baton::daemon::holder_client::{HolderEvent, Launched};
+use baton::daemon::holder_client::{HolderEvent, Launched, Limits};
 use baton::daemon::process;
 use baton::daemon::process_tree::Stopped;
 use baton::domain::worker::Exit;
@@ -61,7 +63,10 @@ async fn an_attempt_is_never_launched_twice_and_another_life_is_recognised() {
     assert_eq!(place.read("w-1", "output.log"), "ran\n");
 
     let attempt = baton::domain::ids::AttemptId::parse("w-1").unwrap();
-    let other = client.client.launch(&id("w-1"), &attempt, "other", place.script("echo ran")).await;
+    let other = client
+        .client
+        .launch(&id("w-1"), &attempt, "other", place.script("echo ran"), Limits::default())
+        .await;
     let Launched::Failed { error, transient: false } = other.unwrap() else { panic!("it ran") };
     assert!(error.contains("another attempt"), "{error}");
     assert_eq!(folder::inspect(&place.store, &id("w-1"), "other").unwrap(), Folder::Foreign);
@@ -96,11 +101,11 @@ async fn workers_outlive_the_daemon_and_the_next_one_hears_of_them() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_lost_holder_costs_its_workers_nothing_but_their_exit_status() {
+async fn a_lost_holder_costs_its_workers_nothing() {
     let place = Place::new();
     let mut gate = Gate::of(&place);
     let mut client = place.connect().await;
-    let worker = client.start("w-1", place.script("read line < gate; echo done")).await;
+    let worker = client.start("w-1", place.script("read line < gate; echo done; exit 3")).await;
     let first = place.holder_of("w-1");
     kill(&first).await;
     assert_eq!(client.event().await, HolderEvent::Lost);
@@ -112,7 +117,8 @@ async fn a_lost_holder_costs_its_workers_nothing_but_their_exit_status() {
 
     gate.open();
     client.exited("w-1").await;
-    assert_eq!(place.folder("w-1"), Folder::Interrupted(worker.clone()));
+    let done = Folder::Done { identity: worker.clone(), exit: Exit::Code(3) };
+    assert_eq!(place.folder("w-1"), done);
     assert_eq!(place.read("w-1", "output.log"), "done\n");
     assert_eq!(
         client.launch("w-1", place.script("echo twice")).await,
@@ -253,7 +259,8 @@ async fn a_worker_that_hears_term_is_not_killed_and_an_orphan_is_stopped_as_well
     let stopped = patiently(client.client.stop(&id("orphan"), &orphan, 20_000)).await.unwrap();
     assert_eq!(stopped, Stopped::Gone);
     client.exited("orphan").await;
-    assert_eq!(place.folder("orphan"), Folder::Interrupted(orphan));
+    let done = Folder::Done { identity: orphan, exit: Exit::Signal(15) };
+    assert_eq!(place.folder("orphan"), done);
 }
 
 /// What a worker leaves in a session of its own, and how it can hide: by nothing, or by closing
@@ -337,21 +344,6 @@ async fn a_second_holder_gives_way_and_an_idle_one_ends() {
     assert!(process::is_alive(&holder));
     drop(client);
     patiently(process::ended(&holder)).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_worker_uses_is_counted_with_what_it_started() {
-    let place = Place::new();
-    let client = place.connect().await;
-    let script =
-        "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; echo > ready; exec tail -f /dev/null";
-    let identity = client.start("w-1", place.script(script)).await;
-    there(&place.sign("ready")).await;
-    let usage = process::usage(&identity).unwrap();
-    assert!(usage.cpu_ms > 0 && usage.cpu_ms < 60_000, "{usage:?}");
-    assert!(usage.memory_bytes > 0, "{usage:?}");
-    client.client.stop(&id("w-1"), &identity, 5_000).await.unwrap();
-    assert_eq!(process::usage(&identity), None);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

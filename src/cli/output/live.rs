@@ -73,6 +73,15 @@ impl Live {
         }
     }
 
+    /// Says something that stays, above the tree.
+    pub(crate) fn tell(&mut self, text: &str) {
+        match &mut self.way {
+            Way::Silent => {}
+            Way::Tree(bar) => bar.println(super::text::cut(&super::text::clean(text), columns())),
+            Way::Lines(lines) => lines.tell(&super::text::clean(text)),
+        }
+    }
+
     /// Shows where the task stands.
     pub(crate) fn show(&mut self, client: &Client, standing: &Standing) {
         let offers = match (&self.way, standing) {

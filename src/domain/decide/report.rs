@@ -201,7 +201,8 @@ fn reported(report: &Report) -> Failure {
         .into_iter()
         .find(|text| !text.trim().is_empty())
         .unwrap_or_else(|| "reported failure without a word".to_owned());
-    Failure::new(error.category.unwrap_or(Category::CodeError), message)
+    let category = error.category.unwrap_or_else(|| Category::of_report(&message));
+    Failure::new(category, message)
 }
 
 /// When an older attempt delivers after all, nobody wants the newer one.

@@ -370,8 +370,17 @@ impl Orchestration {
             SubtaskPhase::Completed { .. } => SubtaskStatus::Completed,
             SubtaskPhase::Blocked { .. } => SubtaskStatus::Blocked,
             SubtaskPhase::Skipped { .. } => SubtaskStatus::Skipped,
+            SubtaskPhase::Cancelled { .. } if self.failed_by(position) => SubtaskStatus::Failed,
             SubtaskPhase::Cancelled { .. } => SubtaskStatus::Cancelled,
         }
+    }
+
+    /// Tells whether the run failed and the last that was tried of the subtask at `position` had
+    /// failed too: it did not end with its run, its run ended with it.
+    fn failed_by(&self, position: usize) -> bool {
+        let last = self.runs[position].attempts.last();
+        matches!(self.phase, OrchestrationPhase::Failed { .. })
+            && last.is_some_and(|attempt| attempt.failure().is_some())
     }
 
     /// Tells whether the order of the plan lets the subtask at `position` start now, whatever the

@@ -3,9 +3,10 @@
 use serde_json::Value;
 
 use super::fields::{Fields, plain_text, whole_number};
+use super::handling::handling;
 use super::task::one_line;
 use crate::domain::Problem;
-use crate::domain::plan::{DraftSubtask, Handling, Range, Strategy};
+use crate::domain::plan::{DraftSubtask, Range, Strategy};
 
 /// Reads `subtasks`; what they say is judged by the validator.
 pub(super) fn subtasks(fields: &Fields<'_>) -> Result<Vec<DraftSubtask>, Problem> {
@@ -100,7 +101,7 @@ fn subtask(value: &Value, file: &str, prefix: &str) -> Result<DraftSubtask, Prob
             .unwrap_or_default(),
         deliverables: fields.texts(&["deliverables"])?,
         for_each: None,
-        handling: Handling::default(),
+        handling: handling(&fields)?,
         why: Vec::new(),
     })
 }

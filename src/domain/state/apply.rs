@@ -86,7 +86,7 @@ impl State {
                 Ok(())
             }
             Event::WorkerSpecSettled(settled) => self.spec_settled(settled),
-            Event::WorkerSpecMoved { worker_id } => self.spec_moved(worker_id),
+            Event::WorkerSpecMoved { worker_id, vanished: _ } => self.spec_moved(worker_id),
             Event::AttemptInterrupted { attempt_id, reason, .. } => {
                 self.interrupted(attempt_id, reason, at)
             }

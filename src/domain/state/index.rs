@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::domain::effect::Effect;
 use crate::domain::evidence::{Liveness, Watched};
-use crate::domain::ids::{AgentName, AttemptId, OrchestrationId, SubtaskId, TaskId};
+use crate::domain::ids::{AgentName, AttemptId, OrchestrationId, SubtaskId, TaskId, WorkerId};
 use crate::domain::moment::{BootId, Moment};
 use crate::domain::plan::{Orchestration, OrchestrationPhase, RunKind, Strategy, SubtaskPhase};
 use crate::domain::spec::SpecWorker;
@@ -54,6 +54,10 @@ pub(in crate::domain) struct Index {
     pub(in crate::domain) open_tasks: BTreeSet<TaskId>,
     /// Tasks accepted from queue entries without an id, by fingerprint.
     pub(in crate::domain) without_id: HashMap<String, Vec<TaskId>>,
+    /// Workers that masters made known, by the attempt that they carry out.
+    pub(in crate::domain) specs_by_attempt: BTreeMap<AttemptId, BTreeSet<WorkerId>>,
+    /// Those of them whose attempt is over and about whose spec nothing is decided.
+    pub(in crate::domain) specs_left: BTreeSet<WorkerId>,
     /// How many planned runs there are.
     pub(in crate::domain) counts: RunCounts,
 }
@@ -94,6 +98,17 @@ pub(in crate::domain) enum TimeKind {
     UntakenAlert,
     /// How long it may lie before it goes to somebody else.
     Untaken,
+}
+
+impl Turn {
+    fn of(run: &Orchestration, position: usize) -> Self {
+        Self {
+            priority: run.priority,
+            accepted_seq: run.accepted_seq,
+            position,
+            orchestration_id: run.id.clone(),
+        }
+    }
 }
 
 impl Index {
@@ -201,20 +216,11 @@ impl Index {
         let ready = matches!(run.phase, OrchestrationPhase::InProgress)
             && matches!(phase, SubtaskPhase::Pending)
             && run.dependencies_satisfied(position);
-        let agent = run.agent_of(position);
-        let turn = Turn {
-            priority: run.priority,
-            accepted_seq: run.accepted_seq,
-            position,
-            orchestration_id: run.id.clone(),
-        };
         if ready {
-            self.ready.entry(agent.clone()).or_default().insert(turn);
-        } else if let Some(line) = self.ready.get_mut(agent) {
-            line.remove(&turn);
-            if line.is_empty() {
-                self.ready.remove(agent);
-            }
+            let agent = run.agent_of(position).clone();
+            self.ready.entry(agent).or_default().insert(Turn::of(run, position));
+        } else {
+            self.leave_line(run, position);
         }
         let revising = matches!(phase, SubtaskPhase::Revising { .. }) && !run.is_over();
         let subtask_id = &run.plan.subtasks[position].subtask_id;
@@ -226,11 +232,11 @@ impl Index {
         }
     }
 
-    /// Takes a subtask out of the line of who has it now, before somebody else gets it.
+    /// Takes a subtask out of the line of the master that has it.
     pub(super) fn leave_line(&mut self, run: &Orchestration, position: usize) {
         let agent = run.agent_of(position);
         if let Some(line) = self.ready.get_mut(agent) {
-            line.retain(|turn| turn.position != position || turn.orchestration_id != run.id);
+            line.remove(&Turn::of(run, position));
             if line.is_empty() {
                 self.ready.remove(agent);
             }
@@ -347,6 +353,7 @@ impl Index {
             for file in &held.files {
                 self.files_in_use.remove(file);
             }
+            self.specs_left.extend(self.specs_by_attempt.get(id).into_iter().flatten().cloned());
         }
         self.refresh_times(attempt, &subtask.worker_type);
         if !attempt.is_live() {
@@ -396,22 +403,36 @@ impl Index {
         (held.began, held.timed) = (began, timed);
     }
 
-    /// Looks again at whether the spec of a worker is to be moved.
+    /// Takes in the spec of a worker, or looks again at what becomes of it. Attempts are known
+    /// before.
     pub(super) fn refresh_spec(&mut self, worker: &SpecWorker) {
-        let id = worker.spec.worker_id.clone();
-        put(&mut self.owed, Effect::MoveSpec(id.clone()), worker.settled.is_some());
-        if worker.settled.is_none() {
-            self.begun.insert(&worker.seen_at, Watched::Spec(id));
+        let id = &worker.spec.worker_id;
+        let is_open = worker.settled.is_none();
+        put(&mut self.owed, Effect::MoveSpec(id.clone()), !is_open);
+        if is_open {
+            self.begun.insert(&worker.seen_at, Watched::Spec(id.clone()));
         } else {
-            self.begun.remove(&worker.seen_at, Watched::Spec(id));
+            self.begun.remove(&worker.seen_at, Watched::Spec(id.clone()));
         }
+        let Some(attempt) = &worker.attempt else { return };
+        self.specs_by_attempt.entry(attempt.clone()).or_default().insert(id.clone());
+        let is_left = is_open && !self.live.contains_key(attempt);
+        put(&mut self.specs_left, id.clone(), is_left);
     }
 
     /// Forgets a worker that is followed no more.
     pub(super) fn end_spec(&mut self, worker: &SpecWorker) {
-        let id = worker.spec.worker_id.clone();
+        let id = &worker.spec.worker_id;
         self.owed.remove(&Effect::MoveSpec(id.clone()));
-        self.begun.remove(&worker.seen_at, Watched::Spec(id));
+        self.begun.remove(&worker.seen_at, Watched::Spec(id.clone()));
+        self.specs_left.remove(id);
+        let Some(attempt) = &worker.attempt else { return };
+        if let Some(workers) = self.specs_by_attempt.get_mut(attempt) {
+            workers.remove(id);
+            if workers.is_empty() {
+                self.specs_by_attempt.remove(attempt);
+            }
+        }
     }
 
     /// Adds `by` (1 or -1) to the count of the way in which a planned run ended.

@@ -45,7 +45,7 @@ pub(super) fn may_happen(before: &State, policy: &Policy, input: &Input, record:
             "{event:#?} while one is left: {run:#?}"
         );
         let master = &policy.masters[assigned_to];
-        assert!(master.execution == *execution && agent(run, at) == assigned_to);
+        assert!(master.execution == *execution && has(run, at) == assigned_to);
         *given.entry(assigned_to).or_default() += 1;
         let busy = live(before).filter(|(_, _, a)| a.agent == *assigned_to).count();
         assert!(busy + given[assigned_to] <= master.attempts_active_max, "too many: {event:#?}");
@@ -239,16 +239,16 @@ fn nothing_is_forgotten(state: &State, policy: &Policy, run: &Orchestration) {
     }
     for at in (0..run.runs.len()).filter(|at| may_start(run, *at)) {
         let subtask = &run.plan.subtasks[at];
-        let assigned_to = agent(run, at);
         let busy = |agent: &AgentName| live(state).filter(|(.., a)| a.agent == *agent).count();
         let launched = live(state).filter(|(.., a)| a.execution != Execution::External).count();
         let in_use = live(state).any(|(run, at, _)| {
             let files = &run.plan.subtasks[at].files_affected;
             files.iter().any(|file| subtask.files_affected.contains(file))
         });
-        let is_held = policy.masters.get(assigned_to).is_some_and(|master| {
+        let agent = has(run, at);
+        let is_held = policy.masters.get(agent).is_some_and(|master| {
             let is_ours = master.execution != Execution::External;
-            busy(assigned_to) >= master.attempts_active_max
+            busy(agent) >= master.attempts_active_max
                 || is_ours && launched >= policy.attempts_active_max
                 || in_use
         });
@@ -321,6 +321,11 @@ fn everything_owed_is_owed(state: &State) {
     assert_eq!(found, owed);
 }
 
+/// Returns who has a subtask.
+fn has(run: &Orchestration, at: usize) -> &AgentName {
+    run.runs[at].agent.as_ref().unwrap_or(&run.plan.subtasks[at].assigned_to)
+}
+
 /// Tells whether the order of the plan lets a subtask start that nobody is at.
 fn may_start(run: &Orchestration, at: usize) -> bool {
     let needed: Vec<usize> = match (run.kind, run.plan.strategy) {
@@ -337,10 +342,6 @@ fn may_start(run: &Orchestration, at: usize) -> bool {
         .map(|id| run.plan.subtasks.iter().position(|subtask| subtask.subtask_id == *id).unwrap());
     run.runs[at].phase == SubtaskPhase::Pending
         && needed.into_iter().chain(by_id).all(|other| is_satisfied(run, other))
-}
-
-fn agent(run: &Orchestration, at: usize) -> &AgentName {
-    run.runs[at].agent.as_ref().unwrap_or(&run.plan.subtasks[at].assigned_to)
 }
 
 fn is_satisfied(run: &Orchestration, at: usize) -> bool {

@@ -1,6 +1,6 @@
 //! A machine without a world: whatever is told goes through `decide` and `apply`.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::laws;
 use super::words::{
@@ -304,7 +304,11 @@ impl Machine {
     }
 
     fn command(&mut self, [a, b, c]: Dice) -> Input {
-        let verbs = ["cancel", "retry", "retry", "skip", "pause", "resume", "withdraw", "dance"];
+        let verbs = [
+            "cancel", "retry", "retry", "skip", "pause", "resume", "withdraw", "dance", "assign",
+            "fallback", "answer",
+        ];
+        let answer = ["r", "s", "a"][c % 3];
         let subtask = || self.subtask(b).map(|id| id.as_str().to_owned());
         let attempt = || self.attempt([b, 1, c]).map(|id| id.as_str().to_owned());
         let tasks: Vec<&TaskId> = self.state.tasks.keys().collect();
@@ -320,7 +324,7 @@ impl Machine {
             command_id: CommandId::parse(&format!("{claim}-{}", a % 2)).unwrap(),
             verb: verbs[a % verbs.len()].to_owned(),
             target: target.unwrap_or(task),
-            args: Value::Null,
+            args: json!({"to": MASTERS[b % MASTERS.len()], "answer": answer}),
             created_at: Some(self.now.wall),
             expires_at: None,
         };

@@ -1,11 +1,12 @@
 //! What a machine without a world is told: plans, words about attempts, looks at workers.
 
+use super::handling::handling;
 use crate::domain::evidence::{Breach, Evidence, Finding, Liveness, Seen, Sign, Watched};
 use crate::domain::ids::{AttemptId, ClaimId, SubtaskId, WorkerId};
 use crate::domain::input::Problem;
 use crate::domain::moment::BootId;
 use crate::domain::plan::{
-    Complexity, Draft, DraftIds, DraftSubtask, Explanation, Handling, Range, Strategy, Workflow,
+    Complexity, Draft, DraftIds, DraftSubtask, Explanation, Range, Strategy, Workflow,
 };
 use crate::domain::report::{
     Category, Failure, Outcome, Report, ReportError, ReportFinding, ReportStatus, ResultKind,
@@ -26,6 +27,7 @@ pub(super) fn policy() -> Policy {
         let master = policy.masters.get_mut(name).unwrap();
         master.execution = execution(nth < 2);
         master.attempts_active_max = 1 + nth % 3;
+        master.domains.push("code".into());
     }
     policy
 }
@@ -57,7 +59,7 @@ pub(super) fn draft(count: usize, b: usize, c: usize) -> Draft {
         success_criteria: "it is done".into(),
         deliverables: Vec::new(),
         for_each: None,
-        handling: Handling::default(),
+        handling: handling(b + nth),
         why: Vec::new(),
     };
     Draft {

@@ -187,17 +187,11 @@ pub(in crate::domain) fn kinds(events: &[Event]) -> Vec<&'static str> {
 }
 
 pub(in crate::domain) fn spec(worker: &str, attempt: Option<&AttemptId>) -> SpecSeen {
+    let path = format!("worker-specs/active/{worker}.json");
     SpecSeen {
-        worker_id: worker.parse().unwrap(),
-        path: format!("worker-specs/active/{worker}.json"),
-        master: None,
         worker_type: "implementation".into(),
-        task_id: None,
-        subtask_id: None,
         attempt_id: attempt.cloned(),
-        pid: None,
-        identity: None,
-        ended: None,
+        ..SpecSeen::new(worker.parse().unwrap(), path)
     }
 }
 

@@ -3,6 +3,7 @@ mod breaches;
 use super::*;
 use crate::domain::evidence::Sign;
 use crate::domain::moment::Timestamp;
+use crate::domain::spec::SpecSeen;
 use crate::domain::tests::world::{World, spec};
 
 const SECOND: u64 = 1_000;
@@ -370,6 +371,7 @@ fn workers_of_others_are_watched_once() {
     let Watched::Attempt(attempt_id) = bench.probes[0].worker.clone() else { panic!() };
     bench.world.follow(spec("theirs", None));
     bench.world.follow(spec("ours", Some(&attempt_id)));
+    bench.world.follow(SpecSeen { is_waiting: true, ..spec("not-begun", None) });
     let World { state, policy, .. } = &bench.world;
     let workers: Vec<&Watched> = watched(state, policy).collect();
     let theirs = Watched::Spec("theirs".parse().unwrap());

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use baton::backend::Launch;
 use baton::daemon::folder::{self, Folder};
-use baton::daemon::holder_client::{HolderClient, HolderEvent, Launched};
+use baton::daemon::holder_client::{HolderClient, HolderEvent, Launched, Limits};
 use baton::daemon::process;
 use baton::domain::ids::{AttemptId, WorkerId};
 use baton::domain::worker::ProcessIdentity;
@@ -90,7 +90,23 @@ impl Place {
 
     /// Who launched a worker.
     pub(crate) fn holder_of(&self, worker: &str) -> ProcessIdentity {
-        serde_json::from_value(self.json(worker, "identity.json")["holder"].clone()).unwrap()
+        self.named_as("holder", worker)
+    }
+
+    /// Who sees a worker to its end.
+    pub(crate) fn keeper_of(&self, worker: &str) -> ProcessIdentity {
+        self.named_as("keeper", worker)
+    }
+
+    fn named_as(&self, role: &str, worker: &str) -> ProcessIdentity {
+        serde_json::from_value(self.json(worker, "identity.json")[role].clone()).unwrap()
+    }
+
+    /// Finds out, by having a worker launched, whether workers have control groups here.
+    pub(crate) async fn has_cgroups(&self, client: &mut Client) -> bool {
+        client.start("first", self.script("exit 0")).await;
+        client.exited("first").await;
+        !self.json("first", "identity.json")["cgroup"].is_null()
     }
 
     /// A shell script as a worker, run in the directory above `coordination/`.
@@ -116,11 +132,21 @@ impl Drop for Place {
         let workers = std::fs::read_dir(self.root.join("workers"));
         for entry in workers.into_iter().flatten().flatten() {
             let identity = self.json(&entry.file_name().to_string_lossy(), "identity.json");
-            for role in ["holder", "process"] {
+            for role in ["holder", "keeper", "process"] {
                 let identity = serde_json::from_value::<ProcessIdentity>(identity[role].clone());
                 // A test may have been the holder itself.
                 if let Some(identity) = identity.ok().filter(|i| i.pid != std::process::id()) {
                     process::signal(&identity, Signal::KILL);
+                }
+            }
+            if let Some(leaf) = identity["cgroup"].as_str() {
+                let _ = std::fs::write(format!("{leaf}/cgroup.kill"), "1");
+                // It can go once they are gone, which is now.
+                for _ in 0..10_000 {
+                    if std::fs::remove_dir(leaf).is_ok() || !Path::new(leaf).exists() {
+                        break;
+                    }
+                    std::thread::yield_now();
                 }
             }
         }
@@ -129,9 +155,19 @@ impl Drop for Place {
 
 impl Client {
     pub(crate) async fn launch(&self, worker: &str, launch: Launch) -> Launched {
+        self.launch_within(worker, launch, Limits::default()).await
+    }
+
+    pub(crate) async fn launch_within(
+        &self,
+        worker: &str,
+        launch: Launch,
+        limits: Limits,
+    ) -> Launched {
         let attempt = AttemptId::parse(worker).unwrap();
-        let nonce = nonce(&self.tag, worker);
-        patiently(self.client.launch(&id(worker), &attempt, &nonce, launch)).await.unwrap()
+        let (id, nonce) = (id(worker), nonce(&self.tag, worker));
+        let launching = self.client.launch(&id, &attempt, &nonce, launch, limits);
+        patiently(launching).await.unwrap()
     }
 
     pub(crate) async fn start(&self, worker: &str, launch: Launch) -> ProcessIdentity {

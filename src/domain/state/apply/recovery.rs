@@ -6,26 +6,45 @@ use crate::domain::event::{
 };
 use crate::domain::ids::{OrchestrationId, TaskId};
 use crate::domain::moment::Moment;
-use crate::domain::plan::{OrchestrationPhase, SubtaskPhase};
+use crate::domain::plan::{OrchestrationPhase, RetryRecord, SubtaskPhase};
 use crate::domain::state::{Circuit, CircuitPhase, State};
+use crate::domain::worker::Attempt;
 
 use super::Applied;
 
 impl State {
     pub(super) fn reassigned(&mut self, told: &Reassigned) -> Applied {
         let id = &told.subtask_id;
-        if let Some(run) = self.orchestrations.get(&told.orchestration_id)
-            && let Some(position) = run.position(id)
-        {
+        let (orchestration_id, position) = self.place(id)?;
+        if let Some(run) = self.orchestrations.get(&orchestration_id) {
             self.index.leave_line(run, position);
         }
-        self.change_run(&told.orchestration_id, |run| {
-            let position = run.position(id).ok_or_else(|| format!("there is no subtask {id}"))?;
+        self.with_run(id, |run, position| {
             let from = run.agent_of(position).clone();
             let subtask = &mut run.runs[position];
-            if !matches!(subtask.phase, SubtaskPhase::Pending) {
+            let is_free = match &subtask.phase {
+                SubtaskPhase::Pending
+                | SubtaskPhase::BackingOff { .. }
+                | SubtaskPhase::Blocked { .. } => true,
+                // It is given out anew when what is called back is proven to have ended.
+                SubtaskPhase::InAttempt => subtask.attempts.last().is_some_and(Attempt::is_ending),
+                SubtaskPhase::Completed { .. }
+                | SubtaskPhase::Revising { .. }
+                | SubtaskPhase::Replaced { .. }
+                | SubtaskPhase::Undoing { .. }
+                | SubtaskPhase::Compensated { .. }
+                | SubtaskPhase::NotCompensated { .. }
+                | SubtaskPhase::Skipped { .. }
+                | SubtaskPhase::Cancelled { .. } => false,
+            };
+            if !is_free {
                 return Err(format!("subtask {id} is not free"));
             }
+            subtask.retry = Some(RetryRecord {
+                retry_count: subtask.retry.as_ref().map_or(0, |retry| retry.retry_count),
+                retry_reason: told.why.evidence.clone(),
+                retry_modifications: format!("given to {} instead of {from}", told.assigned_to),
+            });
             subtask.agents_before.push(from);
             subtask.agent = Some(told.assigned_to.clone());
             subtask.failures_before = subtask.failures;

@@ -182,6 +182,9 @@ impl State {
                 }
                 subtask.phase = SubtaskPhase::Pending;
                 subtask.failures = 0;
+                // Whoever has it keeps it; those who had it may be asked again.
+                subtask.failures_before = 0;
+                subtask.agents_before.clear();
                 // The next worker is told what failed, as after any failure.
                 subtask.retry = last_failure(subtask.attempts.last()).map(|failure| RetryRecord {
                     retry_count: subtask.retry.as_ref().map_or(0, |retry| retry.retry_count),

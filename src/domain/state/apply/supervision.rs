@@ -2,13 +2,13 @@
 
 use crate::domain::event::{Found, SpecSettled, Unstoppable, Untaken};
 use crate::domain::evidence::{Liveness, Standing};
-use crate::domain::ids::{AttemptId, WorkerId};
+use crate::domain::ids::{AttemptId, SubtaskId, WorkerId};
 use crate::domain::moment::Moment;
 use crate::domain::plan::SubtaskPhase;
 use crate::domain::spec::{SpecSeen, SpecWorker};
 use crate::domain::state::State;
 use crate::domain::watch::is_at_work;
-use crate::domain::worker::AttemptPhase;
+use crate::domain::worker::{Attempt, AttemptPhase, Execution};
 
 use super::Applied;
 
@@ -79,13 +79,45 @@ impl State {
     }
 
     pub(super) fn spec_seen(&mut self, spec: &SpecSeen, at: &Moment) {
-        let known = self.specs.remove(&spec.worker_id);
-        let worker = match known {
-            Some(known) => SpecWorker { spec: spec.clone(), ..known },
-            None => SpecWorker { spec: spec.clone(), seen_at: *at, standing: None, settled: None },
+        let attempt = self.attempt_of_spec(spec);
+        let spec = spec.clone();
+        let worker = match self.specs.remove(&spec.worker_id) {
+            Some(known) => {
+                self.index.end_spec(&known);
+                SpecWorker { spec, attempt, ..known }
+            }
+            None => SpecWorker { spec, seen_at: *at, attempt, standing: None, settled: None },
         };
         self.index.refresh_spec(&worker);
-        self.specs.insert(spec.worker_id.clone(), worker);
+        self.specs.insert(worker.spec.worker_id.clone(), worker);
+    }
+
+    /// Finds the attempt that a master's worker carries out: the one it names, else the one under
+    /// way at the subtask or at the task routed whole that it names when it is first seen. It is
+    /// never another master's, and what Baton launches itself is carried out by nobody else.
+    pub(in crate::domain) fn attempt_of_spec(&self, spec: &SpecSeen) -> Option<AttemptId> {
+        let names = |spec: &SpecSeen| {
+            (spec.attempt_id.clone(), spec.subtask_id.clone(), spec.task_id.clone())
+        };
+        let known = self.specs.get(&spec.worker_id);
+        if let Some(known) = known.filter(|known| names(&known.spec) == names(spec))
+            && known.attempt.is_some()
+        {
+            return known.attempt.clone();
+        }
+        let is_its = |it: &Attempt| it.execution == Execution::External && spec.is_of(&it.agent);
+        let is_external = |id: &AttemptId| self.attempt(id).is_some_and(|(_, _, it)| is_its(it));
+        let by_worker = AttemptId::parse(spec.worker_id.as_str()).ok();
+        let named = spec.attempt_id.iter().chain(&by_worker).find(|id| is_external(id));
+        if named.is_some() {
+            return named.cloned();
+        }
+        let by_task = spec.task_id.as_ref().and_then(|id| SubtaskId::parse(id).ok());
+        spec.subtask_id.iter().chain(&by_task).find_map(|id| {
+            let (run, position) = self.subtask(id)?;
+            let newest = run.runs[position].attempts.last()?;
+            (newest.is_live() && is_its(newest)).then(|| newest.id.clone())
+        })
     }
 
     pub(super) fn spec_settled(&mut self, settled: &SpecSettled) -> Applied {

@@ -1,0 +1,137 @@
+//! Trying again what has failed, ended or come to a stop.
+
+use super::target::Target;
+use super::{Done, count};
+use crate::domain::decide::{next_question, still_blocked};
+use crate::domain::event::Event;
+use crate::domain::evidence::Liveness;
+use crate::domain::ids::SubtaskId;
+use crate::domain::plan::{Orchestration, OrchestrationPhase, RunKind, SubtaskPhase};
+use crate::domain::recovery::recall;
+use crate::domain::task::Phase;
+use crate::domain::worker::Attempt;
+
+pub(super) fn retry(target: &Target<'_>, reason: &str) -> Done {
+    match target {
+        Target::Task(task) => match task.phase {
+            Phase::Rejected { .. } | Phase::Cancelled { .. } => {
+                let (task_id, reason) = (task.id.clone(), reason.to_owned());
+                Ok((
+                    format!("task {task_id} is planned again"),
+                    vec![Event::TaskRetried { task_id, reason }],
+                ))
+            }
+            Phase::Planning | Phase::Routed { .. } | Phase::Orchestrating { .. } => {
+                Err(format!("task {} is being planned", task.id))
+            }
+        },
+        Target::Run(run) => retry_run(run, reason),
+        Target::Subtask(run, position) => {
+            match (run.kind, has_given_up(run, *position)) {
+                (RunKind::Routed, _) => retry_run(run, reason),
+                (RunKind::Planned, false) => again_now(run, *position, reason),
+                // What ended with the run has to go on with it, or the run could never end.
+                (RunKind::Planned, true) if run.is_over() => retry_run(run, reason),
+                (RunKind::Planned, true) => run_again(run, &[*position], reason),
+            }
+        }
+    }
+}
+
+/// Does again what has given up; all of it where nothing has.
+fn retry_run(run: &Orchestration, reason: &str) -> Done {
+    let all: Vec<usize> = (0..run.runs.len()).collect();
+    let given_up: Vec<usize> = all.iter().copied().filter(|at| has_given_up(run, *at)).collect();
+    match run.phase {
+        OrchestrationPhase::InProgress if run.kind == RunKind::Routed => again_now(run, 0, reason),
+        OrchestrationPhase::InProgress
+        | OrchestrationPhase::Paused { .. }
+        | OrchestrationPhase::Compensating { .. } => {
+            Err(format!("{} is not over, and nothing of it has given up", run.task_id))
+        }
+        OrchestrationPhase::Completed { .. }
+        | OrchestrationPhase::RolledBack { .. }
+        | OrchestrationPhase::Failed { .. }
+        | OrchestrationPhase::Cancelled { .. }
+        | OrchestrationPhase::Blocked(_) => {
+            run_again(run, if given_up.is_empty() { &all } else { &given_up }, reason)
+        }
+    }
+}
+
+/// Tries a subtask again that has not given up: at once where it waits for its back-off, and with
+/// another attempt where nothing is seen of the one that is under way. That one is called back, and
+/// the next is given out when it is proven to have ended.
+fn again_now(run: &Orchestration, position: usize, reason: &str) -> Done {
+    let id = &run.plan.subtasks[position].subtask_id;
+    let subtask = &run.runs[position];
+    if let SubtaskPhase::BackingOff { .. } = subtask.phase {
+        let (orchestration_id, subtask_id) = (run.id.clone(), id.clone());
+        let ended = Event::BackoffEnded { orchestration_id, subtask_id };
+        return Ok((format!("subtask {id} waits no longer and is tried again"), vec![ended]));
+    }
+    let Some(attempt) = subtask.attempts.last().filter(|attempt| attempt.is_live()) else {
+        return Err(format!(
+            "subtask {id} has not given up; when all of it is over, `baton retry {}` does it again",
+            run.task_id
+        ));
+    };
+    if attempt.is_ending() {
+        return Err(format!("{} is being ended already; what follows comes after it", attempt.id));
+    }
+    if !is_doubted(attempt) {
+        return Err(format!(
+            "{} is under way and not known to be stalled; `baton fallback {id}` gives it to \
+             another agent all the same",
+            attempt.id
+        ));
+    }
+    let message = format!("{} is called back; {id} is given out anew when it is gone", attempt.id);
+    Ok((message, recall(run, position, reason).into_iter().collect()))
+}
+
+/// Tells whether a worker was found to be anything but healthy, or nobody took its handoff in time.
+fn is_doubted(attempt: &Attempt) -> bool {
+    let standing = attempt.standing.as_ref();
+    attempt.untaken_told || standing.is_some_and(|standing| standing.liveness != Liveness::Healthy)
+}
+
+/// Begins subtasks anew that nobody is at.
+pub(super) fn run_again(run: &Orchestration, positions: &[usize], reason: &str) -> Done {
+    let ids: Vec<SubtaskId> =
+        positions.iter().map(|at| run.plan.subtasks[*at].subtask_id.clone()).collect();
+    let busy = positions.iter().find(|at| run.runs[**at].attempts.iter().any(Attempt::is_live));
+    if let Some(at) = busy {
+        let id = &run.plan.subtasks[*at].subtask_id;
+        return Err(format!("an attempt at {id} is still ending; try again when it is gone"));
+    }
+    let begin = if ids.len() == 1 { "begins" } else { "begin" };
+    let mut message = format!("{} of {} {begin} anew", count(ids.len(), "subtask"), run.task_id);
+    if let Some(other) = still_blocked(run, positions).filter(|_| !run.is_over()) {
+        let other = &run.plan.subtasks[other].subtask_id;
+        message += &format!(" when {other}, which is blocked too, is answered");
+    }
+    let again = Event::OrchestrationRetried {
+        orchestration_id: run.id.clone(),
+        subtasks: ids,
+        reason: reason.to_owned(),
+    };
+    Ok((message, [again].into_iter().chain(next_question(run, positions)).collect()))
+}
+
+fn has_given_up(run: &Orchestration, position: usize) -> bool {
+    match run.runs[position].phase {
+        SubtaskPhase::Blocked { .. }
+        | SubtaskPhase::Cancelled { .. }
+        | SubtaskPhase::Compensated { .. } => true,
+        SubtaskPhase::InAttempt => run.is_over(),
+        SubtaskPhase::Pending
+        | SubtaskPhase::BackingOff { .. }
+        | SubtaskPhase::Revising { .. }
+        | SubtaskPhase::Replaced { .. }
+        | SubtaskPhase::Undoing { .. }
+        | SubtaskPhase::NotCompensated { .. }
+        | SubtaskPhase::Completed { .. }
+        | SubtaskPhase::Skipped { .. } => false,
+    }
+}
