@@ -10,23 +10,24 @@ mod heartbeat;
 mod processes;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use super::effects::Means;
 use super::folder::{self, Marker};
 use super::monitor::Worker;
-use super::spec_process;
 use crate::clock;
 use crate::domain::evidence::Watched;
 use crate::domain::ids::{AttemptId, WorkerId};
 use crate::domain::read;
 use crate::domain::spec::{SpecSeen, SpecWorker};
-use crate::domain::watch::{HeartbeatMark, Probe, watched};
+use crate::domain::watch::{HeartbeatMark, Probe, attempt_of, watched};
 use crate::domain::worker::{AttemptPhase, Execution, ProcessIdentity};
 use crate::domain::{Moment, Policy, State, handoff};
-use crate::intake::{self, worker_specs::AGENT_FOLDERS};
+use crate::intake;
+use crate::intake::worker_specs::AGENT_FOLDERS;
 use crate::store::Store;
 use crate::store::layout::{self, WorkerFile};
-use files::{FolderSeen, Version, Workspace};
+use files::{Version, Workspace};
 use processes::{Carrier, Processes};
 
 /// No more of a heartbeat or of a spec is read.
@@ -45,9 +46,8 @@ pub(super) struct Subject {
     /// Those specs, by the names of their files.
     specs: Vec<String>,
     carriers: Vec<ProcessIdentity>,
-    /// Specs that name a process by its number alone.
+    /// Specs of which nobody knows for certain which process they mean.
     unpinned: Vec<SpecSeen>,
-    /// Whether one of its processes cannot be seen by anybody.
     is_launched: bool,
     /// The files that its subtask names.
     files: Vec<String>,
@@ -90,7 +90,8 @@ pub(super) struct Look {
 
 /// Copies what has to be known of these workers.
 pub(super) fn subjects(state: &State, policy: &Policy) -> Vec<Subject> {
-    watched(state, policy).filter_map(|watched| Subject::of(state, watched)).collect()
+    let links = links(state);
+    watched(state, policy).filter_map(|watched| Subject::of(state, &links, watched)).collect()
 }
 
 /// Looks at workers. It may take long where a disk does.
@@ -100,14 +101,32 @@ pub(super) fn look(means: &Means, subjects: &[Subject], memory: Memory) -> Look 
     let carriers: Vec<Vec<Carrier>> = subjects.iter().map(|one| eyes.carriers(one)).collect();
     let processes = processes::look_at(&carriers);
     let pairs = subjects.iter().zip(processes);
-    let probes = pairs.map(|(subject, processes)| eyes.probe(subject, processes)).collect();
+    let probes = pairs
+        .map(|(subject, found)| {
+            let pinned = Some(found).filter(|_| !subject.carriers.is_empty());
+            eyes.probe(subject, Processes::of_unpinned(&subject.unpinned, pinned))
+        })
+        .collect();
     eyes.forget_others(subjects);
     let took_ms = clock::now().since_ms(&at).unwrap_or(0);
     Look { at, took_ms, probes, memory: eyes.memory }
 }
 
+/// The specs of masters that say which attempt they carry out.
+type Links<'a> = BTreeMap<&'a AttemptId, Vec<&'a SpecWorker>>;
+
+fn links(state: &State) -> Links<'_> {
+    let mut links = Links::new();
+    for worker in state.specs.values().filter(|worker| worker.settled.is_none()) {
+        if let Some(attempt) = attempt_of(state, worker) {
+            links.entry(&attempt.id).or_default().push(worker);
+        }
+    }
+    links
+}
+
 impl Subject {
-    fn of(state: &State, watched: &Watched) -> Option<Self> {
+    fn of(state: &State, links: &Links<'_>, watched: &Watched) -> Option<Self> {
         match watched {
             Watched::Attempt(id) => {
                 let worker = Worker::of(state, id)?;
@@ -125,8 +144,7 @@ impl Subject {
                 if subject.is_launched {
                     subject.carriers.extend(identity(&worker.attempt.phase).cloned());
                 } else {
-                    let open = state.specs_of(id).filter(|worker| worker.settled.is_none());
-                    open.for_each(|worker| subject.add(worker));
+                    links.get(id).into_iter().flatten().for_each(|spec| subject.add(spec));
                 }
                 let refused = state.reports_seen.get(&path).cloned();
                 subject.report = ReportOf::Attempt { worker: Box::new(worker), refused };
@@ -160,8 +178,7 @@ impl Subject {
         }
         match &spec.identity {
             Some(identity) => self.carriers.push(identity.clone()),
-            None if spec.pid.is_some() => self.unpinned.push(spec.clone()),
-            None => {}
+            None => self.unpinned.push(spec.clone()),
         }
     }
 }
@@ -186,7 +203,7 @@ fn spec_name(path: &str) -> Option<&str> {
 struct Eyes<'a> {
     means: &'a Means,
     workspace: Workspace,
-    /// The workspace once more, to read in; `None` where it cannot be opened.
+    /// Where real masters keep the folders of their workers, if they do.
     agents: Option<Store>,
     /// The versions of the specs that are asked for.
     specs: BTreeMap<String, Version>,
@@ -206,17 +223,15 @@ impl<'a> Eyes<'a> {
         };
         let specs =
             entries.into_iter().map(|entry| (entry.name.clone(), files::version(&entry))).collect();
-        let agents = Store::open(&means.config.workspace).ok();
+        let is_there = |root: &Path| root.join(AGENT_FOLDERS).is_dir();
+        let root =
+            Some(&means.config.workspace).filter(|root| !wanted.is_empty() && is_there(root));
+        let agents = root.and_then(|root| Store::open(root).ok());
         Self { means, workspace, agents, specs, memory }
     }
 
     fn store(&self) -> &'a Store {
         &self.means.store
-    }
-
-    /// Returns the directory below which folders of workers lie, ours or those of masters.
-    fn store_of(&self, is_theirs: bool) -> Option<Store> {
-        if is_theirs { self.agents.clone() } else { Some(self.store().clone()) }
     }
 
     fn carriers(&mut self, subject: &Subject) -> Vec<Carrier> {
@@ -245,29 +260,30 @@ impl<'a> Eyes<'a> {
     }
 
     fn probe(&mut self, subject: &Subject, processes: Processes) -> Probe {
-        let ours = subject.folders.iter().map(|id| (false, layout::worker(id)));
-        // Real masters keep the folders of their workers elsewhere.
-        let theirs = subject.folders.iter().filter(|_| !subject.is_launched);
-        let theirs = theirs.map(|id| (true, format!("{AGENT_FOLDERS}/{id}")));
-        let mut folders: Vec<FolderSeen> = Vec::new();
-        let mut beats = Vec::new();
-        for (is_theirs, folder) in ours.chain(theirs) {
-            let Some(store) = self.store_of(is_theirs) else { continue };
-            let seen = files::look_into(&store, &folder);
-            let path = format!("{folder}/{}", WorkerFile::Heartbeat.name());
-            beats.extend(seen.heartbeat.and_then(|version| self.heartbeat(&store, path, version)));
-            folders.push(seen);
+        let (mut folders, mut beats) = (Vec::new(), Vec::new());
+        let theirs = self.agents.clone().filter(|_| !subject.is_launched);
+        let places =
+            [Some((self.store().clone(), layout::WORKERS)), theirs.map(|s| (s, AGENT_FOLDERS))];
+        for (store, place) in places.into_iter().flatten() {
+            for id in &subject.folders {
+                let folder = format!("{place}/{id}");
+                let seen = files::look_into(&store, &folder);
+                let path = format!("{folder}/{}", WorkerFile::Heartbeat.name());
+                let version = seen.heartbeat;
+                beats.extend(version.and_then(|version| self.heartbeat(&store, path, version)));
+                folders.push(seen);
+            }
         }
         for name in &subject.specs {
             let Some(version) = self.specs.get(name).copied() else { continue };
             let path = format!("{}/{name}", layout::SPECS_ACTIVE);
-            beats.extend(self.heartbeat(&self.store().clone(), path, version));
+            beats.extend(self.heartbeat(self.store(), path, version));
         }
         let report = folders.first().and_then(|folder| folder.report);
         let report = report.is_some_and(|version| self.has_report(&subject.report, version));
         Probe {
             worker: subject.watched.clone(),
-            process: processes.state_with(subject.unpinned.iter().map(spec_process::state_of)),
+            process: processes.state,
             cpu_ms: processes.cpu_ms,
             memory_bytes: processes.memory_bytes,
             processes: processes.count,
@@ -360,3 +376,7 @@ fn is_report(means: &Means, whose: &ReportOf, path: &str) -> bool {
         }
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests write what masters and workers do")]
+mod tests;

@@ -2,9 +2,14 @@
 //! are there and ids that are not. After each, everything that must always be true is checked by
 //! code that shares nothing with what it checks.
 
+mod ageing;
+mod fencing;
 mod handling;
 mod laws;
+mod limits;
+mod looks;
 mod machine;
+mod narrow;
 mod words;
 pub(in crate::domain) mod world;
 

@@ -132,7 +132,6 @@ mod tests {
     struct Place {
         root: tempfile::TempDir,
         store: Store,
-        worker: String,
     }
 
     impl Place {
@@ -140,7 +139,7 @@ mod tests {
             let root = tempfile::tempdir().unwrap();
             fs::create_dir_all(root.path().join("coordination/workers/w")).unwrap();
             let store = Store::open(&root.path().join("coordination")).unwrap();
-            Self { root, store, worker: "workers/w".into() }
+            Self { root, store }
         }
 
         fn write(&self, name: &str, text: &str) {
@@ -152,7 +151,7 @@ mod tests {
         }
 
         fn folder(&self) -> [FolderSeen; 1] {
-            [look_into(&self.store, &self.worker)]
+            [look_into(&self.store, "workers/w")]
         }
 
         fn work(&self, named: &[&str]) -> Option<Mark> {

@@ -3,7 +3,9 @@
 use crate::clock;
 use crate::daemon::process::{self, Stat};
 use crate::daemon::process_usage::{self, Usage, Watched};
+use crate::daemon::spec_process;
 use crate::domain::evidence::ProcessState;
+use crate::domain::spec::SpecSeen;
 use crate::domain::worker::ProcessIdentity;
 
 /// A process that carries out a worker's task, as far as anybody says which.
@@ -19,8 +21,6 @@ pub(super) struct Carrier {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Processes {
     pub(super) state: ProcessState,
-    /// Whether any process of it is known at all.
-    is_known: bool,
     /// `None` where no process could be looked at.
     pub(super) cpu_ms: Option<u64>,
     pub(super) memory_bytes: u64,
@@ -50,47 +50,44 @@ pub(super) fn look_at(workers: &[Vec<Carrier>]) -> Vec<Processes> {
 }
 
 impl Processes {
+    /// Says what can be said of specs that name no process for certain, beside those of the same
+    /// worker that do.
+    pub(super) fn of_unpinned(specs: &[SpecSeen], pinned: Option<Self>) -> Self {
+        let unpinned = specs
+            .iter()
+            .map(|spec| Self { state: spec_process::state_of(spec), ..Self::default() });
+        pinned.into_iter().chain(unpinned).reduce(Self::with).unwrap_or_default()
+    }
+
     /// Adds another carrier of the same worker: one that lives proves that the worker does, and
     /// one that nobody can see keeps it from being gone.
     fn with(self, other: Self) -> Self {
+        let rank = |state: ProcessState| match state {
+            ProcessState::Running => 4,
+            ProcessState::Uninterruptible => 3,
+            ProcessState::Stopped => 2,
+            ProcessState::Unverifiable => 1,
+            ProcessState::Gone => 0,
+        };
         let cpu_ms = match (self.cpu_ms, other.cpu_ms) {
             (Some(one), Some(other)) => Some(one + other),
             (one, other) => one.or(other),
         };
+        let is_stronger = rank(self.state) >= rank(other.state);
         Self {
-            state: stronger(self.state, other.state),
-            is_known: true,
+            state: if is_stronger { self.state } else { other.state },
             cpu_ms,
             memory_bytes: self.memory_bytes + other.memory_bytes,
             count: self.count + other.count,
         }
     }
-
-    /// Returns how the worker is, given what is known of processes of it that were never pinned.
-    pub(super) fn state_with(&self, others: impl Iterator<Item = ProcessState>) -> ProcessState {
-        let own = Some(self.state).filter(|_| self.is_known);
-        own.into_iter().chain(others).reduce(stronger).unwrap_or(ProcessState::Unverifiable)
-    }
-}
-
-/// Of two processes of one worker, the one that lives counts, and one of which nothing is known
-/// before one that is gone.
-fn stronger(one: ProcessState, other: ProcessState) -> ProcessState {
-    let rank = |state: ProcessState| match state {
-        ProcessState::Running => 4,
-        ProcessState::Uninterruptible => 3,
-        ProcessState::Stopped => 2,
-        ProcessState::Unverifiable => 1,
-        ProcessState::Gone => 0,
-    };
-    if rank(one) >= rank(other) { one } else { other }
 }
 
 fn one(identity: &ProcessIdentity, usage: Option<Usage>) -> Processes {
     let is_here = identity.host == process::host();
     // Only of what would be seen here it means something that it is not.
     let unseen = if is_here { ProcessState::Gone } else { ProcessState::Unverifiable };
-    let nobody = Processes { state: unseen, is_known: true, ..Processes::default() };
+    let nobody = Processes { state: unseen, ..Processes::default() };
     if identity.boot_id != clock::boot_id() {
         return nobody;
     }
@@ -106,7 +103,6 @@ fn one(identity: &ProcessIdentity, usage: Option<Usage>) -> Processes {
     };
     Processes {
         state,
-        is_known: true,
         cpu_ms: Some(usage.cpu_ms),
         memory_bytes: usage.memory_bytes,
         count: u64::from(usage.processes),
@@ -130,12 +126,15 @@ mod tests {
     use super::*;
     use crate::domain::moment::BootId;
     use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
+    use std::io::{Read, Write};
     use std::process::{Child, Command, Stdio};
 
-    /// A process that waits for its standard input to close.
+    /// A process that is up and waits for its standard input to close.
     fn waiting() -> (Child, ProcessIdentity) {
-        let child =
-            Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        let mut cat = Command::new("cat");
+        let mut child = cat.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        child.stdin.as_mut().unwrap().write_all(b"x").unwrap();
+        child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
         let identity = process::identify(child.id()).unwrap();
         (child, identity)
     }
@@ -199,8 +198,7 @@ mod tests {
 
     #[test]
     fn one_living_process_keeps_the_worker_alive_and_an_unseen_one_from_being_gone() {
-        let with =
-            |state, cpu_ms| Processes { state, is_known: true, cpu_ms, memory_bytes: 1, count: 1 };
+        let with = |state, cpu_ms| Processes { state, cpu_ms, memory_bytes: 1, count: 1 };
         let gone = with(ProcessState::Gone, Some(1));
         let stopped = with(ProcessState::Stopped, Some(2));
         let unseen = with(ProcessState::Unverifiable, None);
