@@ -13,7 +13,10 @@ use crate::domain::report::{
 use crate::domain::worker::{Attempt, Exit};
 
 mod brief;
+mod classify;
 mod command;
+
+use classify::classify;
 
 /// One way to run a worker. `external` is none of them: it has no process.
 #[derive(Debug)]
@@ -107,11 +110,6 @@ pub struct Finished<'a> {
 /// Variables of the daemon that every worker gets.
 const PASSED_ON: [&str; 10] =
     ["HOME", "LANG", "LC_*", "LOGNAME", "PATH", "SHELL", "TERM", "TMPDIR", "TZ", "USER"];
-/// Exit codes that other programs use for "try again": `EX_TEMPFAIL`, `timeout`, KILL and TERM as
-/// shells report them.
-const TRANSIENT_CODES: [i32; 4] = [75, 124, 137, 143];
-/// What a shell says when a program cannot be run, or is not there.
-const CANNOT_RUN_CODES: [i32; 2] = [126, 127];
 /// How many last lines of the output a failure quotes.
 const QUOTED_LINES_MAX: usize = 5;
 /// How many characters of a line are quoted.
@@ -189,7 +187,9 @@ fn judge_report(finished: &Finished<'_>, finding: &ReportFinding) -> Outcome {
                 .into_iter()
                 .find(|text| !text.is_empty())
                 .unwrap_or("it reported a failure without saying what failed");
-            failure(error.category.unwrap_or(Category::CodeError), plain(message))
+            // The worker's own judgement always wins.
+            let category = error.category.unwrap_or_else(|| Category::of_report(message));
+            failure(category, plain(message))
         }
     }
 }
@@ -208,25 +208,15 @@ fn judge_exit(finished: &Finished<'_>) -> Outcome {
             }),
             None => failure(Category::CodeError, "it exited 0 and delivered nothing".to_owned()),
         },
-        Exit::Code(code) => {
-            let category = if CANNOT_RUN_CODES.contains(&code) {
-                Category::Blocker
-            } else if TRANSIENT_CODES.contains(&code) {
-                Category::Transient
-            } else {
-                Category::CodeError
-            };
-            failure(category, with_output(format!("it exited with code {code}"), finished))
-        }
-        Exit::Signal(signal) => {
-            let what = format!("signal {signal} killed it");
-            failure(Category::Transient, with_output(what, finished))
-        }
-        Exit::Unknown => failure(
-            Category::Transient,
-            with_output("nobody saw how it ended".to_owned(), finished),
-        ),
+        Exit::Code(code) => failed(finished, &format!("it exited with code {code}")),
+        Exit::Signal(signal) => failed(finished, &format!("signal {signal} killed it")),
+        Exit::Unknown => failed(finished, "nobody saw how it ended"),
     }
+}
+
+fn failed(finished: &Finished<'_>, what: &str) -> Outcome {
+    let category = classify(finished.exit, finished.output_tail);
+    failure(category, with_output(what.to_owned(), finished))
 }
 
 fn failure(category: Category, message: String) -> Outcome {

@@ -125,6 +125,12 @@ enum Command {
     Retry(operate::OperateArgs),
     /// Leave a subtask out; what depends on it goes on
     Skip(operate::OperateArgs),
+    /// Give a subtask to another master
+    Assign(operate::AssignArgs),
+    /// Give a subtask to the next candidate that takes the same work
+    Fallback(operate::OperateArgs),
+    /// Answer what a blocked task asks
+    Answer(operate::AnswerArgs),
     /// Give no new handoffs; what runs, runs on
     Pause(operate::OperateArgs),
     /// Go on with what was paused
@@ -191,6 +197,9 @@ impl Command {
             Command::Cancel(args) => args.run(context, "cancel"),
             Command::Retry(args) => args.run(context, "retry"),
             Command::Skip(args) => args.run(context, "skip"),
+            Command::Assign(args) => args.run(context),
+            Command::Fallback(args) => args.run(context, "fallback"),
+            Command::Answer(args) => args.run(context),
             Command::Pause(args) => args.run(context, "pause"),
             Command::Resume(args) => args.run(context, "resume"),
             Command::Completions(args) => args.run(context),

@@ -299,11 +299,17 @@ impl Client {
         }
     }
 
-    /// Drops a command and returns its id; the answer comes under that id.
+    /// Drops a command and returns its id; the answer comes under that id. Of `args` there may be
+    /// none.
     ///
     /// # Errors
     /// As [`Client::drop_file`].
-    pub fn drop_command(&self, verb: &str, target: &str) -> Result<Commanded, ClientError> {
+    pub fn drop_command(
+        &self,
+        verb: &str,
+        target: &str,
+        args: &[(&str, &str)],
+    ) -> Result<Commanded, ClientError> {
         let now = clock::now();
         let unique = uuid::Uuid::new_v4().simple().to_string();
         let id = format!("{verb}-{}", &unique[..12]);
@@ -312,7 +318,7 @@ impl Client {
             problem: e.to_string(),
         })?;
         let expires_at = now.plus_ms(COMMAND_EXPIRES_MS).wall;
-        let command = json!({
+        let mut command = json!({
             "schema": "baton/command@1",
             "command_id": command_id,
             "verb": verb,
@@ -320,6 +326,9 @@ impl Client {
             "created_at": now.wall,
             "expires_at": expires_at,
         });
+        if !args.is_empty() {
+            command["args"] = args.iter().map(|(name, value)| (*name, json!(value))).collect();
+        }
         self.drop_file(&format!("{command_id}.json"), format!("{command:#}\n").as_bytes())?;
         Ok(Commanded { command_id, expires_at })
     }
@@ -397,7 +406,7 @@ pub(crate) mod tests {
     #[test]
     fn commands_are_dropped_whole_with_an_end() {
         let (_dir, client) = directory();
-        let dropped = client.drop_command("cancel", "orch-task-1").unwrap();
+        let dropped = client.drop_command("cancel", "orch-task-1", &[]).unwrap();
         let path = format!("inbox/{}.json", dropped.command_id);
         let command = client.value(&path).unwrap().unwrap();
         assert_eq!(command["schema"], "baton/command@1");
@@ -406,6 +415,10 @@ pub(crate) mod tests {
             (&json!("cancel"), &json!("orch-task-1"))
         );
         assert_eq!(command["expires_at"], json!(dropped.expires_at));
+        assert_eq!(command.get("args"), None);
+        let dropped = client.drop_command("assign", "a-1", &[("to", "security")]).unwrap();
+        let command = client.value(&format!("inbox/{}.json", dropped.command_id)).unwrap().unwrap();
+        assert_eq!(command["args"], json!({"to": "security"}));
         assert!(matches!(
             client.drop_file(&format!("{}.json", dropped.command_id), b"{}"),
             Err(ClientError::NameTaken { .. })

@@ -12,6 +12,7 @@ mod cgroup;
 mod children;
 mod descriptors;
 mod documents;
+mod drafting;
 mod effects;
 mod error;
 pub mod folder;
@@ -22,9 +23,11 @@ mod holder_link;
 mod intakes;
 pub mod keeper;
 pub mod launch;
+mod looks;
 mod monitor;
 mod move_spec;
 pub mod output;
+mod probe;
 pub mod process;
 pub mod process_tree;
 pub mod process_usage;
@@ -56,6 +59,7 @@ use effects::{Answer, Effects, Job, Means};
 use error::Chain;
 use holder_client::HolderEvent;
 use intakes::Intakes;
+use looks::Looks;
 use monitor::Monitor;
 use signals::{Orders, SignalListener};
 use systemd::Systemd;
@@ -106,6 +110,8 @@ pub async fn run(options: Options, shutdown: Shutdown) -> Result<Ended, DaemonEr
     };
     let mut daemon = boot::boot(options, shutdown).await?;
     let ended = daemon.serve().await;
+    // A draft that is under way is cut off by us and not the other way round.
+    drafting::end_all(&daemon.means.store);
     if let Err(error) = &ended {
         tracing::error!(error = %Chain(error), "the daemon has to end");
     }
@@ -132,6 +138,7 @@ struct Daemon {
     documents: Documents,
     effects: Effects,
     monitor: Monitor,
+    looks: Looks,
     intakes: Intakes,
     watch: Watch,
     holder_events: mpsc::Receiver<HolderEvent>,
@@ -203,8 +210,12 @@ impl Daemon {
         let effects = self.effects.due_ms(self.ledger.state(), now_ms, self.may());
         let collect = self.documents.collect_due_ms();
         let always = [ping, documents, effects, collect, self.drain_until_ms];
-        let while_serving =
-            [Some(self.tick_at_ms), self.intakes.due_ms(), self.deadline_ms(now_ms)];
+        let while_serving = [
+            Some(self.tick_at_ms),
+            self.intakes.due_ms(),
+            self.deadline_ms(now_ms),
+            self.looks.due_ms(),
+        ];
         let serving = while_serving.into_iter().filter(|_| self.drain_until_ms.is_none());
         always.into_iter().chain(serving).flatten().min().unwrap_or(self.tick_at_ms)
     }
@@ -268,7 +279,9 @@ impl Daemon {
         }
         self.tick(now)?;
         self.look(now)?;
-        self.settle(now)
+        self.settle(now)?;
+        self.look_at_workers(now);
+        Ok(())
     }
 
     fn hear(&mut self, event: HolderEvent) {
@@ -287,10 +300,12 @@ impl Daemon {
                 self.decide_all(&inputs, now)?;
                 let is_owed = match &job {
                     Job::Effect(effect) => outbox(self.ledger.state()).contains(effect),
-                    Job::PatchQueue | Job::CollectLate | Job::StopForShutdown(_) => false,
+                    Job::PatchQueue | Job::CollectLate | Job::StopForShutdown(_) | Job::Look => {
+                        false
+                    }
                 };
                 if is_owed {
-                    self.effects.failed(job, "its outcome changed nothing", now.boottime_ms);
+                    self.effects.failed(job, "it is owed all the same", now.boottime_ms);
                 } else {
                     self.effects.succeeded(&job);
                 }
@@ -308,9 +323,17 @@ impl Daemon {
                     None => self.effects.succeeded(&job),
                 }
             }
+            Answer::Looked(look) => {
+                self.effects.succeeded(&job);
+                self.take_look(*look, now)?;
+            }
             Answer::Again(problem) => {
                 let is_queue = job == Job::PatchQueue;
+                let is_look = job == Job::Look;
                 let not_before_ms = self.effects.failed(job, &problem, now.boottime_ms);
+                if is_look {
+                    self.looks.failed(not_before_ms);
+                }
                 if is_queue {
                     let after_ms = not_before_ms.saturating_sub(now.boottime_ms);
                     let after_ms = after_ms.min(QUEUE_RETRY_MS_MAX);
@@ -410,6 +433,7 @@ impl Daemon {
                 Ok(config) => {
                     tracing::info!("the configuration was read again");
                     self.means.config = Arc::new(config);
+                    self.looks.plan_again();
                 }
                 Err(error) => tracing::warn!(error = %Chain(&error),
                     "the new configuration is refused; the old one stays"),
@@ -441,6 +465,6 @@ fn may_while_draining(effect: &Effect) -> bool {
 }
 
 /// What documents are rendered from and written to.
-fn world<'a>(means: &'a Means, ledger: &'a Ledger) -> World<'a> {
-    World { store: &means.store, state: ledger.state(), policy: &means.config.policy }
+fn world<'a>(means: &'a Means, ledger: &'a Ledger, looks: &'a Looks) -> World<'a> {
+    World { store: &means.store, state: ledger.state(), policy: &means.config.policy, looks }
 }

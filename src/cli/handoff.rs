@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::Context;
-use super::operate::operate;
+use super::operate::{Wish, operate};
 use super::output::{CliError, Exit, Page, Table, Tone, View, plain, span};
 use crate::client::Client;
 use crate::client::documents::HandoffDocument;
@@ -79,7 +79,8 @@ impl HandoffArgs {
             }
             Action::Withdraw { id, timeout } => {
                 let file = find(&client, id)?;
-                operate(context, &client, "withdraw", &file.name, *timeout)
+                let wish = Wish { verb: "withdraw", target: &file.name, args: &[] };
+                operate(context, &client, &wish, *timeout)
             }
         }
     }

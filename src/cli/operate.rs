@@ -1,4 +1,5 @@
-//! `baton cancel`, `retry`, `skip`, `pause`, `resume`: commands of a person, dropped as files.
+//! `baton cancel`, `retry`, `skip`, `assign`, `fallback`, `answer`, `pause`, `resume`: commands of a
+//! person, dropped as files.
 
 use std::time::Duration;
 
@@ -39,20 +40,65 @@ struct Outcome {
 
 impl OperateArgs {
     pub(crate) fn run(&self, context: &Context, verb: &str) -> Result<Exit, CliError> {
-        operate(context, &context.client()?, verb, &self.id, self.timeout)
+        let wish = Wish { verb, target: &self.id, args: &[] };
+        operate(context, &context.client()?, &wish, self.timeout)
     }
+}
+
+/// Arguments of `baton assign`.
+#[derive(Debug, Args)]
+pub(crate) struct AssignArgs {
+    #[command(flatten)]
+    what: OperateArgs,
+    /// Who gets it
+    #[arg(long, value_name = "MASTER")]
+    to: String,
+}
+
+impl AssignArgs {
+    pub(crate) fn run(&self, context: &Context) -> Result<Exit, CliError> {
+        let wish = Wish { verb: "assign", target: &self.what.id, args: &[("to", &self.to)] };
+        operate(context, &context.client()?, &wish, self.what.timeout)
+    }
+}
+
+/// Arguments of `baton answer`.
+#[derive(Debug, Args)]
+pub(crate) struct AnswerArgs {
+    #[command(flatten)]
+    what: OperateArgs,
+    /// r retries differently, s skips what is not critical, a aborts
+    #[arg(value_name = "r|s|a", value_parser = ["r", "s", "a"])]
+    answer: String,
+}
+
+impl AnswerArgs {
+    pub(crate) fn run(&self, context: &Context) -> Result<Exit, CliError> {
+        let args = [("answer", self.answer.as_str())];
+        let wish = Wish { verb: "answer", target: &self.what.id, args: &args };
+        operate(context, &context.client()?, &wish, self.what.timeout)
+    }
+}
+
+/// What a person wants done.
+pub(crate) struct Wish<'a> {
+    /// What is to be done.
+    pub(crate) verb: &'a str,
+    /// To what.
+    pub(crate) target: &'a str,
+    /// Further arguments by name.
+    pub(crate) args: &'a [(&'a str, &'a str)],
 }
 
 /// Drops a command, waits for its answer while a daemon is there to give one, and shows it.
 pub(crate) fn operate(
     context: &Context,
     client: &Client,
-    verb: &str,
-    target: &str,
+    &Wish { verb, target, args }: &Wish<'_>,
     timeout_s: u64,
 ) -> Result<Exit, CliError> {
     let waiter = Waiter::new(&client.watched()?);
-    let dropped = client.drop_command(verb, target)?;
+    let dropped = client.drop_command(verb, target, args)?;
     let is_served = client.daemon().is_some();
     let answer = if is_served { wait(client, &waiter, &dropped, timeout_s)? } else { None };
     let (exit, state, message) = match answer {

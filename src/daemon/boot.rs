@@ -9,9 +9,11 @@ use tokio::sync::mpsc;
 use super::batch::Ledger;
 use super::carry_out::Holder;
 use super::documents::{Documents, complete_dashboard};
+use super::drafting;
 use super::effects::{Effects, Means};
 use super::error::Chain;
 use super::intakes::Intakes;
+use super::looks::Looks;
 use super::monitor::{self, Folder, Monitor, Worker};
 use super::signals::{Orders, Shutdown};
 use super::systemd::Systemd;
@@ -42,6 +44,8 @@ pub(super) async fn boot(options: Options, shutdown: Shutdown) -> Result<Daemon,
         pid: std::process::id(),
     };
     daemon.decide_all(&[started], now)?;
+    let crashed = drafting::crashed(&daemon.means.store);
+    daemon.decide_all(&crashed, now)?;
     daemon.adopt().await?;
     daemon.gather(Wake::Time, now)?;
     daemon.commit(now).await?;
@@ -87,6 +91,7 @@ fn take(options: Options, shutdown: Shutdown) -> Result<Daemon, DaemonError> {
         documents,
         effects: Effects::default(),
         monitor: Monitor::default(),
+        looks: Looks::default(),
         intakes,
         watch,
         holder_events,

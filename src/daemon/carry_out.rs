@@ -5,6 +5,7 @@ use std::pin::Pin;
 
 use tokio::sync::{Mutex, mpsc};
 
+use super::drafting;
 use super::effects::{Answer, Means};
 use super::error::Chain;
 use super::folder;
@@ -12,7 +13,7 @@ use super::holder::HolderError;
 use super::holder_client::{HolderClient, HolderEvent, Launched, Limits};
 use super::monitor::{self, Folder, Worker};
 use super::move_spec::move_spec;
-use super::process_tree::Stopped;
+use super::process_tree::{self, Stopped, Tree};
 use crate::backend::{self, LaunchRequest};
 use crate::clock;
 use crate::config::Config;
@@ -22,7 +23,7 @@ use crate::domain::ids::{AttemptId, ClaimId, TaskId};
 use crate::domain::plan::DraftOutcome;
 use crate::domain::state::Claim;
 use crate::domain::task::TaskSpec;
-use crate::domain::worker::{Attempt, Execution};
+use crate::domain::worker::{Attempt, AttemptPhase, Execution};
 use crate::domain::{Effect, Input, State};
 use crate::intake;
 use crate::planner;
@@ -42,7 +43,7 @@ pub(super) fn work(effect: &Effect, state: &State, means: &Means) -> Result<Work
         Effect::DraftPlan(id) => {
             let task = state.tasks.get(id).ok_or_else(|| format!("there is no task {id}"))?;
             let (id, spec) = (id.clone(), task.spec.clone());
-            Box::pin(draft_plan(means, id, spec))
+            Box::pin(draft_plan(means, id, spec, state.epoch))
         }
         Effect::RevisePlan(id) => return Err(format!("revise {id}")),
         Effect::MoveSpec(id) => {
@@ -102,12 +103,17 @@ impl Order {
     }
 }
 
-async fn draft_plan(means: Means, task_id: TaskId, spec: TaskSpec) -> Answer {
+async fn draft_plan(means: Means, task_id: TaskId, spec: TaskSpec, epoch: u64) -> Answer {
+    let (store, id) = (means.store.clone(), task_id.clone());
     let drafted = tokio::task::spawn_blocking(move || {
-        planner::draft(&planner::Request { task: &spec }, &means.config.policy)
+        drafting::begin(&means.store, &id, epoch);
+        let outcome = planner::draft(&planner::Request { task: &spec }, &means.config.policy);
+        drafting::end(&means.store, &id);
+        outcome
     });
     let outcome = drafted.await.unwrap_or_else(|error| {
         tracing::error!(%error, %task_id, "the planner failed");
+        drafting::end(&store, &task_id);
         DraftOutcome::Refuse {
             reason: "an internal error of the planner".into(),
             remedy: "word the task differently or give its subtasks, and report the error".into(),
@@ -196,13 +202,23 @@ async fn launch_worker(means: &Means, order: Order) -> Answer {
         Ok(client) => client,
         Err(error) => return again(&error),
     };
-    let limits = Limits::default();
+    let limits = limits(means, &order);
     match client.launch(&attempt.worker_id, &attempt.id, &attempt.nonce, launch, limits).await {
         Ok(Launched::Started(identity) | Launched::Already(identity)) => {
             Answer::Inputs(vec![Input::WorkerStarted { attempt_id, identity }])
         }
         Ok(Launched::Failed { error, transient }) => refused(error, transient),
         Err(error) => again(&error),
+    }
+}
+
+fn limits(means: &Means, order: &Order) -> Limits {
+    let worker_type = &order.handoff.subtask.worker_type;
+    let limits = means.config.policy.supervision_of(&order.attempt.agent, worker_type);
+    Limits {
+        output_bytes_max: limits.output_bytes_max,
+        memory_bytes_max: limits.memory_bytes_max,
+        processes_max: limits.processes_max,
     }
 }
 
@@ -235,6 +251,9 @@ fn describe_launch(means: &Means, order: &Order) -> Result<backend::Launch, Stri
 
 /// Stops a worker that nobody needs any more and tells what became of it.
 async fn stop_worker(means: &Means, worker: &Worker) -> Answer {
+    if worker.attempt.execution == Execution::External {
+        return stop_stranger(means, worker).await;
+    }
     match stop(means, worker).await {
         Ok(Stop::Over(Folder::Empty)) => Answer::Inputs(vec![Input::WorkerNotStarted {
             attempt_id: worker.attempt.id.clone(),
@@ -270,6 +289,30 @@ fn unstoppable(worker: &Worker, survivors: &[u32]) -> Answer {
     Answer::Inputs(vec![Input::WorkerUnstoppable { attempt_id, survivors: survivors.to_vec() }])
 }
 
+/// Stops a worker that a master started, where the operator lets us, and tells what it left.
+async fn stop_stranger(means: &Means, worker: &Worker) -> Answer {
+    let attempt = &worker.attempt;
+    let AttemptPhase::Ending { identity: Some(identity), .. } = &attempt.phase else {
+        return Answer::Again(format!("nobody knows which process carries out {}", attempt.id));
+    };
+    let master = means.config.policy.masters.get(&attempt.agent);
+    if !master.is_some_and(|master| master.may_stop) {
+        let key = format!("masters.{}.may_stop", attempt.agent);
+        return Answer::Again(format!("{key} is not set, so its workers are not stopped"));
+    }
+    let tree = Tree::of_stranger(identity.clone());
+    match process_tree::stop(&tree, grace_ms(means, worker)).await {
+        Stopped::Gone => Answer::Inputs(monitor::left_by_stranger(means, worker)),
+        Stopped::Survivors(survivors) => unstoppable(worker, &survivors),
+    }
+}
+
+/// Returns how long a worker has to end by itself.
+fn grace_ms(means: &Means, worker: &Worker) -> u64 {
+    let worker_type = &worker.subtask.worker_type;
+    means.config.policy.supervision_of(&worker.attempt.agent, worker_type).stop_grace_ms
+}
+
 /// What came of stopping a worker.
 enum Stop {
     /// Nothing of it runs; its folder says this.
@@ -280,7 +323,7 @@ enum Stop {
 
 /// Ends a worker if it lives, and returns what its folder says then.
 async fn stop(means: &Means, worker: &Worker) -> Result<Stop, String> {
-    let Worker { attempt, subtask } = worker;
+    let attempt = &worker.attempt;
     let look = || monitor::look(&means.store, attempt);
     let mut folder = look()?;
     if folder == Folder::Empty {
@@ -293,9 +336,9 @@ async fn stop(means: &Means, worker: &Worker) -> Result<Stop, String> {
         folder = look()?;
     }
     let Folder::Alive(identity) = folder else { return Ok(Stop::Over(folder)) };
-    let limits = means.config.policy.supervision_of(&attempt.agent, &subtask.worker_type);
+    let grace_ms = grace_ms(means, worker);
     let client = means.holder.client(means).await.map_err(|error| Chain(&error).to_string())?;
-    match client.stop(&attempt.worker_id, &identity, limits.stop_grace_ms).await {
+    match client.stop(&attempt.worker_id, &identity, grace_ms).await {
         Ok(Stopped::Gone) => Ok(Stop::Over(look()?)),
         Ok(Stopped::Survivors(survivors)) => Ok(Stop::Survived(survivors)),
         Err(error) => Err(Chain(&error).to_string()),

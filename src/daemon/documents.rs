@@ -7,12 +7,13 @@ use std::io::{self, Read, Seek, SeekFrom};
 use thiserror::Error;
 
 use super::error::Chain;
+use super::looks::Looks;
 use crate::clock;
 use crate::domain::document::{Document, DocumentKey, QueuePatch, QueueTarget};
 use crate::domain::ids::SubtaskId;
 use crate::domain::{Policy, Record, State};
 use crate::journal::{self, JournalError};
-use crate::projection::{self, dashboard_events};
+use crate::projection::{self, dashboard_events, worker_specs};
 use crate::store::queue::Kept;
 use crate::store::{ReadError, Store, StoreError, layout};
 
@@ -266,7 +267,7 @@ impl Documents {
 
     /// Writes or removes the files of one key. Returns false when that failed; it stays touched.
     fn write(&mut self, world: &World<'_>, key: &DocumentKey, now_ms: u64) -> bool {
-        for document in projection::render(world.state, world.policy, key) {
+        for document in world.render(key) {
             let done = match &document {
                 Document::Replace { path, body } => world.store.replace(path, body.as_bytes()),
                 Document::Absent { path } => world.store.remove(path),
@@ -319,6 +320,19 @@ pub(super) struct World<'a> {
     pub(super) state: &'a State,
     /// The operator's limits.
     pub(super) policy: &'a Policy,
+    /// What is known of living workers, of which the journal tells only what follows.
+    pub(super) looks: &'a Looks,
+}
+
+impl World<'_> {
+    fn render(&self, key: &DocumentKey) -> Vec<Document> {
+        if let DocumentKey::WorkerSpec(id) = key
+            && let Some(sample) = self.looks.sample(self.state, id)
+        {
+            return worker_specs::render_sampled(self.state, id, &sample);
+        }
+        projection::render(self.state, self.policy, key)
+    }
 }
 
 /// Appends to `dashboard-events.jsonl` what the journal has up to `seq_max` and it does not; a line

@@ -9,6 +9,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 
 use super::carry_out::{self, Holder, Work, blocking};
 use super::monitor::Worker;
+use super::probe::{self, Look, Memory, Subject};
 use crate::config::Config;
 use crate::domain::document::QueuePatch;
 use crate::domain::ids::AttemptId;
@@ -36,6 +37,8 @@ pub(super) enum Job {
     CollectLate,
     /// Stop a worker because the daemon was asked to leave none.
     StopForShutdown(AttemptId),
+    /// Look at workers.
+    Look,
 }
 
 /// What came of a job.
@@ -59,6 +62,8 @@ pub(super) enum Answer {
         /// Why not all could be merged.
         problem: Option<String>,
     },
+    /// Workers were looked at.
+    Looked(Box<Look>),
 }
 
 /// What jobs work with; a copy for each.
@@ -119,15 +124,31 @@ impl Effects {
         let is_taken = |effect: &Effect| {
             self.jobs.values().any(|job| match job {
                 Job::Effect(running) => subject(running) == subject(effect),
-                Job::PatchQueue | Job::CollectLate | Job::StopForShutdown(_) => false,
+                Job::PatchQueue | Job::CollectLate | Job::StopForShutdown(_) | Job::Look => false,
             })
         };
-        outbox(state)
+        let may_start = |effect: &&Effect| may(effect) && !waits(effect) && !is_taken(effect);
+        let is_suspect = |effect: &Effect| is_suspect_draft(state, effect);
+        let running = || self.jobs.values().filter_map(draft_of);
+        // While one is drafted that may end the daemon, no other draft gets into its company.
+        let is_held = running().any(is_suspect);
+        let startable: Vec<Effect> = outbox(state)
             .iter()
-            .filter(|effect| may(effect) && !waits(effect) && !is_taken(effect))
+            .filter(may_start)
+            .filter(|effect| !(is_suspect(effect) || is_held && is_draft(effect)))
             .take(places)
             .cloned()
-            .collect()
+            .collect();
+        if startable.iter().any(is_draft) || running().next().is_some() {
+            return startable;
+        }
+        let suspect = outbox(state).iter().find(|effect| is_suspect(effect) && may_start(effect));
+        let mut startable = startable;
+        if let Some(suspect) = suspect {
+            startable.truncate(places - 1);
+            startable.push(suspect.clone());
+        }
+        startable
     }
 
     /// Starts an effect; what it needs is taken from `state` now.
@@ -159,6 +180,13 @@ impl Effects {
                 Box::pin(async move { carry_out::stop_for_shutdown(&means, &worker).await }),
             );
         }
+    }
+
+    /// Starts to look at workers.
+    pub(super) fn start_look(&mut self, subjects: Vec<Subject>, memory: Memory, means: &Means) {
+        let means = means.clone();
+        let look = move || Answer::Looked(Box::new(probe::look(&means, &subjects, memory)));
+        self.spawn(Job::Look, blocking(look));
     }
 
     /// Waits for a job to end. Cancelling it loses nothing.
@@ -213,7 +241,7 @@ impl Effects {
                 may(effect) && outbox(state).contains(effect) && !self.is_running(job)
             }
             // Documents and the drain have times of their own.
-            Job::PatchQueue | Job::CollectLate | Job::StopForShutdown(_) => false,
+            Job::PatchQueue | Job::CollectLate | Job::StopForShutdown(_) | Job::Look => false,
         };
         let due = self.failures.iter().filter(|(job, _)| is_waited_for(job));
         due.map(|(_, failures)| failures.not_before_ms.max(now_ms + LOOK_AGAIN_MS)).min()
@@ -223,7 +251,7 @@ impl Effects {
     pub(super) fn forget_settled(&mut self, state: &State) {
         self.failures.retain(|job, _| match job {
             Job::Effect(effect) => outbox(state).contains(effect),
-            Job::PatchQueue | Job::CollectLate | Job::StopForShutdown(_) => true,
+            Job::PatchQueue | Job::CollectLate | Job::StopForShutdown(_) | Job::Look => true,
         });
     }
 
@@ -238,6 +266,24 @@ impl Effects {
             Err(error) => (error.id(), Answer::Again(format!("an internal error: {error}"))),
         };
         Some((self.jobs.remove(&id)?, answer))
+    }
+}
+
+/// Tells whether the daemon died before while it drafted this plan: it is drafted alone and after
+/// all others, so that they are not suspected with it.
+fn is_suspect_draft(state: &State, effect: &Effect) -> bool {
+    let Effect::DraftPlan(id) = effect else { return false };
+    state.tasks.get(id).is_some_and(|task| task.draft_crashes > 0)
+}
+
+fn is_draft(effect: &Effect) -> bool {
+    matches!(effect, Effect::DraftPlan(_))
+}
+
+fn draft_of(job: &Job) -> Option<&Effect> {
+    match job {
+        Job::Effect(effect) => is_draft(effect).then_some(effect),
+        Job::PatchQueue | Job::CollectLate | Job::StopForShutdown(_) | Job::Look => None,
     }
 }
 

@@ -50,7 +50,7 @@ impl Daemon {
                     tracing::info!("there is room for the journal again; going on");
                 }
                 records.iter().for_each(tell);
-                let world = world(&self.means, &self.ledger);
+                let world = world(&self.means, &self.ledger, &self.looks);
                 self.documents.publish(&world, &records, now.boottime_ms);
                 Ok(Some(records))
             }
@@ -69,7 +69,7 @@ impl Daemon {
     fn follow(&mut self, records: &[Record], now: Moment) {
         let now_ms = now.boottime_ms;
         self.expect_reports(records);
-        let world = world(&self.means, &self.ledger);
+        let world = world(&self.means, &self.ledger, &self.looks);
         for effect in self.effects.startable(world.state, now_ms, self.may()) {
             if let Effect::PublishHandoff(id) = &effect
                 && let Some((run, position, _)) = world.state.attempt(id)

@@ -157,6 +157,20 @@ pub(super) fn delivered(means: &Means, worker: &Worker) -> Option<Vec<Input>> {
     Some(vec![Input::WorkerExited { attempt_id, exit: Exit::Unknown, outcome }])
 }
 
+/// Says what a worker of a master left that was stopped: what it had reported counts first.
+pub(super) fn left_by_stranger(means: &Means, worker: &Worker) -> Vec<Input> {
+    let reported = Reported::read(means, worker).finding;
+    let attempt_id = worker.attempt.id.clone();
+    let reason = "it was stopped".to_owned();
+    let reported = reported.map(|finding| Input::ReportObserved { claim: None, finding });
+    reported.into_iter().chain([Input::WorkerInterrupted { attempt_id, reason }]).collect()
+}
+
+/// Tells whether a worker left a report that can be read.
+pub(super) fn has_reported(means: &Means, worker: &Worker) -> bool {
+    Reported::read(means, worker).finding.is_some()
+}
+
 /// Returns what the successes of a master deliver.
 pub(super) fn result_kind(config: &Config, agent: &AgentName) -> ResultKind {
     config.policy.masters.get(agent).map_or(ResultKind::Work, |master| master.result_kind)

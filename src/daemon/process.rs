@@ -213,6 +213,11 @@ pub(super) fn host() -> &'static str {
     HOST.get_or_init(|| rustix::system::uname().nodename().to_string_lossy().into_owned())
 }
 
+/// Returns the inode of the pidfd of whoever has this number now, where the kernel gives one.
+pub(super) fn inode_of(pid: u32) -> Option<u64> {
+    pidfd_inode(&open(pid)?)
+}
+
 fn open(pid: u32) -> Option<OwnedFd> {
     let pid = Pid::from_raw(i32::try_from(pid).ok()?)?;
     pidfd_open(pid, PidfdFlags::empty()).ok()

@@ -148,7 +148,7 @@ impl Daemon {
             if !may_patch && self.documents.is_failing(now_ms) {
                 return Ok(false);
             }
-            let world = super::world(&self.means, &self.ledger);
+            let world = super::world(&self.means, &self.ledger, &self.looks);
             self.documents.render(&world, now_ms);
             let patches = self.documents.take_patches(&world, now_ms);
             if !patches.is_empty() {

@@ -1,17 +1,23 @@
 //! When the domain next wants a tick.
 
-use super::decide::{circuit, schedule};
+use super::decide::{circuit, due_ms, schedule};
 use super::moment::{Moment, Timestamp};
 use super::policy::Policy;
 use super::state::State;
 
-/// Returns when time alone next changes anything, on the boot-time clock; `None` when nothing waits
-/// for time alone. A moment of another boot has passed.
+/// Returns when time alone next changes anything, on the boot-time clock: the end of a back-off, a
+/// limit on a worker, a handoff or a run, a question that nobody answered, the next trial of a
+/// master, the next start that a rate allows. `None` when nothing waits for time alone. A moment of
+/// another boot has passed.
 pub fn deadline(state: &State, policy: &Policy) -> Option<Moment> {
-    let sources = [backoff(state), circuit::next_trial(state), schedule::next_start(state, policy)];
-    let is_of_this_boot = |moment: &Moment| state.at.is_some_and(|at| at.boot == moment.boot);
-    let due = sources.into_iter().flatten();
-    due.min_by_key(|moment| (is_of_this_boot(moment), moment.boottime_ms))
+    let limit = state
+        .this_boot()
+        .and_then(|seen| due_ms(state, policy).map(|boottime_ms| Moment { boottime_ms, ..seen }));
+    let (trial, start) = (circuit::next_trial(state), schedule::next_start(state, policy));
+    let is_of_this_boot =
+        |due: &Moment| state.this_boot().is_some_and(|seen| seen.boot == due.boot);
+    let due = [backoff(state), limit, trial, start].into_iter().flatten();
+    due.min_by_key(|due| (is_of_this_boot(due), due.boottime_ms))
 }
 
 /// Returns the end of the first back-off.

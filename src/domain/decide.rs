@@ -4,6 +4,7 @@ pub(super) mod circuit;
 mod handoff;
 mod liveness;
 mod operator;
+mod overdue;
 mod plan;
 mod queue;
 mod report;
@@ -20,6 +21,7 @@ use super::policy::Policy;
 use super::recovery::{asked, blocked};
 use super::state::State;
 use super::worker::Attempt;
+pub(super) use overdue::due_ms;
 
 /// Decides what follows from an input. What is known already gives nothing.
 ///
@@ -56,7 +58,7 @@ pub fn decide(state: &State, policy: &Policy, input: &Input, now: Moment) -> Vec
         Input::HandoffTaken { attempt_id } => handoff::taken(state, attempt_id),
         Input::HandoffLost { attempt_id } => handoff::lost(state, attempt_id),
         Input::HandoffWithdrawn { attempt_id, in_time } => {
-            handoff::withdrawn(state, attempt_id, *in_time)
+            handoff::withdrawn(state, policy, attempt_id, *in_time)
         }
         Input::WorkerStarted { attempt_id, identity } => {
             worker::started(state, attempt_id, identity)
@@ -68,13 +70,13 @@ pub fn decide(state: &State, policy: &Policy, input: &Input, now: Moment) -> Vec
             worker::exited(state, policy, attempt_id, *exit, outcome, now)
         }
         Input::WorkerInterrupted { attempt_id, reason } => {
-            worker::interrupted(state, policy, attempt_id, reason)
+            worker::interrupted(state, policy, attempt_id, reason, now)
         }
         Input::WorkerUnstoppable { attempt_id, survivors } => {
             liveness::unstoppable(state, attempt_id, survivors)
         }
         Input::WorkersProbed { findings, held } => {
-            liveness::probed(state, policy, findings, held.as_deref(), now)
+            liveness::probed(state, policy, findings, held.as_deref())
         }
         Input::SpecObserved { spec } => spec::observed(state, spec),
         Input::SpecVanished { worker_id } => spec::vanished(state, worker_id),
@@ -144,17 +146,21 @@ fn still_blocked(run: &Orchestration, answered: &[usize]) -> Option<usize> {
 
 /// What a person was asked is answered, but another subtask is blocked too: now that is asked.
 fn next_question(run: &Orchestration, answered: &[usize]) -> Option<Event> {
-    let OrchestrationPhase::Blocked(question) = &run.phase else { return None };
-    if !answered.iter().any(|at| run.plan.subtasks[*at].subtask_id == question.blocking_subtask) {
+    let OrchestrationPhase::Blocked(before) = &run.phase else { return None };
+    if !answered.iter().any(|at| run.plan.subtasks[*at].subtask_id == before.blocking_subtask) {
         return None;
     }
-    let next = still_blocked(run, answered)?;
-    let subtask = &run.runs[next];
+    question(run, still_blocked(run, answered)?)
+}
+
+/// Asks about a subtask that is blocked.
+fn question(run: &Orchestration, position: usize) -> Option<Event> {
+    let subtask = &run.runs[position];
     let SubtaskPhase::Blocked { failure, .. } = &subtask.phase else { return None };
     let is_of_its_worker = subtask.attempts.last().and_then(Attempt::failure) == Some(failure);
     Some(if is_of_its_worker {
-        asked(run, next, failure, subtask.failures)
+        asked(run, position, failure, subtask.failures)
     } else {
-        blocked(run, next, failure.message.clone())
+        blocked(run, position, failure.message.clone())
     })
 }

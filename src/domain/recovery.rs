@@ -23,7 +23,7 @@ use super::plan::{Orchestration, OrchestrationPhase, SubtaskPhase, Why};
 use super::policy::Policy;
 use super::report::Failure;
 use super::state::State;
-use super::worker::Attempt;
+use super::worker::{Attempt, AttemptPhase, Recall};
 
 /// A failed attempt and what surrounds it, as it was before the failure is applied.
 pub struct Situation<'a> {
@@ -70,27 +70,41 @@ pub const ROSTER: &[&Strategy] = &[
 
 /// Returns what follows from a failure: why it was decided so, then the events of that decision.
 pub fn recover(situation: &Situation<'_>, policy: &Policy) -> Vec<Event> {
-    recover_after(situation, policy, None)
+    answered(ROSTER, situation, policy)
 }
 
-/// Returns what follows from a failure when the strategy `tried` has come to nothing: only those
-/// after it on the roster are asked. The failure may have been applied by then.
-pub fn recover_after(
-    situation: &Situation<'_>,
+/// Returns what follows when what the strategy `after` had decided for the subtask at `position`
+/// cannot be: those after it on the roster are asked about the same failure, which is applied.
+pub fn go_on(
+    state: &State,
     policy: &Policy,
-    tried: Option<&str>,
+    (run, position): (&Orchestration, usize),
+    after: &str,
+    now: Moment,
 ) -> Vec<Event> {
+    let rest = ROSTER.iter().position(|strategy| strategy.name == after).map_or(0, |at| at + 1);
+    let last = run.runs[position].attempts.last();
+    let Some((attempt, failure)) = last.and_then(|last| Some((last, last.failure()?))) else {
+        return vec![blocked(run, position, format!("{after} is not possible"))];
+    };
+    let situation = Situation { state, run, position, attempt, failure, now };
+    answered(&ROSTER[rest..], &situation, policy)
+}
+
+fn answered(roster: &[&Strategy], situation: &Situation<'_>, policy: &Policy) -> Vec<Event> {
     if let Some(rule) = situation.unwanted() {
         let why = Why::new(rule, situation.failure.message.clone());
         return vec![situation.decided("none", why)];
     }
-    let place = |name: &str| ROSTER.iter().position(|strategy| strategy.name == name);
-    let first = tried.and_then(place).map_or(0, |at| at + 1);
-    let mut answers = ROSTER.iter().skip(first).filter_map(|strategy| {
+    let mut answers = roster.iter().filter_map(|strategy| {
         (strategy.answer)(situation, policy).map(|answer| (strategy.name, answer))
     });
     let Some((name, Answer { mut why, events })) = answers.next() else { return Vec::new() };
-    why.alternatives.extend(answers.map(|(name, _)| name.to_owned()));
+    for (next, _) in answers {
+        if !why.alternatives.iter().any(|named| named == next) {
+            why.alternatives.push(next.to_owned());
+        }
+    }
     [situation.decided(name, why)].into_iter().chain(events).collect()
 }
 
@@ -130,6 +144,9 @@ impl Situation<'_> {
 
     /// Says why the same agent is not tried once more, if that is so (S0-50, S2-70).
     pub fn used_up(&self, policy: &Policy) -> Option<String> {
+        if let AttemptPhase::Ending { cause: Recall::Untaken, .. } = self.attempt.phase {
+            return Some("nobody took its handoff".to_owned());
+        }
         let (failures, max) = (self.failures_here(), self.attempts_max(policy));
         let (same, same_max) = (self.same_in_a_row(), policy.recovery.same_failure_max);
         if failures >= max {

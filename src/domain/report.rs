@@ -1,5 +1,7 @@
 //! What a worker hands back, and what becomes of it.
 
+mod category;
+
 use serde::{Deserialize, Serialize};
 
 use super::ids::{AttemptId, SubtaskId, WorkerId};

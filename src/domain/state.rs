@@ -25,7 +25,7 @@ pub(super) use files::FilesInUse;
 #[cfg(test)]
 pub(super) use index::AGEING_EVENTS;
 use index::Index;
-pub(super) use index::{TimeKind, TimeLimit, Turn};
+pub(super) use index::{TimeKind, Turn};
 
 /// The whole state. A snapshot of it is its JSON; the indexes are rebuilt when it is read.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -36,8 +36,8 @@ pub struct State {
     pub epoch: u64,
     /// When the last record was decided.
     pub at: Option<Moment>,
-    /// When the first record of this boot was decided.
-    #[serde(default)]
+    /// When the first record of this boot was decided; `None` while no other boot came before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boot_seen: Option<Moment>,
     /// Every task that was ever accepted.
     pub tasks: BTreeMap<TaskId, Task>,
@@ -52,8 +52,11 @@ pub struct State {
     pub answers: BTreeMap<CommandId, Answer>,
     /// Files that cannot be used, by path; each with the digest that was told.
     pub quarantined: BTreeMap<String, Quarantined>,
-    /// Digests of reports that were told, by path.
+    /// The digest of the report that was told last, by path.
     pub reports_seen: BTreeMap<String, String>,
+    /// Digests of the reports told before that one, the latest last.
+    #[serde(default)]
+    pub reports_before: BTreeMap<String, Vec<String>>,
     /// Workers that masters made known, whose spec is in `worker-specs/active/`.
     #[serde(default)]
     pub specs: BTreeMap<WorkerId, SpecWorker>,
@@ -199,11 +202,19 @@ impl State {
             })?;
             self.seq = seq;
         }
-        self.at = Some(record.at);
-        if self.boot_seen.is_none_or(|seen| seen.boot != record.at.boot) {
+        if self.at.is_some_and(|before| before.boot != record.at.boot) {
             self.boot_seen = Some(record.at);
         }
+        self.at = Some(record.at);
         Ok(())
+    }
+
+    /// Returns when the boot of the last record was first seen: its beginning where it is the only
+    /// one, or nobody noted.
+    pub fn this_boot(&self) -> Option<Moment> {
+        let at = self.at?;
+        let seen = self.boot_seen.filter(|seen| seen.boot == at.boot);
+        Some(seen.unwrap_or(Moment { boottime_ms: 0, ..at }))
     }
 
     /// Derives every index again, after the rest was read from a snapshot.
@@ -234,6 +245,7 @@ impl State {
             answers,
             quarantined,
             reports_seen,
+            reports_before,
             specs,
             circuits,
             documents_synced,
@@ -251,6 +263,7 @@ impl State {
             answers: answers.clone(),
             quarantined: quarantined.clone(),
             reports_seen: reports_seen.clone(),
+            reports_before: reports_before.clone(),
             specs: specs.clone(),
             circuits: circuits.clone(),
             documents_synced: *documents_synced,
@@ -262,6 +275,13 @@ impl State {
     pub fn subtask(&self, id: &SubtaskId) -> Option<(&Orchestration, usize)> {
         let (orchestration_id, position) = self.index.subtasks.get(id)?;
         Some((self.orchestrations.get(orchestration_id)?, *position))
+    }
+
+    /// Tells whether this content of a report was told.
+    pub fn report_was_told(&self, path: &str, digest: &str) -> bool {
+        let before = self.reports_before.get(path);
+        self.reports_seen.get(path).is_some_and(|last| last == digest)
+            || before.is_some_and(|before| before.iter().any(|known| known == digest))
     }
 
     /// Tells whether a subtask bears this name.

@@ -3,9 +3,14 @@
 //! code that shares nothing with what it checks.
 
 mod ageing;
+mod fencing;
+mod handling;
 mod laws;
 mod limits;
+mod looks;
 mod machine;
+mod narrow;
+mod words;
 pub(in crate::domain) mod world;
 
 use machine::Machine;
@@ -16,7 +21,7 @@ proptest! {
     #[test]
     fn no_input_breaks_a_law(
         plans in prop::collection::vec((any::<u16>(), any::<u16>()), 0..3),
-        steps in prop::collection::vec((0u8..28, any::<u16>(), any::<u16>(), any::<u16>()), 1..90),
+        steps in prop::collection::vec((0u8..34, any::<u16>(), any::<u16>(), any::<u16>()), 1..90),
     ) {
         let mut machine = Machine::new();
         for (nth, (b, c)) in plans.into_iter().enumerate() {

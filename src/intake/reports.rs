@@ -101,7 +101,7 @@ impl Reports {
             }
         };
         let mark = digest(&content.bytes);
-        if look.state.reports_seen.get(&path) == Some(&mark) {
+        if look.state.report_was_told(&path, &mark) {
             return;
         }
         match finding(look.workspace, attempt, subtask, &path, &content) {

@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::domain::document::{Document, DocumentKey};
 use crate::domain::ids::{OrchestrationId, SubtaskId};
 use crate::domain::plan::{Orchestration, OrchestrationPhase, RunKind, SubtaskPhase, SubtaskRun};
+use crate::domain::worker::Attempt;
 use crate::domain::{Event, Policy, State, Timestamp};
 
 use super::plans::{active_subtasks, status_word};
@@ -73,7 +74,8 @@ impl<'a> CurrentRun<'a> {
     }
 }
 
-/// Says how a run does: `degraded` while something in it is being tried again.
+/// Says how a run does: `stalled` while a worker of it makes no progress or is gone, `degraded`
+/// while something in it is being tried again.
 fn health(run: &Orchestration) -> &'static str {
     match run.phase {
         OrchestrationPhase::Blocked(_) => "blocked",
@@ -84,7 +86,10 @@ fn health(run: &Orchestration) -> &'static str {
         | OrchestrationPhase::Completed { .. }
         | OrchestrationPhase::Failed { .. }
         | OrchestrationPhase::Cancelled { .. } => {
-            if run.runs.iter().any(is_retried) {
+            let attempts = || run.runs.iter().filter_map(|run| run.attempts.last());
+            if attempts().any(Attempt::is_zombie) {
+                "stalled"
+            } else if run.runs.iter().any(is_retried) {
                 "degraded"
             } else {
                 "healthy"

@@ -4,11 +4,12 @@
 use serde::Serialize;
 
 use crate::domain::document::{Document, DocumentKey};
+use crate::domain::evidence::{Evidence, Liveness, ProcessState, Seen, Sign, Standing};
 use crate::domain::handoff::{handoff_path, report_path};
 use crate::domain::ids::{AgentName, AttemptId, SubtaskId, TaskId, WorkerId};
 use crate::domain::plan::{Orchestration, SubtaskRun};
 use crate::domain::worker::{Attempt, AttemptEnd, AttemptPhase, Execution};
-use crate::domain::{Event, Policy, State, Timestamp};
+use crate::domain::{Event, Moment, Policy, State, Timestamp};
 
 use super::subtasks::end_words;
 use super::{Projection, Subject, json_file};
@@ -37,17 +38,39 @@ fn key(attempt: &Attempt) -> Option<DocumentKey> {
     }
 }
 
+/// What is known of a living worker and not journalled, since it changes all the time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sample {
+    /// When it was looked at.
+    pub at: Moment,
+    /// When a sign of life was seen last, if one was.
+    pub last_sign: Option<Moment>,
+    /// How it is.
+    pub liveness: Liveness,
+    /// What that rests on.
+    pub evidence: Evidence,
+}
+
 fn render(state: &State, _: &Policy, key: &DocumentKey) -> Option<Vec<Document>> {
     let DocumentKey::WorkerSpec(id) = key else { return None };
+    Some(documents(state, id, None))
+}
+
+/// Returns the spec of a worker as [`render`](super::render) does, with what was seen of it last.
+pub fn render_sampled(state: &State, id: &AttemptId, sample: &Sample) -> Vec<Document> {
+    documents(state, id, Some(sample))
+}
+
+fn documents(state: &State, id: &AttemptId, sample: Option<&Sample>) -> Vec<Document> {
     let documents = state.attempt(id).and_then(|(run, position, attempt)| {
-        let spec = WorkerSpec::of(run, position, attempt)?;
+        let spec = WorkerSpec::of(run, position, attempt, sample)?;
         let path_in = |folder: &str| format!("worker-specs/{folder}/{}.json", attempt.worker_id);
         let folder = folder(attempt);
         let elsewhere = FOLDERS.iter().filter(|other| **other != folder);
         let absent = elsewhere.map(|other| Document::Absent { path: path_in(other) });
         Some(std::iter::once(json_file(path_in(folder), &spec)).chain(absent).collect())
     });
-    Some(documents.unwrap_or_default())
+    documents.unwrap_or_default()
 }
 
 fn folder(attempt: &Attempt) -> &'static str {
@@ -92,6 +115,8 @@ struct WorkerSpec<'a> {
     ended_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    health: Option<Health<'a>>,
 }
 
 #[derive(Serialize)]
@@ -102,7 +127,12 @@ struct Resources {
 
 impl<'a> WorkerSpec<'a> {
     /// Describes a worker; `None` when a master elsewhere runs it.
-    fn of(run: &'a Orchestration, position: usize, attempt: &'a Attempt) -> Option<Self> {
+    fn of(
+        run: &'a Orchestration,
+        position: usize,
+        attempt: &'a Attempt,
+        sample: Option<&'a Sample>,
+    ) -> Option<Self> {
         let Execution::Launched { backend } = &attempt.execution else { return None };
         let subtask = &run.plan.subtasks[position];
         let (status, ended_at, reason) = match &attempt.phase {
@@ -128,9 +158,7 @@ impl<'a> WorkerSpec<'a> {
             pid: attempt.started.and_then(|started| started.pid),
             started_at: attempt.started.map(|started| started.at.wall),
             status,
-            // Heartbeats are not journalled: what is sampled from them is added by whoever
-            // watches them.
-            last_heartbeat: None,
+            last_heartbeat: last_sign(attempt, sample),
             resources: Resources {
                 token_allocation: subtask.estimated_tokens,
                 time_limit_minutes: subtask.estimated_duration_minutes,
@@ -142,6 +170,90 @@ impl<'a> WorkerSpec<'a> {
             report_to: report_path(attempt),
             ended_at,
             reason,
+            health: Health::of(attempt, sample),
+        })
+    }
+}
+
+/// Returns when a sign of life was seen last: by a sample, or else as far as the journal tells.
+fn last_sign(attempt: &Attempt, sample: Option<&Sample>) -> Option<Timestamp> {
+    let seen = sample.and_then(|sample| Some(sample.last_sign?.wall));
+    let started = attempt.started.map(|started| started.at.wall);
+    let judged = attempt.standing.as_deref().and_then(|standing| {
+        let signs = standing.evidence.signs.iter();
+        signs.map(|seen| before(standing.since, seen.ago_ms)).max()
+    });
+    // Whatever it ended with, it was there until then.
+    let ended = match &attempt.phase {
+        AttemptPhase::Ended { at, end: AttemptEnd::Completed } => Some(at.wall),
+        AttemptPhase::Ended {
+            end:
+                AttemptEnd::Failed { .. }
+                | AttemptEnd::Interrupted { .. }
+                | AttemptEnd::Cancelled { .. },
+            ..
+        }
+        | AttemptPhase::Issued
+        | AttemptPhase::Published { .. }
+        | AttemptPhase::Taken { .. }
+        | AttemptPhase::Running { .. }
+        | AttemptPhase::Ending { .. } => None,
+    };
+    seen.into_iter().chain(started).chain(judged).chain(ended).max()
+}
+
+fn before(at: Moment, ago_ms: u64) -> Timestamp {
+    let ago_ms = i64::try_from(ago_ms).unwrap_or(i64::MAX);
+    Timestamp::from_ms(at.wall.as_ms().saturating_sub(ago_ms))
+}
+
+/// How a living worker is, and what that rests on.
+#[derive(Serialize)]
+struct Health<'a> {
+    status: &'static str,
+    checked_at: Timestamp,
+    last_progress: Option<Timestamp>,
+    process: ProcessState,
+    signs: Vec<SignEntry<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    claimed_heartbeat: Option<&'a str>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    verdict: &'a str,
+}
+
+#[derive(Serialize)]
+struct SignEntry<'a> {
+    sign: Sign,
+    last_seen: Timestamp,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    what: &'a str,
+}
+
+impl<'a> Health<'a> {
+    fn of(attempt: &'a Attempt, sample: Option<&'a Sample>) -> Option<Self> {
+        if !attempt.is_live() {
+            return None;
+        }
+        let judged =
+            |standing: &'a Standing| (standing.since, standing.liveness, &standing.evidence);
+        let (at, liveness, evidence) = sample
+            .map(|sample| (sample.at, sample.liveness, &sample.evidence))
+            .or_else(|| attempt.standing.as_deref().map(judged))?;
+        let entry = |seen: &'a Seen| SignEntry {
+            sign: seen.sign,
+            last_seen: before(at, seen.ago_ms),
+            what: &seen.what,
+        };
+        let signs: Vec<SignEntry<'_>> = evidence.signs.iter().map(entry).collect();
+        let progress = signs.iter().filter(|seen| seen.sign.is_progress());
+        Some(Self {
+            status: liveness.as_str(),
+            checked_at: at.wall,
+            last_progress: progress.map(|seen| seen.last_seen).max(),
+            process: evidence.process,
+            signs,
+            claimed_heartbeat: evidence.claimed_heartbeat.as_deref(),
+            verdict: &evidence.verdict,
         })
     }
 }

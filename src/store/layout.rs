@@ -1,7 +1,7 @@
 //! Every path below `coordination/`, named once, with who writes it.
 
 use crate::domain::ids::{
-    AgentName, AttemptId, ClaimId, CommandId, OrchestrationId, SubtaskId, WorkerId,
+    AgentName, AttemptId, ClaimId, CommandId, OrchestrationId, SubtaskId, TaskId, WorkerId,
 };
 use crate::domain::spec::SpecFolder;
 
@@ -46,6 +46,8 @@ pub const HOLDER_LOCK: &str = "orchestrator/holder.lock";
 pub const HOLDER_SOCKET: &str = "orchestrator/holder.sock";
 /// What the holder has to say.
 pub const HOLDER_LOG: &str = "orchestrator/holder.log";
+/// Marks of drafts that are being made, by task; Baton alone.
+pub const DRAFTING: &str = "orchestrator/drafting";
 /// What a daemon in the background has to say.
 pub const DAEMON_LOG: &str = "orchestrator/daemon.log";
 
@@ -69,7 +71,7 @@ const PRIVATE: [&str; 4] = [CLAIMED, ANSWERS, JOURNAL, QUARANTINE];
 
 /// Directories in which files are put in place, and so may be left half-written by a crash.
 /// Workers' own directories are not among them: what is left there goes when they go.
-pub(super) const SWEPT: [&str; 16] = [
+pub(super) const SWEPT: [&str; 17] = [
     "",
     INBOX,
     ACCEPTED,
@@ -82,6 +84,7 @@ pub(super) const SWEPT: [&str; 16] = [
     COMPLETIONS,
     ANSWERS,
     QUARANTINE,
+    DRAFTING,
     SPECS_ACTIVE,
     SPECS_COMPLETED,
     SPECS_FAILED,
@@ -123,6 +126,11 @@ pub fn completion_markdown(id: &OrchestrationId) -> String {
 /// `orchestrator/answers/{id}.json`
 pub fn answer(id: &CommandId) -> String {
     format!("{ANSWERS}/{id}.json")
+}
+
+/// `orchestrator/drafting/{id}`
+pub fn drafting(id: &TaskId) -> String {
+    format!("{DRAFTING}/{id}")
 }
 
 /// `masters/{master}/handoffs`
@@ -179,7 +187,7 @@ pub enum WorkerFile {
 
 impl WorkerFile {
     /// Returns its name in the directory.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             WorkerFile::AttemptLock => "attempt.lock",
             WorkerFile::Identity => "identity.json",

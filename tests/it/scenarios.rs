@@ -3,13 +3,16 @@
 //! The world around the domain is played by [`World`]: it drafts with the real planner, publishes,
 //! and starts workers that do only what a step says. Each file is an array of scenarios:
 //!
-//! - `given`: `masters` (name to `external` or `launched`), `attempts_max`, `attempts_active_max`,
-//!   `max_active` and `starts_per_minute_max` (per master), `orchestration`, `circuit`
-//!   (failures, cool-down and longest cool-down in milliseconds).
-//! - `steps`: one of `drop` (a task of the queue), `inbox` (a task file), `input` (any input as
-//!   JSON), `worker` with `does`, `report` with `missing`, `command`, `advance_ms`, `crash`; each
+//! - `given`: `masters` (name to `external` or `launched`), `domains` and `fallbacks` (name to
+//!   list), `attempts_max`, `backoff`, `jitter_percent`, `same_failure_max`, `fallbacks_max`,
+//!   `attempts_active_max`, `max_active` and `starts_per_minute_max` (per master),
+//!   `orchestration`, `circuit` (failures, cool-down and longest cool-down in milliseconds).
+//! - `steps`: one of `drop` (a task of the queue), `plan` (one with subtasks, of which only what
+//!   matters is said), `inbox` (a task file), `input` (any input as JSON), `events` (what happened,
+//!   as JSON), `worker` with `does`, `report` with `missing`, `command`, `advance_ms`, `crash`; each
 //!   with `then`: every event that follows, in order, as its type or as an object of which all
 //!   fields must be there. Events of mere bookkeeping are left out.
+//! - `handoffs`: attempt to fields that must be in its handoff.
 //! - `documents`: path to fields that must be there; `null` for a document that must not exist.
 
 use std::collections::BTreeMap;
@@ -17,14 +20,15 @@ use std::path::Path;
 
 use baton::domain::decide::decide;
 use baton::domain::document::Document;
-use baton::domain::ids::{AgentName, ClaimId, CommandId, SubtaskId};
+use baton::domain::handoff::Handoff;
+use baton::domain::ids::{AgentName, AttemptId, ClaimId, CommandId, SubtaskId};
 use baton::domain::input::Command;
 use baton::domain::moment::{BootId, Moment, Timestamp};
-use baton::domain::policy::{CircuitPolicy, MasterPolicy};
+use baton::domain::policy::{Backoff, CircuitPolicy, MasterPolicy};
 use baton::domain::report::{Category, Failure, Outcome, ReportFinding, ResultKind, SubtaskResult};
 use baton::domain::task::TaskSource;
 use baton::domain::worker::{AttemptPhase, Execution, Exit, ProcessIdentity};
-use baton::domain::{Effect, Input, Policy, Record, State, outbox, read};
+use baton::domain::{Effect, Event, Input, Policy, Record, State, outbox, read};
 use baton::{planner, projection};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -42,13 +46,24 @@ struct Scenario {
     steps: Vec<Value>,
     #[serde(default)]
     documents: BTreeMap<String, Value>,
+    #[serde(default)]
+    handoffs: BTreeMap<AttemptId, Value>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 struct Given {
     masters: Option<BTreeMap<AgentName, String>>,
+    #[serde(default)]
+    domains: BTreeMap<AgentName, Vec<String>>,
+    #[serde(default)]
+    fallbacks: BTreeMap<AgentName, Vec<AgentName>>,
     attempts_max: Option<u32>,
+    backoff: Option<Backoff>,
+    #[serde(default)]
+    jitter_percent: u32,
+    same_failure_max: Option<u32>,
+    fallbacks_max: Option<u32>,
     attempts_active_max: Option<usize>,
     max_active: Option<usize>,
     orchestration: Option<bool>,
@@ -114,6 +129,7 @@ impl World {
             world.replay_gives_the_same();
         }
         world.compare_documents(&scenario.documents);
+        world.compare_handoffs(&scenario.handoffs);
     }
 
     fn take(&mut self, step: &Value) {
@@ -124,6 +140,9 @@ impl World {
             let mut again = State::default();
             self.journal.iter().for_each(|record| again.apply(record).unwrap());
             self.state = again;
+            self.settle();
+        } else if let Some(events) = step.get("events") {
+            self.record(serde_json::from_value(events.clone()).unwrap());
             self.settle();
         } else {
             let input = self.input(step);
@@ -136,11 +155,12 @@ impl World {
         if let Some(input) = step.get("input") {
             return serde_json::from_value(input.clone()).unwrap();
         }
-        if let Some(task) = step.get("drop").or(step.get("inbox")) {
+        let planned = step.get("plan").map(plan);
+        if let Some(task) = planned.as_ref().or(step.get("drop")).or(step.get("inbox")) {
             self.dropped += 1;
             let n = self.dropped;
             let spec = Box::new(read::task(task, "task-queue.json", "").unwrap());
-            let source = if step.get("drop").is_some() {
+            let source = if step.get("inbox").is_none() {
                 let has_id = task.get("id").is_some();
                 TaskSource::Queue { index: n - 1, fingerprint: format!("{n:08x}"), has_id }
             } else {
@@ -160,7 +180,7 @@ impl World {
                     command_id: CommandId::parse(&id).unwrap(),
                     verb: command["verb"].as_str().unwrap().to_owned(),
                     target: command["target"].as_str().unwrap().to_owned(),
-                    args: Value::Null,
+                    args: command.get("args").cloned().unwrap_or(Value::Null),
                     created_at: Some(self.now.wall),
                     expires_at: None,
                 },
@@ -237,6 +257,16 @@ impl World {
         if events.is_empty() {
             return false;
         }
+        self.record(events);
+        // an observation told again changes nothing
+        if !matches!(input, Input::Tick) {
+            let again = decide(&self.state, &self.policy, input, self.now);
+            assert!(again.is_empty(), "{}: told twice: {input:?}\n{again:?}", self.name);
+        }
+        true
+    }
+
+    fn record(&mut self, events: Vec<Event>) {
         let record = Record {
             seq: self.state.seq + 1,
             at: self.now,
@@ -247,12 +277,6 @@ impl World {
         };
         self.state.apply(&record).unwrap_or_else(|e| panic!("{}: {e}", self.name));
         self.journal.push(record);
-        // an observation told again changes nothing
-        if !matches!(input, Input::Tick) {
-            let again = decide(&self.state, &self.policy, input, self.now);
-            assert!(again.is_empty(), "{}: told twice: {input:?}\n{again:?}", self.name);
-        }
-        true
     }
 
     /// Carries out what is owed until nothing follows any more.
@@ -318,6 +342,14 @@ impl World {
         assert!(read == self.state, "{}: a snapshot differs from the state", self.name);
     }
 
+    fn compare_handoffs(&self, expected: &BTreeMap<AttemptId, Value>) {
+        for (id, wanted) in expected {
+            let handoff = Handoff::of(&self.state, id, ResultKind::Work).expect("an attempt");
+            let handoff = serde_json::to_value(handoff).unwrap();
+            assert!(contains(&handoff, wanted), "{}: {id}: {handoff:#}", self.name);
+        }
+    }
+
     fn compare_documents(&self, expected: &BTreeMap<String, Value>) {
         let mut found: BTreeMap<String, Value> = BTreeMap::new();
         for key in projection::keys(&self.state) {
@@ -351,6 +383,33 @@ impl World {
     }
 }
 
+/// Completes a plan: `{"id", "strategy", "subtasks": [{"id", "to", "after", ...}]}`.
+fn plan(short: &Value) -> Value {
+    let id = short["id"].as_str().unwrap();
+    let subtask = |short: &Value| {
+        let id = short["id"].as_str().unwrap();
+        let mut whole = json!({
+            "subtask_id": id, "title": format!("Do {id}"), "description": format!("Do {id}"),
+            "assigned_to": short.get("to").unwrap_or(&json!("development")),
+            "worker_type": "implementation", "dependencies": short.get("after").unwrap_or(&json!([])),
+            "estimated_duration_minutes": 10, "estimated_tokens": 1000, "files_affected": [],
+            "success_criteria": format!("{id} is there"),
+        });
+        for (name, value) in short.as_object().unwrap() {
+            if !["id", "to", "after"].contains(&name.as_str()) {
+                whole[name] = value.clone();
+            }
+        }
+        whole
+    };
+    json!({
+        "id": id, "title": format!("Plan {id}"), "description": "a plan of its author",
+        "status": "pending", "orchestration_required": true,
+        "strategy": short.get("strategy").unwrap_or(&json!("staged")),
+        "subtasks": short["subtasks"].as_array().unwrap().iter().map(subtask).collect::<Vec<_>>(),
+    })
+}
+
 fn policy(given: &Given) -> Policy {
     let mut policy = Policy::default();
     let how = |word: &str| match word {
@@ -368,6 +427,17 @@ fn policy(given: &Given) -> Policy {
             policy.masters.entry(name.clone()).or_insert_with(|| MasterPolicy::external(&[domain]));
         master.execution = how(word);
     }
+    for (name, domains) in &given.domains {
+        policy.masters.get_mut(name).expect("a master").domains.clone_from(domains);
+    }
+    for (name, fallbacks) in &given.fallbacks {
+        policy.masters.get_mut(name).expect("a master").fallbacks.clone_from(fallbacks);
+    }
+    policy.retry.jitter_percent_max = given.jitter_percent;
+    policy.retry.backoff = given.backoff.unwrap_or(policy.retry.backoff);
+    let recovery = &mut policy.recovery;
+    recovery.same_failure_max = given.same_failure_max.unwrap_or(recovery.same_failure_max);
+    recovery.fallbacks_max = given.fallbacks_max.unwrap_or(recovery.fallbacks_max);
     policy.retry.attempts_max = given.attempts_max.unwrap_or(policy.retry.attempts_max);
     policy.attempts_active_max = given.attempts_active_max.unwrap_or(policy.attempts_active_max);
     policy.orchestration_enabled = given.orchestration.unwrap_or(true);

@@ -14,7 +14,7 @@ struct Roster {
 }
 
 const ROSTERS: &[Roster] = &[
-    Roster { front: "src/backend.rs", begins: "const ROSTER", helpers: &[] },
+    Roster { front: "src/backend.rs", begins: "const ROSTER", helpers: &["classify"] },
     Roster { front: "src/intake.rs", begins: "fn roster", helpers: &["patience"] },
     Roster { front: "src/projection.rs", begins: "const ROSTER", helpers: &["dashboard_events"] },
     Roster {

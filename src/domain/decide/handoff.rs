@@ -1,11 +1,13 @@
 //! What became of handoffs.
 
-use crate::domain::event::Event;
+use crate::domain::event::{Event, Reassigned, Untaken};
 use crate::domain::handoff::handoff_path;
-use crate::domain::ids::{AttemptId, SubtaskId};
-use crate::domain::plan::Orchestration;
+use crate::domain::ids::{AgentName, AttemptId, SubtaskId};
+use crate::domain::moment::{Moment, span};
+use crate::domain::plan::{Orchestration, SubtaskPhase, Why};
+use crate::domain::policy::{MasterPolicy, Policy};
 use crate::domain::state::State;
-use crate::domain::worker::{Attempt, AttemptPhase, Execution};
+use crate::domain::worker::{Attempt, AttemptPhase, Execution, Recall};
 
 pub(super) fn published(state: &State, id: &AttemptId) -> Vec<Event> {
     let Some((_, subtask_id, attempt)) = find(state, id) else { return Vec::new() };
@@ -44,13 +46,20 @@ pub(super) fn lost(state: &State, id: &AttemptId) -> Vec<Event> {
 }
 
 /// Of the two renames, ours and the master's, the one that succeeded decides. Where ours came too
-/// late the attempt is over for us all the same: what the master reports is recorded and refused.
-pub(super) fn withdrawn(state: &State, id: &AttemptId, in_time: bool) -> Vec<Event> {
-    let Some((_, subtask_id, attempt)) = find(state, id) else { return Vec::new() };
-    let AttemptPhase::Ending { reason, .. } = &attempt.phase else { return Vec::new() };
+/// late the attempt is over for us all the same if nobody wants its result: what the master reports
+/// is recorded and refused. If it was only to go to somebody else, who took it has it.
+pub(super) fn withdrawn(
+    state: &State,
+    policy: &Policy,
+    id: &AttemptId,
+    in_time: bool,
+) -> Vec<Event> {
+    let Some((run, subtask_id, attempt)) = find(state, id) else { return Vec::new() };
+    let AttemptPhase::Ending { reason, cause, .. } = &attempt.phase else { return Vec::new() };
     if attempt.execution != Execution::External {
         return Vec::new();
     }
+    let is_passed_on = *cause == Recall::Untaken && is_wanted(run, subtask_id);
     let (attempt_id, subtask_id) = (id.clone(), subtask_id.clone());
     if in_time {
         let withdrawn = Event::HandoffWithdrawn {
@@ -58,11 +67,97 @@ pub(super) fn withdrawn(state: &State, id: &AttemptId, in_time: bool) -> Vec<Eve
             subtask_id: subtask_id.clone(),
             reason: reason.clone(),
         };
-        vec![withdrawn, Event::AttemptCancelled { attempt_id, subtask_id, reason: reason.clone() }]
+        let passed_on = is_passed_on.then(|| pass_on(state, policy, id, reason)).flatten();
+        let ended = Event::AttemptCancelled { attempt_id, subtask_id, reason: reason.clone() };
+        [withdrawn, ended].into_iter().chain(passed_on).collect()
+    } else if is_passed_on {
+        vec![Event::HandoffTaken { attempt_id, subtask_id }]
     } else {
         let reason = format!("{reason}; {} had taken it before", attempt.agent);
         vec![Event::AttemptCancelled { attempt_id, subtask_id, reason }]
     }
+}
+
+fn is_wanted(run: &Orchestration, subtask_id: &SubtaskId) -> bool {
+    let position = run.position(subtask_id);
+    let phase = position.map(|position| &run.runs[position].phase);
+    !run.is_over() && matches!(phase, Some(SubtaskPhase::InAttempt))
+}
+
+fn pass_on(state: &State, policy: &Policy, id: &AttemptId, reason: &str) -> Option<Event> {
+    let (run, subtask_id, attempt) = find(state, id)?;
+    let others = candidates(state, policy, id);
+    let assigned_to = others.first()?.clone();
+    let alternatives = others.iter().skip(1).map(|agent| agent.as_str().to_owned()).collect();
+    let evidence = reason.to_owned();
+    let rule = "a handoff that nobody takes goes to the next candidate".to_owned();
+    Some(Event::SubtaskReassigned(Reassigned {
+        orchestration_id: run.id.clone(),
+        subtask_id: subtask_id.clone(),
+        from: attempt.agent.clone(),
+        assigned_to,
+        why: Why { rule, evidence, alternatives },
+    }))
+}
+
+/// Says that nobody takes a handoff, and what follows.
+pub(super) fn untaken(
+    state: &State,
+    policy: &Policy,
+    id: &AttemptId,
+    now: Moment,
+) -> Option<Event> {
+    let (run, position, attempt) = state.attempt(id)?;
+    let AttemptPhase::Published { at } = &attempt.phase else { return None };
+    let subtask = &run.plan.subtasks[position];
+    let limits = policy.supervision_of(&attempt.agent, &subtask.worker_type);
+    let next = next_candidate(state, policy, id);
+    let path = handoff_path(run.kind, attempt, &subtask.subtask_id);
+    let agent = &attempt.agent;
+    let then = match next.filter(|_| limits.untaken_max_ms > 0) {
+        Some(next) => format!("after {} it goes to {next}", span(limits.untaken_max_ms)),
+        None => format!("nobody else can take it, and `baton withdraw {id}` takes it back"),
+    };
+    Some(Event::HandoffUntaken(Untaken {
+        orchestration_id: run.id.clone(),
+        attempt_id: id.clone(),
+        subtask_id: subtask.subtask_id.clone(),
+        assigned_to: agent.clone(),
+        waited_ms: now.elapsed_ms(at),
+        remedy: format!("{path} waits for {agent}: start that master; {then}"),
+    }))
+}
+
+/// Returns who gets the subtask of an attempt if its master does not take it.
+pub(super) fn next_candidate(state: &State, policy: &Policy, id: &AttemptId) -> Option<AgentName> {
+    candidates(state, policy, id).into_iter().next()
+}
+
+/// Returns who may get the subtask of an attempt, the best first: never one that had it before.
+fn candidates(state: &State, policy: &Policy, id: &AttemptId) -> Vec<AgentName> {
+    let Some((run, position, attempt)) = state.attempt(id) else { return Vec::new() };
+    let before = &run.runs[position].agents_before;
+    others(policy, &attempt.agent).filter(|agent| !before.contains(agent)).cloned().collect()
+}
+
+/// Returns who takes the work of a master: whom it names, else whoever takes the same fields of
+/// work.
+pub(super) fn others<'a>(
+    policy: &'a Policy,
+    agent: &'a AgentName,
+) -> impl Iterator<Item = &'a AgentName> {
+    let master = policy.masters.get(agent);
+    let named = master.map_or(&[][..], |master| &master.fallbacks);
+    let shares = move |other: &MasterPolicy| {
+        let domains = master.map_or(&[][..], |master| &master.domains);
+        named.is_empty() && other.domains.iter().any(|domain| domains.contains(domain))
+    };
+    let alike = policy.masters.iter().filter(move |(_, other)| shares(other)).map(|(name, _)| name);
+    named
+        .iter()
+        .filter(|name| policy.masters.contains_key(*name))
+        .chain(alike)
+        .filter(move |name| *name != agent)
 }
 
 /// Finds an attempt with its subtask.

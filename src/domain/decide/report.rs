@@ -1,7 +1,8 @@
 //! Reports that no process of ours vouches for.
 
 use crate::domain::event::Event;
-use crate::domain::ids::ClaimId;
+use crate::domain::handoff::report_path;
+use crate::domain::ids::{AttemptId, ClaimId};
 use crate::domain::moment::Moment;
 use crate::domain::plan::{Orchestration, SubtaskPhase};
 use crate::domain::policy::Policy;
@@ -9,7 +10,7 @@ use crate::domain::report::{
     Category, Failure, Outcome, Report, ReportFinding, ReportStatus, ResultKind, SubtaskResult,
 };
 use crate::domain::state::State;
-use crate::domain::worker::{Attempt, AttemptEnd, AttemptPhase, Execution, Recall};
+use crate::domain::worker::{Attempt, AttemptEnd, AttemptPhase, Execution, Purpose, Recall};
 
 use super::worker::{delivered, failed};
 
@@ -25,7 +26,7 @@ pub(super) fn observed(
 ) -> Vec<Event> {
     let is_told = match claim {
         Some(claim) => state.claims.contains_key(claim),
-        None => state.reports_seen.get(&finding.path) == Some(&finding.digest),
+        None => state.report_was_told(&finding.path, &finding.digest),
     };
     if is_told {
         return Vec::new();
@@ -83,18 +84,35 @@ fn judge<'a>(
         Some(wanted) => format!("subtask {id} has no attempt {wanted}"),
         None => format!("subtask {id} was not handed out yet"),
     })?;
-    if let Execution::Launched { .. } = attempt.execution {
+    if let Some(other) = owner_of(state, &finding.path).filter(|other| other.id != attempt.id) {
+        return Err(format!("{} is where attempt {} reports", finding.path, other.id));
+    }
+    if attempt.execution != Execution::External && attempt.is_live() {
         return Err(format!(
-            "attempt {} is run by Baton itself: its report is read from workers/{}/report.json \
-             when its process ends",
-            attempt.id, attempt.worker_id
+            "attempt {} is run by Baton itself: its report is read from {} when its process ends",
+            attempt.id,
+            report_path(attempt)
         ));
     }
-    if let SubtaskPhase::Completed { attempt_id, .. } = &subtask.phase {
-        return Err(format!("subtask {id} was completed by {attempt_id}"));
-    }
-    if run.is_over() || matches!(subtask.phase, SubtaskPhase::Skipped { .. }) {
-        return Err(format!("nobody waits for subtask {id} any more"));
+    if run.is_over() || !is_waited_for(&subtask.phase, attempt.purpose) {
+        return Err(match &subtask.phase {
+            SubtaskPhase::Completed { attempt_id, .. } => {
+                format!("subtask {id} was completed by {attempt_id}")
+            }
+            SubtaskPhase::Pending
+            | SubtaskPhase::BackingOff { .. }
+            | SubtaskPhase::InAttempt
+            | SubtaskPhase::Revising { .. }
+            | SubtaskPhase::Replaced { .. }
+            | SubtaskPhase::Undoing { .. }
+            | SubtaskPhase::Compensated { .. }
+            | SubtaskPhase::NotCompensated { .. }
+            | SubtaskPhase::Blocked { .. }
+            | SubtaskPhase::Skipped { .. }
+            | SubtaskPhase::Cancelled { .. } => {
+                format!("nobody waits for subtask {id} any more")
+            }
+        });
     }
     let kind = policy.masters.get(&attempt.agent).map_or(ResultKind::Work, |m| m.result_kind);
     let outcome = outcome(attempt, finding, kind);
@@ -104,6 +122,31 @@ fn judge<'a>(
     Ok(Judged { run, position, attempt, outcome })
 }
 
+/// Returns the attempt whose worker has this folder: it speaks for nobody else.
+fn owner_of<'a>(state: &'a State, path: &str) -> Option<&'a Attempt> {
+    let worker = path.strip_prefix("workers/")?.strip_suffix("/report.json")?;
+    let (_, _, attempt) = state.attempt(&AttemptId::parse(worker).ok()?)?;
+    (report_path(attempt) == path).then_some(attempt)
+}
+
+/// Tells whether a subtask still waits for an attempt of this purpose to deliver.
+fn is_waited_for(phase: &SubtaskPhase, purpose: Purpose) -> bool {
+    match phase {
+        SubtaskPhase::Pending
+        | SubtaskPhase::BackingOff { .. }
+        | SubtaskPhase::InAttempt
+        | SubtaskPhase::Revising { .. }
+        | SubtaskPhase::Blocked { .. } => purpose == Purpose::Work,
+        SubtaskPhase::Undoing { .. } => purpose == Purpose::Compensation,
+        SubtaskPhase::Completed { .. }
+        | SubtaskPhase::Replaced { .. }
+        | SubtaskPhase::Compensated { .. }
+        | SubtaskPhase::NotCompensated { .. }
+        | SubtaskPhase::Skipped { .. }
+        | SubtaskPhase::Cancelled { .. } => false,
+    }
+}
+
 /// A live attempt is told by any report; one that failed or was interrupted only by a success.
 fn may_count(attempt: &Attempt, outcome: &Outcome) -> bool {
     match &attempt.phase {
@@ -111,6 +154,8 @@ fn may_count(attempt: &Attempt, outcome: &Outcome) -> bool {
         | AttemptPhase::Published { .. }
         | AttemptPhase::Taken { .. }
         | AttemptPhase::Running { .. } => true,
+        // Somebody had taken it after all.
+        AttemptPhase::Ending { cause: Recall::Untaken, .. } => true,
         AttemptPhase::Ending { .. } => matches!(outcome, Outcome::Success(_)),
         AttemptPhase::Ended { end, .. } => match end {
             AttemptEnd::Failed { .. } | AttemptEnd::Interrupted { .. } => {
@@ -156,7 +201,8 @@ fn reported(report: &Report) -> Failure {
         .into_iter()
         .find(|text| !text.trim().is_empty())
         .unwrap_or_else(|| "reported failure without a word".to_owned());
-    Failure::new(error.category.unwrap_or(Category::CodeError), message)
+    let category = error.category.unwrap_or_else(|| Category::of_report(&message));
+    Failure::new(category, message)
 }
 
 /// When an older attempt delivers after all, nobody wants the newer one.

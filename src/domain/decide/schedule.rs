@@ -15,6 +15,8 @@ use crate::domain::state::{CircuitPhase, State, Turn};
 use super::circuit;
 use places::Places;
 
+use super::overdue::overdue;
+
 /// Handoffs that one decision gives out at the most; the next tick goes on.
 const HANDOFFS_MAX: usize = 64;
 
@@ -32,6 +34,10 @@ pub(super) fn tick(state: &State, policy: &Policy, now: Moment) -> Vec<Event> {
     let due: Vec<Event> = circuit::due(state, policy, now).into_iter().chain(ended).collect();
     if !due.is_empty() {
         return due;
+    }
+    let overdue = overdue(state, policy, now);
+    if !overdue.is_empty() {
+        return overdue;
     }
     let unmanned = unmanned(state, policy);
     if unmanned.is_empty() { hand_out(state, policy, now) } else { unmanned }

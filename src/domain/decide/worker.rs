@@ -3,15 +3,21 @@
 use crate::domain::event::{Event, Retried};
 use crate::domain::ids::AttemptId;
 use crate::domain::moment::Moment;
-use crate::domain::plan::{Orchestration, SubtaskRun};
+use crate::domain::plan::{Orchestration, SubtaskPhase, SubtaskRun};
 use crate::domain::policy::Policy;
 use crate::domain::recovery::{Situation, recover};
 use crate::domain::report::{Category, Failure, Outcome, SubtaskResult};
 use crate::domain::state::State;
-use crate::domain::worker::{Attempt, AttemptEnd, AttemptPhase, Execution, Exit, ProcessIdentity};
+use crate::domain::worker::{
+    Attempt, AttemptEnd, AttemptPhase, Execution, Exit, ProcessIdentity, Recall,
+};
 
 use super::handoff::find;
+use super::liveness::is_gone;
 use super::satisfied;
+
+/// What comes before the last output of a worker in the words of its failure.
+const LAST_OUTPUT: &str = "; its last output: ";
 
 pub(super) fn started(state: &State, id: &AttemptId, identity: &ProcessIdentity) -> Vec<Event> {
     let Some((_, subtask_id, attempt)) = find(state, id) else { return Vec::new() };
@@ -82,23 +88,30 @@ pub(super) fn exited(
         subtask_id: subtask_id.clone(),
         exit,
     }];
-    match (&attempt.phase, outcome) {
-        (AttemptPhase::Ending { reason, .. }, Outcome::Success(_) | Outcome::Failure(_)) => {
-            let reason = reason.clone();
+    let called_back = Callback::of(run, position, attempt);
+    let limit = match called_back {
+        Callback::No => None,
+        Callback::Limit(limit) => Some(limit),
+        Callback::Unwanted(reason) => {
+            let reason = reason.to_owned();
             events.push(Event::AttemptCancelled { attempt_id: id.clone(), subtask_id, reason });
+            return events;
         }
-        (_, Outcome::Success(result)) if !result.has_output() => {
-            let message = "it ended well and delivered nothing: neither a summary nor a file";
-            let failure = Failure::new(Category::CodeError, message);
-            events.extend(failed(state, policy, (run, position, attempt), failure, now));
-        }
-        (_, Outcome::Success(result)) => {
+    };
+    let failure = match outcome {
+        Outcome::Success(result) if result.has_output() => {
             events.extend(delivered(run, position, attempt, result.clone(), now));
+            return events;
         }
-        (_, Outcome::Failure(failure)) => {
-            events.extend(failed(state, policy, (run, position, attempt), failure.clone(), now));
+        Outcome::Success(_) => {
+            let message = "it ended well and delivered nothing: neither a summary nor a file";
+            Failure::new(Category::CodeError, message)
         }
-    }
+        Outcome::Failure(failure) => failure.clone(),
+    };
+    let failure =
+        limit.map_or_else(|| failure.clone(), |limit| over(limit, exit, &failure.message));
+    events.extend(failed(state, policy, (run, position, attempt), failure, now));
     events
 }
 
@@ -107,14 +120,76 @@ pub(super) fn interrupted(
     policy: &Policy,
     id: &AttemptId,
     reason: &str,
+    now: Moment,
 ) -> Vec<Event> {
     let Some((run, position, attempt)) = live(state, id) else { return Vec::new() };
-    let subtask_id = run.plan.subtasks[position].subtask_id.clone();
-    if let AttemptPhase::Ending { reason, .. } = &attempt.phase {
-        let reason = reason.clone();
-        return vec![Event::AttemptCancelled { attempt_id: id.clone(), subtask_id, reason }];
+    match Callback::of(run, position, attempt) {
+        Callback::No => interruption(policy, run, position, attempt, reason),
+        Callback::Limit(limit) => {
+            let failure = over(limit, Exit::Unknown, reason);
+            failed(state, policy, (run, position, attempt), failure, now)
+        }
+        Callback::Unwanted(reason) => {
+            let subtask_id = run.plan.subtasks[position].subtask_id.clone();
+            let reason = reason.to_owned();
+            vec![Event::AttemptCancelled { attempt_id: id.clone(), subtask_id, reason }]
+        }
     }
-    interruption(policy, run, position, attempt, reason)
+}
+
+/// Whether an attempt was called back, and what that makes of its end.
+enum Callback<'a> {
+    /// It was not, or was gone by itself: its end is judged for what it is.
+    No,
+    /// It exceeded a limit: what it delivered is taken, and anything else is that failure.
+    Limit(&'a str),
+    /// Nobody wants its result.
+    Unwanted(&'a str),
+}
+
+impl<'a> Callback<'a> {
+    fn of(run: &Orchestration, position: usize, attempt: &'a Attempt) -> Self {
+        let AttemptPhase::Ending { reason, cause, .. } = &attempt.phase else { return Self::No };
+        let is_wanted = !run.is_over()
+            && match run.runs[position].phase {
+                SubtaskPhase::InAttempt
+                | SubtaskPhase::Undoing { .. }
+                | SubtaskPhase::Blocked { .. } => true,
+                SubtaskPhase::Pending
+                | SubtaskPhase::BackingOff { .. }
+                | SubtaskPhase::Completed { .. }
+                | SubtaskPhase::Revising { .. }
+                | SubtaskPhase::Replaced { .. }
+                | SubtaskPhase::Compensated { .. }
+                | SubtaskPhase::NotCompensated { .. }
+                | SubtaskPhase::Skipped { .. }
+                | SubtaskPhase::Cancelled { .. } => false,
+            };
+        match cause {
+            _ if !is_wanted => Self::Unwanted(reason),
+            Recall::Unwanted => Self::Unwanted(reason),
+            // Its report is in: that alone says how it went.
+            Recall::Lingering => Self::No,
+            Recall::Stalled if is_gone(attempt) => Self::No,
+            Recall::Untaken
+            | Recall::TimeBox
+            | Recall::Silence
+            | Recall::Stalled
+            | Recall::Memory
+            | Recall::Processes => Self::Limit(reason),
+        }
+    }
+}
+
+/// Describes the end of a worker that exceeded a limit. How we ended it says nothing; its last words
+/// may.
+fn over(limit: &str, exit: Exit, message: &str) -> Failure {
+    let last_words = match (message.split_once(LAST_OUTPUT), exit) {
+        (Some((_, output)), _) => format!("{LAST_OUTPUT}{output}"),
+        (None, Exit::Code(_)) => format!("; {message}"),
+        (None, Exit::Signal(_) | Exit::Unknown) => String::new(),
+    };
+    Failure::new(Category::Transient, format!("{limit}{last_words}"))
 }
 
 /// Says what follows from a delivered result.
@@ -195,9 +270,17 @@ fn interruptions_before(run: &SubtaskRun) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }
 
-/// Finds an attempt that Baton launched and that still holds anything.
+/// Finds an attempt that still holds anything and whose worker is ours, to launch or to stop.
 fn live<'a>(state: &'a State, id: &AttemptId) -> Option<(&'a Orchestration, usize, &'a Attempt)> {
-    state.attempt(id).filter(|(_, _, attempt)| is_launched(attempt) && attempt.is_live())
+    state.attempt(id).filter(|(_, _, attempt)| match &attempt.phase {
+        AttemptPhase::Ending { identity: Some(_), .. } => true,
+        AttemptPhase::Issued
+        | AttemptPhase::Published { .. }
+        | AttemptPhase::Taken { .. }
+        | AttemptPhase::Running { .. }
+        | AttemptPhase::Ending { identity: None, .. } => is_launched(attempt),
+        AttemptPhase::Ended { .. } => false,
+    })
 }
 
 /// Nothing about processes can be true of an attempt that a master elsewhere carries out.

@@ -40,7 +40,7 @@ pub(in crate::domain) fn asked(
         Category::Critical => format!("halted: critical: {kind} stopped everything of this run"),
         Category::Blocker => format!("{kind} lacks what no worker can supply"),
         Category::Transient | Category::CodeError | Category::DesignFlaw => {
-            format!("{kind} failed after {}", tried(run, position))
+            format!("{kind} failed {}", tried(run, position))
         }
     };
     let escalation = format!("{said}. Last error: {}", failure.message);
@@ -108,18 +108,20 @@ fn choices(run: &Orchestration, position: usize) -> Vec<Choice> {
     [Some(retry), skip, Some(cancel)].into_iter().flatten().map(choice).collect()
 }
 
-/// Says what was tried, e.g. `5 retries and 1 replan attempt`.
+/// Says what was tried, e.g. `after 5 retries and 1 replan attempt`.
 fn tried(run: &Orchestration, position: usize) -> String {
     let subtask = &run.runs[position];
-    let retries = subtask.retry.as_ref().map_or(0, |retry| retry.retry_count);
+    let retries = match subtask.retry.as_ref().map_or(0, |retry| retry.retry_count) {
+        1 => "1 retry".to_owned(),
+        more => format!("{more} retries"),
+    };
     let agents = u32::try_from(subtask.agents_before.len()).unwrap_or(u32::MAX);
-    let mut steps =
-        vec![if retries == 1 { "1 retry".into() } else { format!("{retries} retries") }];
-    steps.extend((agents > 0).then(|| count(agents, "other agent")));
-    steps.extend((run.replans > 0).then(|| count(run.replans, "replan attempt")));
+    let steps = [retries, count(agents, "other agent"), count(run.replans, "replan attempt")];
+    let steps: Vec<String> = steps.into_iter().filter(|step| !step.starts_with("0 ")).collect();
     match steps.split_last() {
-        Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
-        Some(_) | None => steps.concat(),
+        None => "at the first attempt".to_owned(),
+        Some((only, [])) => format!("after {only}"),
+        Some((last, rest)) => format!("after {} and {last}", rest.join(", ")),
     }
 }
 

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::domain::effect::Effect;
-use crate::domain::evidence::Watched;
+use crate::domain::evidence::{Liveness, Watched};
 use crate::domain::ids::{AgentName, AttemptId, OrchestrationId, SubtaskId, TaskId, WorkerId};
 use crate::domain::moment::{BootId, Moment};
 use crate::domain::plan::{Orchestration, OrchestrationPhase, RunKind, Strategy, SubtaskPhase};
 use crate::domain::spec::SpecWorker;
 use crate::domain::task::{Phase, Priority, Task, TaskSource};
+use crate::domain::watch::is_at_work;
 use crate::domain::worker::{Attempt, AttemptPhase, Execution};
 
 use super::since::Since;
@@ -36,6 +37,10 @@ pub(in crate::domain) struct Index {
     pub(in crate::domain) begun: Since<Watched>,
     /// Attempts that wait for a limit on time to come, by that limit.
     pub(in crate::domain) timed: BTreeMap<TimeLimit, Since<AttemptId>>,
+    /// Attempts whose worker is stalled or gone, and from which nothing followed yet.
+    pub(in crate::domain) condemned: BTreeSet<AttemptId>,
+    /// Runs that wait for an answer about a subtask that is blocked no more.
+    pub(in crate::domain) answered: BTreeSet<OrchestrationId>,
     /// Runs that a person was asked about and that nobody was reminded of.
     pub(in crate::domain) asked: Since<OrchestrationId>,
     /// Runs that are not over, by when they began or were begun anew.
@@ -227,6 +232,7 @@ impl Index {
         {
             self.asked.insert(&asked.since, run.id.clone());
         }
+        self.refresh_answered(run);
         for position in 0..run.runs.len() {
             self.refresh_turn(run, position);
         }
@@ -285,6 +291,25 @@ impl Index {
         }
     }
 
+    /// Looks again at whether what a person was asked about a run is still the question.
+    pub(super) fn refresh_answered(&mut self, run: &Orchestration) {
+        let is_answered = match &run.phase {
+            OrchestrationPhase::Blocked(asked) => {
+                let at = run.position(&asked.blocking_subtask);
+                let phase = at.map(|at| &run.runs[at].phase);
+                !matches!(phase, Some(SubtaskPhase::Blocked { .. }))
+            }
+            OrchestrationPhase::InProgress
+            | OrchestrationPhase::Paused { .. }
+            | OrchestrationPhase::Compensating { .. }
+            | OrchestrationPhase::RolledBack { .. }
+            | OrchestrationPhase::Completed { .. }
+            | OrchestrationPhase::Failed { .. }
+            | OrchestrationPhase::Cancelled { .. } => false,
+        };
+        put(&mut self.answered, run.id.clone(), is_answered);
+    }
+
     /// Forgets what a person was asked about a run.
     pub(super) fn end_question(&mut self, run: &Orchestration) {
         if let OrchestrationPhase::Blocked(asked) = &run.phase {
@@ -311,13 +336,23 @@ impl Index {
         let launched = attempt.execution != Execution::External;
         let is = |phase: bool, by: bool| phase && by;
         let published = matches!(attempt.phase, AttemptPhase::Published { .. });
-        let ending = matches!(attempt.phase, AttemptPhase::Ending { .. });
+        // A worker of a master has an identity here only if it may be stopped.
+        let (ending, stops) = match &attempt.phase {
+            AttemptPhase::Ending { identity, .. } => (true, launched || identity.is_some()),
+            AttemptPhase::Issued
+            | AttemptPhase::Published { .. }
+            | AttemptPhase::Taken { .. }
+            | AttemptPhase::Running { .. }
+            | AttemptPhase::Ended { .. } => (false, false),
+        };
         let id = &attempt.id;
         let issued = matches!(attempt.phase, AttemptPhase::Issued);
         put(&mut self.owed, Effect::PublishHandoff(id.clone()), issued);
         put(&mut self.owed, Effect::LaunchWorker(id.clone()), is(published, launched));
-        put(&mut self.owed, Effect::StopWorker(id.clone()), is(ending, launched));
-        put(&mut self.owed, Effect::WithdrawHandoff(id.clone()), is(ending, !launched));
+        put(&mut self.owed, Effect::StopWorker(id.clone()), is(ending, stops));
+        put(&mut self.owed, Effect::WithdrawHandoff(id.clone()), is(ending, !stops));
+        let phase = &run.runs[position].phase;
+        put(&mut self.condemned, id.clone(), is_condemned(attempt, launched, phase));
         let subtask = &run.plan.subtasks[position];
         if attempt.is_live() && !self.live.contains_key(id) {
             let held = Held {
@@ -442,6 +477,17 @@ impl Index {
         };
         *counter = counter.saturating_add_signed(by);
     }
+}
+
+/// What is stalled elsewhere is condemned once: then a person is asked, and its subtask is blocked.
+fn is_condemned(attempt: &Attempt, launched: bool, phase: &SubtaskPhase) -> bool {
+    let liveness = attempt.standing.as_ref().map(|standing| standing.liveness);
+    is_at_work(attempt)
+        && match liveness.unwrap_or_default() {
+            Liveness::Gone => true,
+            Liveness::Stalled => launched || matches!(phase, SubtaskPhase::InAttempt),
+            Liveness::Healthy | Liveness::Quiet | Liveness::Suspect => false,
+        }
 }
 
 fn put<T: Ord>(set: &mut BTreeSet<T>, value: T, present: bool) {

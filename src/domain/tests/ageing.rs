@@ -1,6 +1,6 @@
 //! Under an endless inflow of urgent work the rest still gets its turn, and no earlier than it may.
 
-use super::machine::{draft, reported};
+use super::words::{draft, reported};
 use crate::domain::decide::decide;
 use crate::domain::event::{Event, HandedOff};
 use crate::domain::ids::{AgentName, OrchestrationId, SubtaskId, TaskId};
@@ -67,10 +67,7 @@ impl Busy {
         let [Event::SubtaskHandedOff(HandedOff { subtask_id, .. })] = events.as_slice() else {
             panic!("{events:#?}")
         };
-        let mut report = reported(None, subtask_id.clone(), None, ReportStatus::Success, 1);
-        if let Input::ReportObserved { finding, .. } = &mut report {
-            finding.path = format!("workers/{subtask_id}/report.json");
-        }
+        let report = reported(None, subtask_id.clone(), None, 1, ReportStatus::Success, 1);
         assert!(!self.tell(&report).is_empty());
         subtask_id.clone()
     }

@@ -4,15 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::deadline::deadline;
 use crate::domain::event::{Event, HandedOff, Record};
+use crate::domain::evidence::{Liveness, Sign};
 use crate::domain::ids::{AgentName, AttemptId, SubtaskId};
+use crate::domain::moment::BootId;
 use crate::domain::plan::{
-    Orchestration, OrchestrationPhase, RunKind, Strategy, SubtaskPhase, SubtaskRun,
+    Orchestration, OrchestrationPhase, RunKind, Strategy, SubtaskPhase, SubtaskStatus,
 };
 use crate::domain::report::Category;
-use crate::domain::state::{Circuit, CircuitPhase};
+use crate::domain::state::CircuitPhase;
 use crate::domain::task::Phase;
 use crate::domain::worker::{Attempt, AttemptEnd, AttemptPhase, Execution, Recall};
-use crate::domain::{Effect, Moment, Policy, State, outbox};
+use crate::domain::{Effect, Input, Moment, Policy, State, outbox};
 
 /// Events that one decision gives at the most in lives as small as these.
 const EVENTS_MAX: usize = 64;
@@ -23,17 +25,18 @@ pub(super) fn hold(state: &State, policy: &Policy, now: Moment) {
         assert!(state.tasks[&run.task_id].orchestration_id() == Some(&run.id), "{run:#?}");
         (0..run.runs.len()).for_each(|at| attempts_are_in_order(run, at));
         (0..run.runs.len()).for_each(|at| its_phase_fits(run, at));
+        (0..run.runs.len()).for_each(|at| zombies_are_dealt_with(run, at));
         the_run_fits(run);
         nothing_is_forgotten(state, policy, run, now);
     }
-    let waits = waits_for_time(state, policy);
-    assert_eq!(deadline(state, policy).is_some(), waits, "the deadline and what waits for time");
+    the_deadline_is_the_first(state, policy, now);
     no_file_has_two_writers(state);
     everything_owed_is_owed(state);
 }
 
 /// Panics unless what was decided may follow from the state.
-pub(super) fn may_happen(before: &State, policy: &Policy, record: &Record) {
+pub(super) fn may_happen(before: &State, policy: &Policy, input: &Input, record: &Record) {
+    a_result_is_no_zombie(input, record);
     let mut given: BTreeMap<&AgentName, usize> = BTreeMap::new();
     let mut launched = 0;
     assert!(record.events.len() <= EVENTS_MAX, "too much at once: {record:#?}");
@@ -45,6 +48,10 @@ pub(super) fn may_happen(before: &State, policy: &Policy, record: &Record) {
         let (run, at) = find(before, subtask_id);
         assert!(run.phase == OrchestrationPhase::InProgress, "{event:#?}\n{run:#?}");
         assert!(may_start(run, at), "{event:#?} too early in {run:#?}");
+        assert!(
+            run.runs[at].attempts.iter().all(is_over),
+            "{event:#?} while one is left: {run:#?}"
+        );
         let master = &policy.masters[assigned_to];
         assert!(master.execution == *execution && has(run, at) == assigned_to);
         let subtask = &run.runs[at];
@@ -71,19 +78,122 @@ pub(super) fn may_happen(before: &State, policy: &Policy, record: &Record) {
     }
 }
 
-/// Tells whether anything waits for a time to come.
-fn waits_for_time(state: &State, policy: &Policy) -> bool {
-    let waits_for_a_start = |run: &Orchestration, at: usize| {
-        run.phase == OrchestrationPhase::InProgress
-            && may_start(run, at)
-            && !is_held(state, policy, run, at)
+/// Works out when the first thing is due that time alone brings about.
+fn due(state: &State, policy: &Policy) -> Option<(BootId, u64)> {
+    let at = state.at?;
+    let boot = state.boot_seen.unwrap_or(Moment { boottime_ms: 0, ..at });
+    let after = |at: &Moment, ms: u64| {
+        let began_ms = if at.boot == boot.boot { at.boottime_ms } else { boot.boottime_ms };
+        (boot.boot, began_ms + ms)
     };
-    let waits = |run: &Orchestration| {
-        let backs_off = |run: &SubtaskRun| matches!(run.phase, SubtaskPhase::BackingOff { .. });
-        run.runs.iter().any(backs_off) || (0..run.runs.len()).any(|at| waits_for_a_start(run, at))
+    let mut all: Vec<(BootId, u64)> = Vec::new();
+    for run in state.orchestrations.values().filter(|run| !ended(run)) {
+        let task = &state.tasks[&run.task_id];
+        if let OrchestrationPhase::Blocked(asked) = &run.phase
+            && !asked.overdue
+        {
+            all.push(after(&asked.since, policy.recovery.overdue_ms));
+        }
+        if matches!(run.phase, OrchestrationPhase::InProgress | OrchestrationPhase::Blocked(_)) {
+            all.push(after(&task.reopened_at.unwrap_or(run.created_at), policy.run_ms_max));
+        }
+        for subtask in &run.runs {
+            if let SubtaskPhase::BackingOff { since, delay_ms } = &subtask.phase {
+                all.push((since.boot, since.boottime_ms + delay_ms));
+            }
+        }
+    }
+    for (run, at, attempt) in live(state) {
+        let limits = policy.supervision_of(&attempt.agent, &run.plan.subtasks[at].worker_type);
+        let is_ours = attempt.execution != Execution::External;
+        match &attempt.phase {
+            AttemptPhase::Running { at, .. } if limits.time_box_ms > 0 => {
+                all.push(after(at, limits.time_box_ms));
+            }
+            AttemptPhase::Published { at: published } if !is_ours => {
+                if limits.untaken_alert_ms > 0 && !attempt.untaken_told {
+                    all.push(after(published, limits.untaken_alert_ms));
+                } else if limits.untaken_max_ms > 0 && has_others(policy, run, at, attempt) {
+                    all.push(after(published, limits.untaken_max_ms));
+                }
+            }
+            AttemptPhase::Issued
+            | AttemptPhase::Published { .. }
+            | AttemptPhase::Taken { .. }
+            | AttemptPhase::Running { .. }
+            | AttemptPhase::Ending { .. }
+            | AttemptPhase::Ended { .. } => {}
+        }
+    }
+    for circuit in state.circuits.values() {
+        if let CircuitPhase::Open { since, cool_down_ms } = &circuit.phase {
+            all.push((since.boot, since.boottime_ms + cool_down_ms));
+        }
+    }
+    all.into_iter().min_by_key(|(its, due_ms)| (*its == boot.boot, *due_ms))
+}
+
+/// Tells whether anybody else takes the work of an attempt who did not have it before.
+fn has_others(policy: &Policy, run: &Orchestration, at: usize, attempt: &Attempt) -> bool {
+    let Some(master) = policy.masters.get(&attempt.agent) else { return false };
+    policy.masters.iter().any(|(name, other)| {
+        *name != attempt.agent
+            && !run.runs[at].agents_before.contains(name)
+            && other.domains.iter().any(|domain| master.domains.contains(domain))
+    })
+}
+
+/// Nobody is doubted whose result a look found, and nobody is while verdicts are held.
+fn a_result_is_no_zombie(input: &Input, record: &Record) {
+    let Input::WorkersProbed { findings, held } = input else { return };
+    for event in &record.events {
+        let (Event::WorkerSuspected(found)
+        | Event::WorkerStalled(found)
+        | Event::WorkerGone(found)) = event
+        else {
+            continue;
+        };
+        let has_report = found.evidence.signs.iter().any(|seen| seen.sign == Sign::Report);
+        assert!(!has_report && held.is_none(), "{event:#?} by {findings:#?}");
+    }
+}
+
+/// Once everything followed that follows, nobody is a zombie but a worker elsewhere that a person
+/// was asked about, and what is delivered never is.
+fn zombies_are_dealt_with(run: &Orchestration, at: usize) {
+    let subtask = &run.runs[at];
+    let Some(last) = subtask.attempts.last() else { return };
+    let liveness = last.standing.as_ref().map(|standing| standing.liveness);
+    let is_zombie = matches!(liveness, Some(Liveness::Stalled | Liveness::Gone));
+    let is_at_work =
+        matches!(last.phase, AttemptPhase::Running { .. } | AttemptPhase::Taken { .. });
+    if is_zombie && is_at_work {
+        let is_stalled = liveness == Some(Liveness::Stalled);
+        let is_elsewhere = last.execution == Execution::External;
+        let is_asked = matches!(subtask.phase, SubtaskPhase::Blocked { .. });
+        assert!(is_stalled && is_elsewhere && is_asked, "{run:#?}");
+    }
+    if matches!(subtask.phase, SubtaskPhase::Completed { .. }) {
+        assert_eq!(run.status(at), SubtaskStatus::Completed, "{run:#?}");
+    }
+}
+
+/// The deadline is the first of what time alone brings about, and nothing of it is left over. Only
+/// when a rate allows the next start is not worked out again here.
+fn the_deadline_is_the_first(state: &State, policy: &Policy, now: Moment) {
+    let found = deadline(state, policy).map(|due| (due.boot, due.boottime_ms));
+    let first = due(state, policy);
+    let waits_for_a_start = |run: &Orchestration| {
+        let waits = |at: usize| may_start(run, at) && !is_held(state, policy, run, at);
+        run.phase == OrchestrationPhase::InProgress && (0..run.runs.len()).any(waits)
     };
-    let is_open = |circuit: &Circuit| matches!(circuit.phase, CircuitPhase::Open { .. });
-    state.circuits.values().any(is_open) || state.orchestrations.values().any(waits)
+    if state.orchestrations.values().any(waits_for_a_start) {
+        assert!(found.is_some(), "a start waits and nothing wakes: {state:#?}");
+    } else {
+        assert_eq!(found, first, "{state:#?}");
+    }
+    let is_left = first.is_some_and(|(boot, due_ms)| boot == now.boot && due_ms <= now.boottime_ms);
+    assert!(!is_left, "something is due and nothing follows: {state:#?}");
 }
 
 /// How often each master failed since it last delivered, counted from the journal alone.
@@ -137,10 +247,12 @@ fn its_phase_fits(run: &Orchestration, at: usize) {
     let is_ending = last.is_some_and(|a| matches!(a.phase, AttemptPhase::Ending { .. }));
     let is_open = !ended(run);
     let fits = match subtask.phase {
-        SubtaskPhase::Pending
-        | SubtaskPhase::BackingOff { .. }
-        | SubtaskPhase::Revising { .. }
-        | SubtaskPhase::Blocked { .. } => is_open && !is_live,
+        SubtaskPhase::Pending | SubtaskPhase::BackingOff { .. } | SubtaskPhase::Revising { .. } => {
+            is_open && !is_live
+        }
+        SubtaskPhase::Blocked { .. } => {
+            is_open && (!is_live || last.is_some_and(may_be_asked_about))
+        }
         SubtaskPhase::Replaced { .. } => !is_live,
         SubtaskPhase::Undoing { .. } => is_open,
         SubtaskPhase::Compensated { .. } | SubtaskPhase::NotCompensated { .. } => !is_live,
@@ -149,6 +261,22 @@ fn its_phase_fits(run: &Orchestration, at: usize) {
         SubtaskPhase::Cancelled { .. } => !is_open && !is_live,
     };
     assert!(fits, "subtask {at} of {run:#?}");
+}
+
+/// A worker elsewhere that is stalled, or called back, and one of ours that cannot be ended.
+fn may_be_asked_about(attempt: &Attempt) -> bool {
+    let liveness = attempt.standing.as_ref().map(|standing| standing.liveness);
+    let is_elsewhere = attempt.execution == Execution::External;
+    match &attempt.phase {
+        AttemptPhase::Taken { .. } => {
+            matches!(liveness, Some(Liveness::Stalled | Liveness::Suspect))
+        }
+        AttemptPhase::Ending { survivors, .. } => is_elsewhere || !survivors.is_empty(),
+        AttemptPhase::Issued
+        | AttemptPhase::Published { .. }
+        | AttemptPhase::Running { .. }
+        | AttemptPhase::Ended { .. } => false,
+    }
 }
 
 fn the_run_fits(run: &Orchestration) {
@@ -270,7 +398,9 @@ fn everything_owed_is_owed(state: &State) {
         owed.extend(match attempt.phase {
             AttemptPhase::Issued => Some(Effect::PublishHandoff(id)),
             AttemptPhase::Published { .. } if is_ours => Some(Effect::LaunchWorker(id)),
-            AttemptPhase::Ending { .. } if is_ours => Some(Effect::StopWorker(id)),
+            AttemptPhase::Ending { ref identity, .. } if is_ours || identity.is_some() => {
+                Some(Effect::StopWorker(id))
+            }
             AttemptPhase::Ending { .. } => Some(Effect::WithdrawHandoff(id)),
             AttemptPhase::Published { .. }
             | AttemptPhase::Taken { .. }

@@ -3,31 +3,24 @@
 use serde_json::json;
 
 use super::laws;
-use super::limits::{execution, policy};
+use super::narrow::{execution, policy};
+use super::words::{
+    Dice, MASTERS, draft, exited, failure, finding, identity, problem, reported, result,
+    word_of_attempt,
+};
 use crate::domain::decide::decide;
 use crate::domain::ids::{AttemptId, ClaimId, CommandId, SubtaskId, TaskId};
-use crate::domain::input::{Command, Problem};
+use crate::domain::input::Command;
 use crate::domain::moment::{BootId, Timestamp};
-use crate::domain::plan::{
-    Complexity, Draft, DraftIds, DraftOutcome, DraftSubtask, Explanation, Handling, OnFailure,
-    Range, Strategy, Workflow,
-};
-use crate::domain::policy::Backoff;
-use crate::domain::report::{
-    Category, Failure, Outcome, Report, ReportError, ReportFinding, ReportStatus, ResultKind,
-    SubtaskResult,
-};
+use crate::domain::plan::{Draft, DraftIds, DraftOutcome};
+use crate::domain::report::{Outcome, ReportStatus};
 use crate::domain::task::{Priority, TaskSource, TaskSpec};
-use crate::domain::worker::{Execution, Exit, ProcessIdentity};
+use crate::domain::worker::Execution;
 use crate::domain::{Effect, Input, Moment, Policy, Record, State, outbox};
 
 /// Ticks after which something goes on for ever.
 const TICKS_MAX: usize = 200;
-pub(super) const MASTERS: [&str; 4] = ["cicd", "development", "inventory", "security"];
 const TASKS: [&str; 6] = ["a", "b", "c", "d", "auth-001-step", "not an id"];
-
-/// Three numbers that a step makes its choices by.
-type Dice = [usize; 3];
 
 pub(super) struct Machine {
     state: State,
@@ -79,6 +72,8 @@ impl Machine {
                 self.change_policy(dice);
                 None
             }
+            25..29 => self.probed(dice),
+            29 => self.survivors(dice),
             _ => self.time(dice),
         };
         if let Some(input) = input {
@@ -103,7 +98,7 @@ impl Machine {
             cause: "test".into(),
             events,
         };
-        laws::may_happen(&self.state, &self.policy, &record);
+        laws::may_happen(&self.state, &self.policy, input, &record);
         if let Err(error) = self.state.apply(&record) {
             panic!("{error}\n{input:#?}\n{record:#?}");
         }
@@ -111,7 +106,10 @@ impl Machine {
         self.journal.push(record);
         let may_repeat = matches!(
             input,
-            Input::DaemonStarted { .. } | Input::DaemonStopped { .. } | Input::Tick
+            Input::DaemonStarted { .. }
+                | Input::DaemonStopped { .. }
+                | Input::Tick
+                | Input::WorkersProbed { held: Some(_), .. }
         );
         if !may_repeat {
             let again = decide(&self.state, &self.policy, input, self.now);
@@ -207,9 +205,12 @@ impl Machine {
             Effect::WithdrawHandoff(attempt_id) => {
                 Input::HandoffWithdrawn { attempt_id, in_time: b.is_multiple_of(2) }
             }
-            Effect::StopWorker(attempt_id) => {
-                Input::WorkerInterrupted { attempt_id, reason: "stopped".into() }
-            }
+            Effect::StopWorker(attempt_id) => match b % 4 {
+                0 => exited(attempt_id, Outcome::Success(result())),
+                1 => exited(attempt_id, Outcome::Failure(failure(b))),
+                2 => Input::WorkerUnstoppable { attempt_id, survivors: vec![7] },
+                _ => Input::WorkerInterrupted { attempt_id, reason: "stopped".into() },
+            },
             Effect::PublishHandoff(attempt_id) => Input::HandoffPublished { attempt_id },
             Effect::LaunchWorker(attempt_id) if b.is_multiple_of(9) => Input::WorkerNotStarted {
                 attempt_id,
@@ -249,19 +250,42 @@ impl Machine {
         let attempt_id = live.get(a % live.len().max(1))?.clone();
         let (run, position, attempt) = self.state.attempt(&attempt_id)?;
         let subtask_id = run.plan.subtasks[position].subtask_id.clone();
-        let launched = attempt.execution != Execution::External;
+        let (number, launched) = (attempt.number, attempt.execution != Execution::External);
         Some(match (launched, b % 6) {
             (true, 0) => Input::WorkerInterrupted { attempt_id, reason: "reboot".into() },
             (true, 1 | 2) => exited(attempt_id, Outcome::Failure(failure(c))),
             (true, _) => exited(attempt_id, Outcome::Success(result())),
             (false, 0) => Input::HandoffTaken { attempt_id },
             (false, 1) => Input::HandoffLost { attempt_id },
-            (false, 2) => reported(None, subtask_id, Some(attempt_id), ReportStatus::Failure, c),
+            (false, 2) => {
+                reported(None, subtask_id, Some(attempt_id), number, ReportStatus::Failure, c)
+            }
             (false, _) => {
                 let claim = b.is_multiple_of(7).then(|| self.claim(false));
-                reported(claim, subtask_id, None, ReportStatus::Success, c)
+                reported(claim, subtask_id, None, number, ReportStatus::Success, c)
             }
         })
+    }
+
+    /// Looks at some of the workers that are at work, and at one that may not be.
+    fn probed(&self, [a, b, c]: Dice) -> Option<Input> {
+        let live: Vec<AttemptId> = self.state.live_attempts().cloned().collect();
+        let looked =
+            live.iter().filter(|_| a.is_multiple_of(3)).chain(live.get(a % live.len().max(1)));
+        let mut findings: Vec<_> =
+            looked.enumerate().map(|(nth, id)| finding(id.clone(), b / (nth + 1), c)).collect();
+        findings.extend(self.attempt([b, a, c]).map(|id| finding(id, c, b)));
+        findings.sort_by(|one, other| one.worker.cmp(&other.worker));
+        findings.dedup_by(|one, other| one.worker == other.worker);
+        let held = c.is_multiple_of(11).then(|| "many at once".to_owned());
+        (!findings.is_empty()).then_some(Input::WorkersProbed { findings, held })
+    }
+
+    fn survivors(&self, [a, b, _]: Dice) -> Option<Input> {
+        let live: Vec<&AttemptId> = self.state.live_attempts().collect();
+        let attempt_id = (*live.get(a % live.len().max(1))?).clone();
+        let survivors = (0..u32::try_from(b % 3).unwrap()).collect();
+        Some(Input::WorkerUnstoppable { attempt_id, survivors })
     }
 
     fn report(&mut self, [a, b, c]: Dice) -> Option<Input> {
@@ -274,7 +298,7 @@ impl Machine {
         };
         let claim = b.is_multiple_of(3).then(|| self.claim(c.is_multiple_of(4)));
         let status = [ReportStatus::Success, ReportStatus::Failure, ReportStatus::Partial][c % 3];
-        Some(reported(claim, subtask_id, attempt_id, status, c))
+        Some(reported(claim, subtask_id, attempt_id, 1 + u32::try_from(a % 3).unwrap(), status, c))
     }
 
     fn command(&mut self, [a, b, c]: Dice) -> Input {
@@ -325,7 +349,11 @@ impl Machine {
         match b % 4 {
             0 => drop(self.policy.masters.remove(name)),
             1 => self.policy = policy(),
-            2 => self.policy.attempts_active_max = 1 + c % 4,
+            2 => {
+                self.policy.attempts_active_max = 1 + c % 4;
+                self.policy.supervision.untaken_alert_ms = [600_000, 0][c % 2];
+                self.policy.supervision.time_box_ms = [7_200_000, 0, 1][c % 3];
+            }
             _ => {
                 if let Some(master) = self.policy.masters.get_mut(name) {
                     master.execution = execution(c.is_multiple_of(2));
@@ -335,7 +363,10 @@ impl Machine {
     }
 
     fn time(&mut self, [a, b, _]: Dice) -> Option<Input> {
-        self.now = self.now.plus_ms([1, 999, 1_000, 2_000, 60_000][a % 5]);
+        const HOUR: u64 = 3_600_000;
+        let steps =
+            [1, 999, 1_000, 2_000, 60_000, HOUR / 6, HOUR / 2, 2 * HOUR, 24 * HOUR, 200 * HOUR];
+        self.now = self.now.plus_ms(steps[a % steps.len()]);
         match b % 8 {
             0 => {
                 self.now.boot = BootId(6 + self.journal.len() as u128);
@@ -346,146 +377,5 @@ impl Machine {
             2 => Some(Input::DocumentsSynced { seq: self.state.seq }),
             _ => None,
         }
-    }
-}
-
-/// A plan of a few steps that wait for some of those before them and share a few files.
-pub(super) fn draft(count: usize, b: usize, c: usize) -> Draft {
-    let bit = |value: usize, nth: usize| value >> (nth % 16) & 1 == 1;
-    let id = |nth: usize| format!("auth-{:03}-step", nth + 1);
-    let subtask = |nth: usize| DraftSubtask {
-        subtask_id: id(nth),
-        title: "a step".into(),
-        description: "do it".into(),
-        assigned_to: vec![MASTERS[(c / 3 + nth * (1 + b % 3)) % MASTERS.len()].into()],
-        worker_type: "implementation".into(),
-        dependencies: (0..nth)
-            .filter(|on| bit(c, nth * 3 + on) && bit(b, nth + on))
-            .map(id)
-            .collect(),
-        minutes: Range { low: 5, high: 10 },
-        tokens: 1_000,
-        files_affected: (0..3)
-            .filter(|file| bit(b, nth + file * 2 + 3))
-            .map(|file| ["src/a", "src/a/b.rs", "src/c.rs"][file].to_owned())
-            .collect(),
-        success_criteria: "it is done".into(),
-        deliverables: Vec::new(),
-        for_each: None,
-        handling: handling(b + nth),
-        why: Vec::new(),
-    };
-    Draft {
-        goal: "all of it".into(),
-        domains: Vec::new(),
-        constraints: Vec::new(),
-        success_criteria: vec!["it is done".into()],
-        complexity: Complexity::Medium,
-        strategy: [Strategy::Staged, Strategy::Adaptive, Strategy::Sequential][c % 3],
-        workflow: Workflow::DecomposeFirst,
-        confidence: 0.5,
-        ids: if c.is_multiple_of(7) { DraftIds::Explicit } else { DraftIds::Slug("auth".into()) },
-        subtasks: (0..count).map(subtask).collect(),
-        stages: Vec::new(),
-        explanation: Explanation::default(),
-    }
-}
-
-fn handling(b: usize) -> Handling {
-    let on_failure = [OnFailure::Ask, OnFailure::Skip, OnFailure::FailParent][b % 3];
-    Handling {
-        on_failure,
-        backoff: [None, Some(Backoff::Immediate), Some(Backoff::Fixed)][b / 3 % 3],
-        attempts_max: [None, Some(1), Some(5)][b / 9 % 3],
-        compensation: None,
-    }
-}
-
-/// Says anything about an attempt, whether or not it can be so.
-fn word_of_attempt(id: &AttemptId, [_, b, c]: Dice) -> Input {
-    let attempt_id = id.clone();
-    match c % 10 {
-        0 => Input::HandoffPublished { attempt_id },
-        1 => Input::HandoffTaken { attempt_id },
-        2 => Input::HandoffLost { attempt_id },
-        3 => Input::HandoffWithdrawn { attempt_id, in_time: b.is_multiple_of(2) },
-        4 => Input::WorkerStarted { attempt_id, identity: identity() },
-        5 => Input::WorkerNotStarted {
-            attempt_id,
-            error: "no program".into(),
-            transient: b.is_multiple_of(2),
-        },
-        6 => Input::WorkerInterrupted { attempt_id, reason: "reboot".into() },
-        7 => exited(attempt_id, Outcome::Failure(failure(b))),
-        _ => exited(attempt_id, Outcome::Success(result())),
-    }
-}
-
-fn exited(attempt_id: AttemptId, outcome: Outcome) -> Input {
-    Input::WorkerExited { attempt_id, exit: Exit::Unknown, outcome }
-}
-
-pub(super) fn reported(
-    claim: Option<ClaimId>,
-    subtask_id: SubtaskId,
-    attempt_id: Option<AttemptId>,
-    status: ReportStatus,
-    c: usize,
-) -> Input {
-    let error = ReportError { category: Some(failure(c).category), message: "it broke".into() };
-    let report = Report {
-        subtask_id,
-        attempt_id,
-        status,
-        summary: "said".into(),
-        deliverables: Vec::new(),
-        tokens_used: None,
-        cost_usd: None,
-        items: Vec::new(),
-        error: (status != ReportStatus::Success).then_some(error),
-    };
-    let path = format!("workers/{}/report.json", c % 4);
-    let missing = if c.is_multiple_of(9) { vec!["out.md".to_owned()] } else { Vec::new() };
-    Input::ReportObserved {
-        claim,
-        finding: ReportFinding { report, path, digest: format!("{c}"), missing },
-    }
-}
-
-fn failure(c: usize) -> Failure {
-    let categories = [
-        Category::Transient,
-        Category::Transient,
-        Category::CodeError,
-        Category::DesignFlaw,
-        Category::Blocker,
-        Category::Critical,
-    ];
-    Failure::new(categories[c % categories.len()], "it broke")
-}
-
-fn result() -> SubtaskResult {
-    SubtaskResult {
-        kind: ResultKind::Work,
-        summary: "done".into(),
-        deliverables: Vec::new(),
-        worker_id: "w".parse().unwrap(),
-        tokens_used: None,
-        cost_usd: None,
-        items: Vec::new(),
-    }
-}
-
-fn identity() -> ProcessIdentity {
-    let host = "test".into();
-    ProcessIdentity { host, boot_id: BootId(5), pid: 77, start_ticks: 9, pidfd_inode: None }
-}
-
-fn problem(file: &str) -> Problem {
-    Problem {
-        file: file.into(),
-        field: String::new(),
-        message: "it is broken".into(),
-        remedy: "mend it".into(),
     }
 }

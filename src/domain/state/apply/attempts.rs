@@ -6,6 +6,7 @@ use crate::domain::moment::Moment;
 use crate::domain::plan::{Orchestration, SubtaskPhase};
 use crate::domain::report::{Failure, SubtaskResult};
 use crate::domain::state::State;
+use crate::domain::watch::spec_of;
 use crate::domain::worker::{
     Attempt, AttemptEnd, AttemptPhase, Execution, ProcessIdentity, Purpose, Recall, Started,
 };
@@ -86,6 +87,12 @@ impl State {
                     attempt.phase = AttemptPhase::Taken { at: *at };
                     Ok(())
                 }
+                // Of two renames the first wins: the attempt goes on.
+                AttemptPhase::Ending { cause: Recall::Untaken, .. } => {
+                    attempt.started = Some(Started { at: *at, pid: None });
+                    attempt.phase = AttemptPhase::Taken { at: *at };
+                    Ok(())
+                }
                 AttemptPhase::Ending { .. } => Ok(()),
                 AttemptPhase::Taken { .. }
                 | AttemptPhase::Running { .. }
@@ -130,6 +137,10 @@ impl State {
         cause: Recall,
         at: &Moment,
     ) -> Applied {
+        // A worker of a master is called back as stalled only if it may be stopped.
+        let theirs = self.attempt(id).filter(|_| cause == Recall::Stalled).and_then(|found| {
+            spec_of(self, found.2).and_then(|worker| worker.spec.identity.clone())
+        });
         if cause == Recall::Untaken {
             let agent = self.live_attempt(id)?.agent.clone();
             self.agent_failed(agent);
@@ -137,9 +148,8 @@ impl State {
         self.with_attempt(id, |attempt| {
             let identity = match &attempt.phase {
                 AttemptPhase::Running { identity, .. } => Some(identity.clone()),
-                AttemptPhase::Issued
-                | AttemptPhase::Published { .. }
-                | AttemptPhase::Taken { .. } => None,
+                AttemptPhase::Taken { .. } => theirs,
+                AttemptPhase::Issued | AttemptPhase::Published { .. } => None,
                 AttemptPhase::Ending { .. } | AttemptPhase::Ended { .. } => {
                     return Err("it is ending already".into());
                 }
@@ -152,8 +162,9 @@ impl State {
     }
 
     pub(super) fn interrupted(&mut self, id: &AttemptId, reason: &str, at: &Moment) -> Applied {
+        let frees = self.was_unstoppable(id);
         self.end_attempt(id, AttemptEnd::Interrupted { reason: reason.to_owned() }, at)?;
-        self.leave_attempt(id)
+        self.leave_attempt(id, frees)
     }
 
     pub(super) fn attempt_cancelled(
@@ -162,8 +173,9 @@ impl State {
         reason: &str,
         at: &Moment,
     ) -> Applied {
+        let frees = self.was_unstoppable(id);
         self.end_attempt(id, AttemptEnd::Cancelled { reason: reason.to_owned() }, at)?;
-        self.leave_attempt(id)
+        self.leave_attempt(id, frees)
     }
 
     pub(super) fn completed(
@@ -204,7 +216,13 @@ impl State {
             run.runs[position].failures += 1;
             Ok(())
         })?;
-        self.leave_attempt(id)
+        self.leave_attempt(id, true)
+    }
+
+    /// Tells whether a person was asked because it could not be ended.
+    fn was_unstoppable(&self, id: &AttemptId) -> bool {
+        let phase = self.attempt(id).map(|found| &found.2.phase);
+        matches!(phase, Some(AttemptPhase::Ending { survivors, .. }) if !survivors.is_empty())
     }
 
     /// Tells that an attempt still holds something.
@@ -225,15 +243,28 @@ impl State {
     }
 
     /// A subtask whose attempt is over without a result waits again; what follows is decided by
-    /// the events after this one.
-    fn leave_attempt(&mut self, id: &AttemptId) -> Applied {
+    /// the events after this one. One that a person was asked about while somebody was at it waits
+    /// again if that answers the question.
+    fn leave_attempt(&mut self, id: &AttemptId, answers: bool) -> Applied {
         let subtask_id = self.subtask_of(id)?;
         self.with_run(&subtask_id, |run, position| {
             let is_over = run.is_over();
             let subtask = &mut run.runs[position];
-            if matches!(subtask.phase, SubtaskPhase::InAttempt)
-                && !subtask.attempts.iter().any(Attempt::is_live)
-            {
+            let was_in_attempt = match subtask.phase {
+                SubtaskPhase::InAttempt => true,
+                SubtaskPhase::Blocked { .. } => answers,
+                SubtaskPhase::Pending
+                | SubtaskPhase::BackingOff { .. }
+                | SubtaskPhase::Completed { .. }
+                | SubtaskPhase::Revising { .. }
+                | SubtaskPhase::Replaced { .. }
+                | SubtaskPhase::Undoing { .. }
+                | SubtaskPhase::Compensated { .. }
+                | SubtaskPhase::NotCompensated { .. }
+                | SubtaskPhase::Skipped { .. }
+                | SubtaskPhase::Cancelled { .. } => false,
+            };
+            if was_in_attempt && !subtask.attempts.iter().any(Attempt::is_live) {
                 subtask.phase = SubtaskPhase::Pending;
                 if is_over && let Some(at) = ended_at(subtask.attempts.last()) {
                     subtask.phase = SubtaskPhase::Cancelled { at };
@@ -277,6 +308,7 @@ impl State {
         change(run, position)?;
         self.index.refresh_turn(run, position);
         self.index.refresh_followers(run, position);
+        self.index.refresh_answered(run);
         if let Some(attempt) = run.runs[position].attempts.last() {
             self.index.refresh_attempt(run, position, attempt);
         }

@@ -8,6 +8,10 @@ use crate::domain::state::{Answer, Claim, Quarantined, State};
 
 use super::Applied;
 
+/// So many contents of one report are remembered beside the last, so that one who goes back and
+/// forth between them is not told of each time.
+const REPORTS_BEFORE_MAX: usize = 16;
+
 impl State {
     /// Notes what is to become of a claimed file; settling it is owed from now on.
     pub(super) fn claim(&mut self, claim: &ClaimId, file: &str, refused: Option<&str>) {
@@ -52,7 +56,14 @@ impl State {
         claim: Option<&ClaimId>,
         refused: Option<&str>,
     ) {
-        self.reports_seen.insert(path.to_owned(), digest.to_owned());
+        let last = self.reports_seen.insert(path.to_owned(), digest.to_owned());
+        if let Some(last) = last.filter(|last| last != digest) {
+            let before = self.reports_before.entry(path.to_owned()).or_default();
+            before.push(last);
+            if before.len() > REPORTS_BEFORE_MAX {
+                before.remove(0);
+            }
+        }
         if let Some(claim) = claim {
             self.claim(claim, path, refused);
         }

@@ -237,7 +237,12 @@ fn end_open_subtasks(runs: &mut [SubtaskRun], at: &Moment) {
             | SubtaskPhase::BackingOff { .. }
             | SubtaskPhase::Revising { .. }
             | SubtaskPhase::Blocked { .. } => {
-                subtask.phase = SubtaskPhase::Cancelled { at: *at };
+                let is_live = subtask.attempts.last().is_some_and(Attempt::is_live);
+                subtask.phase = if is_live {
+                    SubtaskPhase::InAttempt
+                } else {
+                    SubtaskPhase::Cancelled { at: *at }
+                };
             }
             SubtaskPhase::InAttempt
             | SubtaskPhase::Completed { .. }

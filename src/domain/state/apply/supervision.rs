@@ -4,8 +4,10 @@ use crate::domain::event::{Found, SpecSettled, Unstoppable, Untaken};
 use crate::domain::evidence::{Liveness, Standing};
 use crate::domain::ids::{AttemptId, SubtaskId, WorkerId};
 use crate::domain::moment::Moment;
+use crate::domain::plan::SubtaskPhase;
 use crate::domain::spec::{SpecSeen, SpecWorker};
 use crate::domain::state::State;
+use crate::domain::watch::is_at_work;
 use crate::domain::worker::{Attempt, AttemptPhase, Execution};
 
 use super::Applied;
@@ -25,6 +27,25 @@ impl State {
         self.live_attempt(attempt_id)?;
         self.with_attempt(attempt_id, |attempt| {
             attempt.standing = Some(Box::new(standing));
+            Ok(())
+        })?;
+        match liveness {
+            Liveness::Healthy | Liveness::Quiet => self.goes_on(attempt_id),
+            Liveness::Suspect | Liveness::Stalled | Liveness::Gone => Ok(()),
+        }
+    }
+
+    /// Nobody has to decide about a subtask any more whose worker goes on.
+    fn goes_on(&mut self, id: &AttemptId) -> Applied {
+        let (run, position, attempt) =
+            self.attempt(id).ok_or_else(|| format!("there is no attempt {id}"))?;
+        let is_blocked = matches!(run.runs[position].phase, SubtaskPhase::Blocked { .. });
+        if !(is_blocked && is_at_work(attempt)) {
+            return Ok(());
+        }
+        let subtask_id = run.plan.subtasks[position].subtask_id.clone();
+        self.with_run(&subtask_id, |run, position| {
+            run.runs[position].phase = SubtaskPhase::InAttempt;
             Ok(())
         })
     }
