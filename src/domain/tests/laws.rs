@@ -395,8 +395,7 @@ fn nothing_is_forgotten(state: &State, policy: &Policy, run: &Orchestration, now
         assert!(is_rolled_back || list.is_none(), "{} waits for a list", subtask.subtask_id);
         let agent = has(run, at);
         let limit = policy.masters.get(agent).map_or(0, |master| master.starts_per_minute_max);
-        // Starts are counted by slices of a quarter of a second.
-        let is_too_fast = limit > 0 && begun_within(state, agent, now, 60_250) >= limit as usize;
+        let is_too_fast = limit > 0 && begun_within(state, agent, now, 60_000) >= limit as usize;
         let is_held = is_too_fast || is_held(state, policy, run, at);
         assert!(is_held, "{} waits for nothing: {run:#?}", subtask.subtask_id);
     }
