@@ -16,7 +16,7 @@ use super::event::Record;
 use super::ids::{
     AgentName, AttemptId, ClaimId, CommandId, OrchestrationId, SubtaskId, TaskId, WorkerId,
 };
-use super::moment::{Moment, Timestamp};
+use super::moment::Moment;
 use super::plan::Orchestration;
 use super::spec::SpecWorker;
 use super::task::Task;
@@ -26,7 +26,6 @@ pub(super) use files::FilesInUse;
 pub(super) use index::AGEING_EVENTS;
 use index::Index;
 pub(super) use index::{TimeKind, Turn};
-pub use starts::Starts;
 
 /// The whole state. A snapshot of it is its JSON; the indexes are rebuilt when it is read.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -64,9 +63,6 @@ pub struct State {
     /// The circuit breakers of masters that failed lately.
     #[serde(default)]
     pub circuits: BTreeMap<AgentName, Circuit>,
-    /// When attempts of each master began lately.
-    #[serde(default)]
-    pub starts: BTreeMap<AgentName, Starts>,
     /// Documents up to this event are on disk for certain.
     pub documents_synced: u64,
     /// Derived: what is owed, and where things are.
@@ -194,6 +190,10 @@ impl State {
         if record.epoch < self.epoch {
             return Err(refuse(format!("its epoch {} is over", record.epoch)));
         }
+        if self.at.is_some_and(|at| at.boot != record.at.boot) {
+            // A boot takes its time: what began before it is of another minute.
+            self.index.starts.clear();
+        }
         for (seq, event) in (record.seq..).zip(&record.events) {
             self.apply_event(event, seq, &record.at).map_err(|problem| IllegalTransition {
                 seq,
@@ -248,7 +248,6 @@ impl State {
             reports_before,
             specs,
             circuits,
-            starts,
             documents_synced,
             index: _,
         } = self;
@@ -267,7 +266,6 @@ impl State {
             reports_before: reports_before.clone(),
             specs: specs.clone(),
             circuits: circuits.clone(),
-            starts: starts.clone(),
             documents_synced: *documents_synced,
             index: Index::default(),
         }
@@ -344,16 +342,18 @@ impl State {
 
     /// Counts the attempts of a master that began within the minute before `now`.
     pub fn starts_within_a_minute(&self, agent: &AgentName, now: Moment) -> usize {
-        self.starts.get(agent).map_or(0, |starts| starts.within_a_minute(now))
+        if self.at.is_none_or(|at| at.boot != now.boot) {
+            return 0;
+        }
+        self.index.starts.get(agent).map_or(0, |starts| starts.within_a_minute(now.boottime_ms))
     }
 
     /// Returns from when on a master may begin something again of which `limit` may begin within a
     /// minute; `None` where that does not hold it back.
     pub(super) fn room_to_start_at(&self, agent: &AgentName, limit: u32) -> Option<Moment> {
         let limit = usize::try_from(limit).ok().filter(|limit| *limit > 0)?;
-        let (boot, boottime_ms) = self.starts.get(agent)?.room_at(limit)?;
-        let wall = self.at.map_or(Timestamp::from_ms(0), |at| at.wall);
-        Some(Moment { boot, boottime_ms, wall })
+        let boottime_ms = self.index.starts.get(agent)?.room_at_ms(limit)?;
+        Some(Moment { boottime_ms, ..self.at? })
     }
 
     /// Returns the tasks that were accepted from queue entries with this fingerprint and without

@@ -84,7 +84,8 @@ pub fn validate(
     let mut errors = Vec::new();
     let ids = naming::subtask_ids(draft, taken, &mut errors);
     let index = naming::index(draft, &mut errors);
-    let graph = graph::resolve(draft, &index, &mut errors);
+    let mut graph = graph::resolve(draft, &index, &mut errors);
+    let lists = graph::lists(draft, &index, &mut graph, &mut errors);
     let stages = if draft.stages.is_empty() {
         graph::levels(draft, &graph, &mut errors)
     } else {
@@ -102,10 +103,8 @@ pub fn validate(
         .map(|&at| {
             let dependencies = graph[at].iter().map(|&on| ids[on].clone()).collect();
             let drafted = &draft.subtasks[at];
-            let items_from = drafted.for_each.as_ref().and_then(|name| index.get(name.as_str()));
-            let for_each = items_from.map(|&from| ids[from].clone());
-            let mut subtask =
-                checked[at].to_subtask(drafted, &ids[at], task_id, dependencies, for_each);
+            let mut subtask = checked[at].to_subtask(drafted, &ids[at], task_id, dependencies);
+            subtask.for_each = lists[at].map(|on| ids[on].clone());
             // The draft's reasons name what it waits for by the ids of the draft.
             for &on in &graph[at] {
                 let (drafted, id) = (&draft.subtasks[on].subtask_id, ids[on].as_str());
@@ -157,13 +156,21 @@ pub fn validate_routed(
             "leave them out",
         ));
     }
+    if whole.for_each.is_some() {
+        errors.push(PlanError::subtask(
+            task_id.as_str(),
+            "for_each",
+            "a task routed whole has no list to go through",
+            "leave it out",
+        ));
+    }
     let checked = subtask::check_all(draft, policy, subtask::Mode::Whole, &mut errors);
     let [checked] = checked.as_slice() else { return Err(errors) };
     if !errors.is_empty() {
         return Err(errors);
     }
     let id = SubtaskId::of_routed(task_id);
-    let subtask = checked.to_subtask(whole, &id, task_id, Vec::new(), None);
+    let subtask = checked.to_subtask(whole, &id, task_id, Vec::new());
     let warnings = subtask::warnings_whole(draft, policy);
     Ok(assemble(draft, vec![subtask], vec![vec![id]], warnings))
 }

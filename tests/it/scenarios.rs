@@ -5,9 +5,9 @@
 //!
 //! - `given`: `masters` (name to `external` or `launched`), `domains` and `fallbacks` (name to
 //!   list), `attempts_max`, `backoff`, `jitter_percent`, `same_failure_max`, `fallbacks_max`,
-//!   `attempts_active_max`, `max_active` and `starts_per_minute_max` (per master),
-//!   `orchestration`, `circuit` (failures, cool-down and longest cool-down in milliseconds),
-//!   `replans_max`, `splits` (none when not said).
+//!   `replans_max` and `splits` (none when not said), `attempts_active_max`, `max_active` and
+//!   `starts_per_minute_max` (per master), `orchestration`, `circuit` (failures, cool-down and
+//!   longest cool-down in milliseconds).
 //! - `steps`: one of `drop` (a task of the queue), `plan` (one with subtasks, of which only what
 //!   matters is said), `inbox` (a task file), `input` (any input as JSON), `events` (what happened,
 //!   as JSON), `worker` with `does`, `report` with `missing`, `command`, `advance_ms`, `crash`; each
@@ -68,12 +68,12 @@ struct Given {
     attempts_active_max: Option<usize>,
     max_active: Option<usize>,
     orchestration: Option<bool>,
+    starts_per_minute_max: Option<u32>,
+    circuit: Option<[u64; 3]>,
     #[serde(default)]
     replans_max: u32,
     #[serde(default)]
     splits: bool,
-    starts_per_minute_max: Option<u32>,
-    circuit: Option<[u64; 3]>,
 }
 
 #[test]
@@ -437,8 +437,6 @@ fn policy(given: &Given) -> Policy {
             policy.masters.entry(name.clone()).or_insert_with(|| MasterPolicy::external(&[domain]));
         master.execution = how(word);
     }
-    policy.recovery.replans_max = given.replans_max;
-    policy.recovery.splits = given.splits;
     for (name, domains) in &given.domains {
         policy.masters.get_mut(name).expect("a master").domains.clone_from(domains);
     }
@@ -450,6 +448,8 @@ fn policy(given: &Given) -> Policy {
     let recovery = &mut policy.recovery;
     recovery.same_failure_max = given.same_failure_max.unwrap_or(recovery.same_failure_max);
     recovery.fallbacks_max = given.fallbacks_max.unwrap_or(recovery.fallbacks_max);
+    policy.recovery.replans_max = given.replans_max;
+    policy.recovery.splits = given.splits;
     policy.retry.attempts_max = given.attempts_max.unwrap_or(policy.retry.attempts_max);
     policy.attempts_active_max = given.attempts_active_max.unwrap_or(policy.attempts_active_max);
     policy.orchestration_enabled = given.orchestration.unwrap_or(true);

@@ -43,8 +43,10 @@ pub(super) fn revised(
         revision,
         reason,
     });
-    let next = go_on(state, policy, (run, position), revision.as_str(), now);
-    [refused].into_iter().chain(next).collect()
+    [refused]
+        .into_iter()
+        .chain(go_on(state, policy, (run, position), revision.as_str(), now))
+        .collect()
 }
 
 /// Returns the event by which others take the place of the subtask at `position`.

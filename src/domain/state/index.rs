@@ -17,6 +17,7 @@ use crate::domain::watch::is_at_work;
 use crate::domain::worker::{Attempt, AttemptPhase, Execution};
 
 use super::since::Since;
+use super::starts::Starts;
 use super::{FilesInUse, RunCounts, State};
 
 /// The indexes.
@@ -52,6 +53,8 @@ pub(in crate::domain) struct Index {
     pub(in crate::domain) running: Since<OrchestrationId>,
     /// When each of them did.
     run_began: BTreeMap<OrchestrationId, Moment>,
+    /// When attempts of each master began lately, in this boot.
+    pub(in crate::domain) starts: BTreeMap<AgentName, Starts>,
     /// Files that a live attempt may change.
     pub(in crate::domain) files_in_use: FilesInUse,
     /// Runs that are not over.
@@ -145,6 +148,11 @@ impl Index {
         }
         for run in state.orchestrations.values() {
             index.add_run(run);
+            for attempt in run.runs.iter().flat_map(|run| &run.attempts) {
+                if state.at.is_some_and(|at| at.boot == attempt.issued_at.boot) {
+                    index.note_start(&attempt.agent, &attempt.issued_at);
+                }
+            }
         }
         for worker in state.specs.values() {
             index.refresh_spec(worker);
@@ -157,6 +165,11 @@ impl Index {
             index.hold_claim(&task.source);
         }
         index
+    }
+
+    /// Notes that an attempt of a master began.
+    pub(super) fn note_start(&mut self, agent: &AgentName, at: &Moment) {
+        self.starts.entry(agent.clone()).or_default().note(at.boottime_ms);
     }
 
     /// Takes in a task that is new.

@@ -64,7 +64,7 @@ pub(super) fn may_happen(before: &State, policy: &Policy, input: &Input, record:
         let subtask = &run.runs[at];
         let attempts_max = run.plan.subtasks[at].handling.attempts_max;
         assert!(
-            told.purpose == Purpose::Compensation
+            !told.purpose.is_work()
                 || subtask.failures - subtask.failures_before.min(subtask.failures)
                     < attempts_max.unwrap_or(policy.retry.attempts_max),
             "too often: {event:#?}\n{run:#?}"
@@ -251,8 +251,7 @@ fn nothing_is_forgotten(state: &State, policy: &Policy, run: &Orchestration, now
         let list = run.plan.subtasks[at].for_each.as_ref();
         assert!(is_rolled_back || list.is_none(), "a list is there: {run:#?}");
         let limit = policy.masters.get(agent).map_or(0, |master| master.starts_per_minute_max);
-        // Starts are counted by slices of a quarter of a second.
-        let is_too_fast = limit > 0 && begun_within(state, agent, now, 60_250) >= limit as usize;
+        let is_too_fast = limit > 0 && begun_within(state, agent, now, 60_000) >= limit as usize;
         let is_held = is_too_fast || is_held(state, policy, run, at);
         assert!(is_held, "{} waits for nothing: {run:#?}", run.plan.subtasks[at].subtask_id);
     }

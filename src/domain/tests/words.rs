@@ -150,9 +150,8 @@ pub(super) fn revision(old: &SubtaskId, b: usize) -> RevisionOutcome {
     for subtask in &mut new {
         // Now and then they bear ids that are taken.
         if !b.is_multiple_of(11) {
-            let own = |id: &String| format!("{old}-{}", &id[5..]);
-            subtask.subtask_id = own(&subtask.subtask_id);
-            subtask.dependencies = subtask.dependencies.iter().map(own).collect();
+            let ids = std::iter::once(&mut subtask.subtask_id).chain(&mut subtask.dependencies);
+            ids.for_each(|id| *id = format!("{old}-{}", &id[5..]));
         }
         subtask.for_each = None;
     }

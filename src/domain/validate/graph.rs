@@ -53,6 +53,44 @@ pub(super) fn resolve(
     graph
 }
 
+/// Looks up whose items each subtask is done for, and lets it wait for that one.
+pub(super) fn lists(
+    draft: &Draft,
+    index: &HashMap<&str, usize>,
+    graph: &mut Graph,
+    errors: &mut Vec<PlanError>,
+) -> Vec<Option<usize>> {
+    let mut suggestions = SUGGESTIONS_MAX;
+    let mut lists = vec![None; draft.subtasks.len()];
+    for (at, subtask) in draft.subtasks.iter().enumerate() {
+        let Some(name) = &subtask.for_each else { continue };
+        match index.get(name.as_str()) {
+            Some(_) if *name == subtask.subtask_id => errors.push(PlanError::subtask(
+                &subtask.subtask_id,
+                "for_each",
+                "it would list its own items",
+                "name the subtask whose report lists them",
+            )),
+            Some(&on) => {
+                lists[at] = Some(on);
+                if !graph[at].contains(&on) {
+                    graph[at].push(on);
+                }
+            }
+            None => {
+                let hint = suggestion(draft, &subtask.subtask_id, name, &mut suggestions);
+                errors.push(PlanError::subtask(
+                    &subtask.subtask_id,
+                    "for_each",
+                    format!("{name:?} is no subtask of this plan{hint}"),
+                    format!("the subtasks are {}", names(draft)),
+                ));
+            }
+        }
+    }
+    lists
+}
+
 /// Returns the stages as levels of the longest path; without those that a cycle holds up.
 pub(super) fn levels(draft: &Draft, graph: &Graph, errors: &mut Vec<PlanError>) -> Vec<Vec<usize>> {
     let levels = longest_paths(graph);

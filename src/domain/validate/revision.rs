@@ -61,7 +61,7 @@ pub(crate) fn revise(
             inner => inner.iter().map(|on| ids[*on].clone()).collect(),
         };
         let task_id = &old.parent_task_id;
-        subtasks.push(checked[at].to_subtask(drafted, &ids[at], task_id, dependencies, None));
+        subtasks.push(checked[at].to_subtask(drafted, &ids[at], task_id, dependencies));
     }
     let stages = stages(plan, &subtasks, *position);
     graph::check_stage_count(stages.len(), policy, &mut errors);

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::suggest::did_you_mean;
 use super::{PlanError, listed};
 use crate::domain::ids::{AgentName, SubtaskId, TaskId};
-use crate::domain::plan::{Draft, DraftSubtask, Subtask};
+use crate::domain::plan::{Draft, DraftSubtask, Handling, Subtask};
 use crate::domain::policy::Policy;
 
 /// Whether the subtask is a part of a plan, or the whole of a task that one worker does.
@@ -32,7 +32,6 @@ impl Checked {
         id: &SubtaskId,
         task_id: &TaskId,
         dependencies: Vec<SubtaskId>,
-        for_each: Option<SubtaskId>,
     ) -> Subtask {
         Subtask {
             subtask_id: id.clone(),
@@ -48,11 +47,17 @@ impl Checked {
             files_affected: self.files_affected.clone(),
             success_criteria: draft.success_criteria.trim().to_owned(),
             deliverables: self.deliverables.clone(),
-            for_each,
-            handling: draft.handling.clone(),
+            for_each: None,
+            handling: handling(&draft.handling),
             why: draft.why.clone(),
         }
     }
+}
+
+/// An author's empty words are none.
+fn handling(drafted: &Handling) -> Handling {
+    let text = drafted.compensation.as_deref().map(str::trim).filter(|text| !text.is_empty());
+    Handling { compensation: text.map(str::to_owned), ..drafted.clone() }
 }
 
 /// Checks every subtask. Only when no error was added does the result hold one entry for each.

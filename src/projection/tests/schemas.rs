@@ -7,12 +7,16 @@ use serde_json::{Value, json};
 
 use super::busy;
 use super::drive::{Drive, chain};
+use crate::domain::document::Document;
+use crate::domain::evidence::{Evidence, Finding, Liveness, ProcessState, Seen, Sign, Watched};
 use crate::domain::handoff::Handoff;
 use crate::domain::ids::AttemptId;
 use crate::domain::input::Input;
 use crate::domain::plan::{Handling, OnFailure, Strategy};
 use crate::domain::policy::Backoff;
 use crate::domain::report::ResultKind;
+use crate::domain::{Moment, Timestamp};
+use crate::projection::worker_specs::{self, Sample};
 
 fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("coordination")
@@ -82,6 +86,53 @@ fn a_document_that_lacks_anything_required_is_refused() {
             }
         }
     }
+}
+
+#[test]
+fn a_spec_says_what_was_seen_last_and_a_stalled_worker_shows_everywhere() {
+    let mut drive = busy();
+    let id = AttemptId::parse("auth-003-frontend-attempt-1").unwrap();
+    let now = drive.state.at.unwrap();
+    let seen = |sign, ago_ms| Seen { sign, ago_ms, what: String::new() };
+    let evidence = Evidence {
+        process: ProcessState::Running,
+        signs: vec![seen(Sign::Output, 90_000), seen(Sign::Heartbeat, 1_000)],
+        watched_ms: 100_000,
+        claimed_heartbeat: Some("yesterday".into()),
+        verdict: "no progress for 90 s".into(),
+    };
+    let sample = Sample {
+        at: now,
+        last_sign: Some(now.plus_ms(5_000)),
+        liveness: Liveness::Suspect,
+        evidence: evidence.clone(),
+    };
+    let documents = worker_specs::render_sampled(&drive.state, &id, &sample);
+    let Document::Replace { path, body } = &documents[0] else { panic!("{documents:?}") };
+    let spec: Value = serde_json::from_str(body).unwrap();
+    check(&schema("worker-spec"), path, &spec);
+    assert_eq!(spec["health"]["status"], "suspect");
+    let time = |moment: Moment| serde_json::to_value(moment.wall).unwrap();
+    assert_eq!(spec["last_heartbeat"], time(now.plus_ms(5_000)));
+    assert_eq!(spec["health"]["checked_at"], time(now));
+    let progress_ms = now.wall.as_ms() - 90_000;
+    assert_eq!(spec["health"]["last_progress"], Timestamp::from_ms(progress_ms).to_string());
+
+    let worker = Watched::Attempt(id);
+    let finding = Finding { worker, liveness: Liveness::Stalled, evidence, breach: None };
+    drive.tell(Input::WorkersProbed { findings: vec![finding], held: None });
+    let on_disk = |path: &str| serde_json::from_str::<Value>(&drive.disk[path]).unwrap();
+    let spec = on_disk("worker-specs/active/auth-003-frontend-attempt-1.json");
+    check(&schema("worker-spec"), "stalled", &spec);
+    assert_eq!(spec["health"]["status"], "stalled");
+    let overview = on_disk("orchestrator/state/current.json");
+    check(&schema("state"), "overview", &overview);
+    let runs = overview["current_orchestrations"].as_array().unwrap();
+    let run = runs.iter().find(|run| run["orchestration_id"] == "orch-task-auth").unwrap();
+    assert_eq!(run["health"], "stalled");
+    let plan = on_disk("orchestrator/tasks/orch-task-auth.json");
+    assert_eq!(plan["progress"]["zombie_subtasks"], json!(["auth-003-frontend"]));
+    assert_eq!(on_disk("orchestrator/subtasks/auth-003-frontend.json")["status"], "zombie");
 }
 
 #[test]

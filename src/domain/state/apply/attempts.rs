@@ -5,7 +5,7 @@ use crate::domain::ids::{AttemptId, OrchestrationId, SubtaskId};
 use crate::domain::moment::Moment;
 use crate::domain::plan::{Orchestration, SubtaskPhase};
 use crate::domain::report::{Failure, SubtaskResult};
-use crate::domain::state::{Starts, State};
+use crate::domain::state::State;
 use crate::domain::watch::spec_of;
 use crate::domain::worker::{
     Attempt, AttemptEnd, AttemptPhase, Execution, ProcessIdentity, Purpose, Recall, Started,
@@ -44,8 +44,7 @@ impl State {
             untaken_told: false,
             phase: AttemptPhase::Issued,
         };
-        let starts = self.starts.entry(assigned_to.clone()).or_insert_with(|| Starts::at(at));
-        starts.note(at);
+        self.index.note_start(assigned_to, at);
         self.with_run(subtask_id, |run, position| {
             let subtask = &mut run.runs[position];
             let is_ready = match purpose {
@@ -219,11 +218,11 @@ impl State {
 
     pub(super) fn failed(&mut self, id: &AttemptId, failure: &Failure, at: &Moment) -> Applied {
         let attempt = self.live_attempt(id)?;
+        let is_work = attempt.purpose.is_work();
         if speaks_of_its_agent(attempt, failure) {
             let agent = attempt.agent.clone();
             self.agent_failed(agent);
         }
-        let is_work = self.live_attempt(id)?.purpose.is_work();
         self.end_attempt(id, AttemptEnd::Failed { failure: failure.clone() }, at)?;
         let subtask_id = self.subtask_of(id)?;
         self.with_run(&subtask_id, |run, position| {
