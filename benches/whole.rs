@@ -167,11 +167,12 @@ fn idle() {
 /// Workers that print a line, beat once and then sleep, looked at once a second.
 fn watched() {
     const WORKERS: usize = 1_000;
-    const LOOKS: usize = 20;
+    const LOOKS: u64 = 20;
+    const LOOK_MS: u64 = 1_000;
     let root = tempfile::tempdir().unwrap();
     let begin = r#"echo begins; echo '{\"progress\": 1}' > $(dirname $BATON_REPORT)/heartbeat.json; exec sleep 3600"#;
     let settings = format!(
-        "{}max_active = {WORKERS}\n[limits]\nmax_active = {WORKERS}\n[supervision]\nlook_ms = 1000\n\
+        "{}max_active = {WORKERS}\n[limits]\nmax_active = {WORKERS}\n[supervision]\nlook_ms = {LOOK_MS}\n\
          [daemon]\ntick_ms = 86400000\n",
         launched(&format!("[\"/bin/sh\", \"-c\", {begin:?}]"))
     );
@@ -190,34 +191,22 @@ fn watched() {
         workers.filter(|worker| worker.path().join("heartbeat.json").exists()).count()
     };
     served.wait_for(|| beats() == WORKERS);
-    let spec = dir.join("worker-specs/active/t1-attempt-1.json");
-    let looked = || {
-        let text = std::fs::read_to_string(&spec).unwrap_or_default();
-        let spec: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
-        spec["health"]["checked_at"].as_str().map(str::to_owned)
-    };
-    let next = |last: &mut Option<String>| {
-        spin_until(|| {
-            std::thread::sleep(Duration::from_millis(5));
-            looked().is_some_and(|at| last.as_ref() != Some(&at))
-        });
-        *last = looked();
-    };
-    let mut last = None;
     // What follows from their starts is over by then.
-    (0..5).for_each(|_| next(&mut last));
+    served.exits_within(Duration::from_millis(5 * LOOK_MS));
     let pid = daemon_pid(&dir);
     let (all_before, loop_before) = (processor_ms(pid), loop_ms(pid));
-    (0..LOOKS).for_each(|_| next(&mut last));
+    served.exits_within(Duration::from_millis(LOOKS * LOOK_MS));
     let each = |ms: u64| ms as f64 / LOOKS as f64;
     let (all, of_loop) = (processor_ms(pid) - all_before, loop_ms(pid) - loop_before);
     println!(
-        "a look at {WORKERS} workers: {:.1} ms of processor time, and {:.1} ms to judge and to show \
-         it in their specs",
+        "a look at {WORKERS} workers: {:.1} ms of processor time, and {:.1} ms of the loop to \
+         judge them",
         each(all - of_loop),
         each(of_loop)
     );
     served.signal(rustix::process::Signal::TERM);
+    // Asked twice at once would be once.
+    served.exits_within(Duration::from_millis(200));
     served.stop();
 }
 

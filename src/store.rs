@@ -19,6 +19,7 @@ use thiserror::Error;
 
 mod atomic;
 mod beneath;
+mod folder;
 pub mod layout;
 mod lock;
 pub mod queue;
@@ -26,6 +27,7 @@ mod read;
 mod temp;
 
 pub use atomic::{Exchanged, Published, Renamed};
+pub use folder::Folder;
 pub use lock::{DirectoryLock, FileLock, LockError};
 pub use read::{Entry, EntryKind, FileContent, ReadError};
 

@@ -4,11 +4,13 @@
 //! look is under way at a time, beside the loop, and the rules of the watch are asked with the
 //! time at which it was made.
 
+use std::collections::BTreeMap;
+
 use super::monitor::{self, Worker};
 use super::probe::{self, Look, Memory, Subject};
 use super::{Daemon, DaemonError};
 use crate::domain::document::DocumentKey;
-use crate::domain::evidence::{Breach, Finding, Liveness, Watched};
+use crate::domain::evidence::{Breach, Finding, Liveness, ProcessState, Watched};
 use crate::domain::ids::AttemptId;
 use crate::domain::watch::Watch;
 use crate::domain::worker::Execution;
@@ -32,9 +34,14 @@ pub(super) struct Looks {
     is_under_way: bool,
     /// For which state the next look was planned, and when it is due.
     planned: Option<(u64, Option<u64>)>,
+    /// What the specs of our workers show.
+    shown: BTreeMap<AttemptId, Shown>,
     /// Not before this, so that looking does not take all the time there is.
     not_before_ms: u64,
 }
+
+/// What a spec shows that no event tells: it is written again when that changed.
+type Shown = (Option<Moment>, Liveness, ProcessState);
 
 impl Looks {
     /// Returns when the next look is due, on the boot-time clock.
@@ -87,6 +94,24 @@ impl Looks {
         self.watch.look(state, policy, &look.probes, look.at)
     }
 
+    /// Returns the specs of our workers that are to show something else after a look at them.
+    fn changed(&mut self, state: &State, seen: &[Watched]) -> Vec<DocumentKey> {
+        let of = |worker: &Watched| {
+            let Watched::Attempt(id) = worker else { return None };
+            let (_, _, attempt) = state.attempt(id)?;
+            let is_ours = attempt.execution != Execution::External && attempt.is_live();
+            let sign = self.watch.last_sign(worker);
+            let shown = (sign, self.watch.liveness(worker)?, self.watch.process(worker)?);
+            is_ours.then(|| (id.clone(), shown))
+        };
+        let shown: BTreeMap<AttemptId, Shown> = seen.iter().filter_map(of).collect();
+        let is_news = |(id, shown): &(&AttemptId, &Shown)| self.shown.get(*id) != Some(*shown);
+        let changed = shown.iter().filter(is_news);
+        let keys = changed.map(|(id, _)| DocumentKey::WorkerSpec(id.clone())).collect();
+        self.shown = shown;
+        keys
+    }
+
     /// Returns what is known of the worker of a live attempt since it was looked at last.
     pub(super) fn sample(&self, state: &State, id: &AttemptId) -> Option<Sample> {
         let (_, _, attempt) = state.attempt(id)?;
@@ -122,17 +147,9 @@ impl Daemon {
             let told = self.results_first(told, now)?;
             self.decide_all(&[told], now)?;
         }
-        let specs = seen.into_iter().filter_map(|worker| self.spec_of(&worker));
-        let specs: Vec<DocumentKey> = specs.collect();
+        let specs = self.looks.changed(self.ledger.state(), &seen);
         self.documents.touch_keys(specs, now.boottime_ms);
         Ok(())
-    }
-
-    fn spec_of(&self, worker: &Watched) -> Option<DocumentKey> {
-        let Watched::Attempt(id) = worker else { return None };
-        let (_, _, attempt) = self.ledger.state().attempt(id)?;
-        let is_ours = attempt.execution != Execution::External && attempt.is_live();
-        is_ours.then(|| DocumentKey::WorkerSpec(id.clone()))
     }
 
     /// Reads once more what those left that are about to be condemned, and decides on that first:

@@ -27,15 +27,13 @@ use crate::intake;
 use crate::intake::worker_specs::AGENT_FOLDERS;
 use crate::store::Store;
 use crate::store::layout::{self, WorkerFile};
-use files::{Version, Workspace};
+use files::{Names, Version, Workspace};
 use processes::{Carrier, Processes};
 
 /// No more of a heartbeat or of a spec is read.
 const HEARTBEAT_BYTES_MAX: u64 = 1 << 20;
 /// No more of a report is read that no attempt of ours asked for.
 const REPORT_BYTES_MAX: u64 = 16 << 20;
-/// So many specs in the folder of living workers are looked at.
-const SPECS_MAX: usize = 65_536;
 
 /// A worker to look at, with all that a look needs to know of it.
 #[derive(Debug, Clone)]
@@ -70,6 +68,7 @@ enum ReportOf {
 /// What is kept from one look to the next, so that no file is read twice that did not change.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
+    names: Names,
     heartbeats: BTreeMap<String, (Version, HeartbeatMark)>,
     reports: BTreeMap<String, (Version, bool)>,
     keepers: BTreeMap<AttemptId, Option<ProcessIdentity>>,
@@ -97,7 +96,7 @@ pub(super) fn subjects(state: &State, policy: &Policy) -> Vec<Subject> {
 /// Looks at workers. It may take long where a disk does.
 pub(super) fn look(means: &Means, subjects: &[Subject], memory: Memory) -> Look {
     let at = clock::now();
-    let mut eyes = Eyes::new(means, subjects, memory);
+    let mut eyes = Eyes::new(means, subjects, memory, at);
     let carriers: Vec<Vec<Carrier>> = subjects.iter().map(|one| eyes.carriers(one)).collect();
     let processes = processes::look_at(&carriers);
     let pairs = subjects.iter().zip(processes);
@@ -201,6 +200,7 @@ fn spec_name(path: &str) -> Option<&str> {
 
 /// What a look is made with.
 struct Eyes<'a> {
+    at: Moment,
     means: &'a Means,
     workspace: Workspace,
     /// Where real masters keep the folders of their workers, if they do.
@@ -211,23 +211,20 @@ struct Eyes<'a> {
 }
 
 impl<'a> Eyes<'a> {
-    fn new(means: &'a Means, subjects: &[Subject], memory: Memory) -> Self {
+    fn new(means: &'a Means, subjects: &[Subject], memory: Memory, at: Moment) -> Self {
         let wanted: BTreeSet<&str> =
             subjects.iter().flat_map(|subject| &subject.specs).map(String::as_str).collect();
         let workspace = Workspace::open(&means.config.workspace);
-        let is_wanted = |name: &str| wanted.contains(name);
-        let entries = if wanted.is_empty() {
-            Vec::new()
-        } else {
-            means.store.list_some(layout::SPECS_ACTIVE, SPECS_MAX, &is_wanted).unwrap_or_default()
-        };
-        let specs =
-            entries.into_iter().map(|entry| (entry.name.clone(), files::version(&entry))).collect();
+        let folder =
+            if wanted.is_empty() { None } else { means.store.folder(layout::SPECS_ACTIVE) };
+        let entry = |name: &&str| folder.as_ref()?.entry(name);
+        let specs = wanted.iter().filter_map(entry);
+        let specs = specs.map(|entry| (entry.name.clone(), files::version(&entry))).collect();
         let is_there = |root: &Path| root.join(AGENT_FOLDERS).is_dir();
         let root =
             Some(&means.config.workspace).filter(|root| !wanted.is_empty() && is_there(root));
         let agents = root.and_then(|root| Store::open(root).ok());
-        Self { means, workspace, agents, specs, memory }
+        Self { at, means, workspace, agents, specs, memory }
     }
 
     fn store(&self) -> &'a Store {
@@ -267,7 +264,7 @@ impl<'a> Eyes<'a> {
         for (store, place) in places.into_iter().flatten() {
             for id in &subject.folders {
                 let folder = format!("{place}/{id}");
-                let seen = files::look_into(&store, &folder);
+                let seen = self.memory.names.look_into(&store, &folder, self.at.wall);
                 let path = format!("{folder}/{}", WorkerFile::Heartbeat.name());
                 let version = seen.heartbeat;
                 beats.extend(version.and_then(|version| self.heartbeat(&store, path, version)));
@@ -347,6 +344,9 @@ impl<'a> Eyes<'a> {
             None => path.rsplit('/').nth(1).is_some_and(|id| folders.contains(id)),
         };
         self.memory.heartbeats.retain(|path, _| is_asked_for(path));
+        self.memory
+            .names
+            .retain(|folder| folder.rsplit('/').next().is_some_and(|id| folders.contains(id)));
         self.memory.reports.retain(|path, _| is_asked_for(path));
         let attempts: BTreeSet<&AttemptId> = subjects
             .iter()

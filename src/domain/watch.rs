@@ -215,6 +215,11 @@ impl Watch {
         Some(self.tracks.get(worker)?.liveness)
     }
 
+    /// Returns what the last look knows of a worker's process.
+    pub fn process(&self, worker: &Watched) -> Option<ProcessState> {
+        Some(self.tracks.get(worker)?.process)
+    }
+
     /// Returns what is known of a worker's life, as of `now`.
     pub fn evidence(&self, worker: &Watched, now: Moment) -> Option<Evidence> {
         Some(self.tracks.get(worker)?.evidence(now))

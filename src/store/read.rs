@@ -230,22 +230,6 @@ impl Store {
     /// # Errors
     /// It is no directory, lies behind a link, or the system refuses.
     pub fn list(&self, dir: &str) -> Result<Vec<Entry>, StoreError> {
-        let mut entries = self.list_some(dir, usize::MAX, &|_| true)?;
-        entries.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(entries)
-    }
-
-    /// Lists at most `limit` of the names in a directory that are wanted, in no order; the others
-    /// are not looked at. A missing directory is empty.
-    ///
-    /// # Errors
-    /// As [`Store::list`].
-    pub fn list_some(
-        &self,
-        dir: &str,
-        limit: usize,
-        is_wanted: &dyn Fn(&str) -> bool,
-    ) -> Result<Vec<Entry>, StoreError> {
         const ACTION: &str = "list";
         if !matches!(dir, "" | ".") {
             beneath::check_path(dir)?;
@@ -263,10 +247,6 @@ impl Store {
             if matches!(raw.to_bytes(), b"." | b"..") {
                 continue;
             }
-            let (name, is_text) = beneath::name_of(raw.to_bytes());
-            if !is_wanted(&name) {
-                continue;
-            }
             let flags = rustix::fs::AtFlags::SYMLINK_NOFOLLOW;
             let stat = match rustix::fs::statat(opened.as_fd(), raw, flags) {
                 Ok(stat) => stat,
@@ -274,6 +254,7 @@ impl Store {
                 Err(Errno::NOENT) => continue,
                 Err(errno) => return Err(fail(errno)),
             };
+            let (name, is_text) = beneath::name_of(raw.to_bytes());
             entries.push(Entry {
                 name: name.into_owned(),
                 kind: if is_text { beneath::kind_of(&stat) } else { EntryKind::Other },
@@ -281,10 +262,8 @@ impl Store {
                 modified_ms: modified_ms(&stat),
                 inode: stat.st_ino,
             });
-            if entries.len() >= limit {
-                break;
-            }
         }
+        entries.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(entries)
     }
 
@@ -343,6 +322,6 @@ fn read_error(path: &str, errno: Errno) -> ReadError {
     }
 }
 
-fn modified_ms(stat: &Stat) -> i64 {
+pub(super) fn modified_ms(stat: &Stat) -> i64 {
     stat.st_mtime.saturating_mul(1000) + i64::try_from(stat.st_mtime_nsec / 1_000_000).unwrap_or(0)
 }

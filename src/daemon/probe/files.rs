@@ -1,16 +1,20 @@
 //! What a worker leaves in files: in its folder and in the workspace. Nothing here reads them.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags};
 
+use crate::domain::Timestamp;
 use crate::domain::watch::Mark;
 use crate::store::layout::WorkerFile;
-use crate::store::{Entry, EntryKind, Store, digest};
+use crate::store::{Entry, EntryKind, Folder, Store, digest};
 
 /// So many files of a worker's folder are looked at.
 const FOLDER_FILES_MAX: usize = 256;
+/// File systems round times.
+const TIME_STEP_MS: i64 = 2_000;
 /// What Baton, or a part of it, writes there, and what says only which process it is.
 const NOT_ITS_WORK: [&str; 6] = [
     WorkerFile::AttemptLock.name(),
@@ -38,29 +42,50 @@ pub(super) struct FolderSeen {
     others: Vec<Entry>,
 }
 
-/// Looks into a worker's folder; one that is missing or cannot be listed is empty.
-pub(super) fn look_into(store: &Store, folder: &str) -> FolderSeen {
-    let is_wanted = |name: &str| !name.starts_with('.') && !NOT_ITS_WORK.contains(&name);
-    let entries = store.list_some(folder, FOLDER_FILES_MAX, &is_wanted).unwrap_or_else(|error| {
-        tracing::debug!(%error, folder, "cannot look into the folder of a worker");
-        Vec::new()
-    });
-    let mut seen = FolderSeen::default();
-    for entry in entries {
-        let is_output = |file: WorkerFile| entry.name == file.name();
-        if is_output(WorkerFile::Output) || is_output(WorkerFile::EarlierOutput) {
-            seen.output.push(entry);
-        } else if entry.name == WorkerFile::Heartbeat.name() {
-            seen.heartbeat = Some(version(&entry));
-        } else if entry.name == WorkerFile::Report.name() {
-            seen.report = Some(version(&entry));
-        } else {
-            seen.others.push(entry);
+/// The names in folders, so that these are read again only when names came or went.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    known: BTreeMap<String, ((u64, i64), Vec<String>)>,
+}
+
+impl Names {
+    /// Looks into a worker's folder; one that is missing or cannot be read is empty.
+    pub(super) fn look_into(&mut self, store: &Store, path: &str, now: Timestamp) -> FolderSeen {
+        let mut seen = FolderSeen::default();
+        let Some(folder) = store.folder(path) else { return seen };
+        for entry in self.of(&folder, path, now).iter().filter_map(|name| folder.entry(name)) {
+            let is_output = |file: WorkerFile| entry.name == file.name();
+            if is_output(WorkerFile::Output) || is_output(WorkerFile::EarlierOutput) {
+                seen.output.push(entry);
+            } else if entry.name == WorkerFile::Heartbeat.name() {
+                seen.heartbeat = Some(version(&entry));
+            } else if entry.name == WorkerFile::Report.name() {
+                seen.report = Some(version(&entry));
+            } else {
+                seen.others.push(entry);
+            }
         }
+        seen
     }
-    seen.output.sort_by(|a, b| a.name.cmp(&b.name));
-    seen.others.sort_by(|a, b| a.name.cmp(&b.name));
-    seen
+
+    fn of(&mut self, folder: &Folder, path: &str, now: Timestamp) -> &[String] {
+        let version = folder.version().unwrap_or_default();
+        let is_known = self.known.get(path).is_some_and(|(known, _)| *known == version);
+        if !is_known {
+            let is_wanted = |name: &str| !name.starts_with('.') && !NOT_ITS_WORK.contains(&name);
+            let names = folder.names(FOLDER_FILES_MAX, &is_wanted);
+            // What changed just now may change once more without its time showing it.
+            let is_settled = now.as_ms().saturating_sub(version.1) >= TIME_STEP_MS;
+            let version = if is_settled { version } else { (0, 0) };
+            self.known.insert(path.to_owned(), (version, names));
+        }
+        self.known.get(path).map_or(&[], |(_, names)| names)
+    }
+
+    /// Keeps only those of these folders.
+    pub(super) fn retain(&mut self, is_asked_for: impl Fn(&str) -> bool) {
+        self.known.retain(|path, _| is_asked_for(path));
+    }
 }
 
 pub(super) fn version(entry: &Entry) -> Version {
@@ -127,6 +152,7 @@ pub(super) fn work(
 #[expect(clippy::disallowed_methods, reason = "tests write files as workers do")]
 mod tests {
     use super::*;
+    use crate::clock;
     use std::fs;
 
     struct Place {
@@ -151,7 +177,7 @@ mod tests {
         }
 
         fn folder(&self) -> [FolderSeen; 1] {
-            [look_into(&self.store, "workers/w")]
+            [Names::default().look_into(&self.store, "workers/w", clock::now().wall)]
         }
 
         fn work(&self, named: &[&str]) -> Option<Mark> {
@@ -163,7 +189,8 @@ mod tests {
     #[test]
     fn a_missing_folder_says_nothing_and_is_no_error() {
         let place = Place::new();
-        let nobody = [look_into(&place.store, "workers/nobody")];
+        let nobody =
+            [Names::default().look_into(&place.store, "workers/nobody", clock::now().wall)];
         assert_eq!(output(&nobody), None);
         assert_eq!(nobody[0].heartbeat.or(nobody[0].report), None);
         assert_eq!(work(&Workspace::open(Path::new("/nowhere")), &[], &nobody), None);
@@ -183,6 +210,23 @@ mod tests {
         assert_ne!(rotated.mark, first.mark);
         place.own("output.log", "two\n");
         assert_ne!(output(&place.folder()).unwrap().mark, rotated.mark);
+    }
+
+    #[test]
+    fn names_are_read_again_when_one_came_or_went_and_for_a_while_after() {
+        let place = Place::new();
+        let (now, later) = (clock::now(), clock::now().plus_ms(10_000).wall);
+        let mut names = Names::default();
+        let mut count = |at| names.look_into(&place.store, "workers/w", at).others.len();
+        assert_eq!(count(now.wall), 0);
+        place.own("a", "x");
+        assert_eq!((count(now.wall), count(later), count(later)), (1, 1, 1));
+        place.own("b", "x");
+        assert_eq!(count(later), 2);
+        fs::remove_file(place.root.path().join("coordination/workers/w/a")).unwrap();
+        assert_eq!(count(later), 1);
+        names.retain(|_| false);
+        assert!(names.known.is_empty());
     }
 
     #[test]

@@ -42,7 +42,7 @@ pub(super) fn look_at(workers: &[Vec<Carrier>]) -> Vec<Processes> {
     let mut of_worker = |carriers: &Vec<Carrier>| {
         let each = carriers.iter().map(|carrier| {
             let usage = usage.next().flatten();
-            one(&carrier.identity, usage)
+            one(carrier, usage)
         });
         each.reduce(Processes::with).unwrap_or_default()
     };
@@ -83,7 +83,8 @@ impl Processes {
     }
 }
 
-fn one(identity: &ProcessIdentity, usage: Option<Usage>) -> Processes {
+fn one(carrier: &Carrier, usage: Option<Usage>) -> Processes {
+    let identity = &carrier.identity;
     let is_here = identity.host == process::host();
     // Only of what would be seen here it means something that it is not.
     let unseen = if is_here { ProcessState::Gone } else { ProcessState::Unverifiable };
@@ -92,7 +93,10 @@ fn one(identity: &ProcessIdentity, usage: Option<Usage>) -> Processes {
         return nobody;
     }
     let Some(usage) = usage else { return nobody };
-    let is_it = match (identity.pidfd_inode, process::inode_of(identity.pid)) {
+    // Whoever is below its keeper is no twin; of others the number may be that of one.
+    let inode = || identity.pidfd_inode.and_then(|_| process::inode_of(identity.pid));
+    let found = if carrier.keeper.is_some() { None } else { inode() };
+    let is_it = match (identity.pidfd_inode, found) {
         (Some(known), Some(found)) => known == found,
         (Some(_) | None, Some(_) | None) => is_here,
     };

@@ -26,7 +26,7 @@ pub(super) struct Track {
     looked: Moment,
     /// How long after that look the next is wanted.
     wanted_ms: u64,
-    process: ProcessState,
+    pub(super) process: ProcessState,
     signs: BTreeMap<Sign, (Moment, String)>,
     known: Known,
     /// What the last look found against it.
