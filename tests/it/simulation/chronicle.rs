@@ -4,7 +4,7 @@
     reason = "a fold for laws notes what they are about and passes over the rest"
 )]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use baton::domain::event::{HandedOff, Record, Retried};
 use baton::domain::plan::Plan;
@@ -22,6 +22,8 @@ pub(super) struct Chronicle {
     pub(super) attempts: BTreeMap<String, AttemptTold>,
     /// How often each command was answered.
     pub(super) answers: BTreeMap<String, u32>,
+    /// The record in which verdicts were held last: that was a look too.
+    pub(super) held_seq: Option<u64>,
     /// Masters that are given nothing, since when and for how long.
     pub(super) circuits: BTreeMap<String, CircuitTold>,
 }
@@ -100,6 +102,8 @@ pub(super) struct AttemptTold {
     pub(super) recalled: Option<(Recall, Moment)>,
     /// The first event of the record that suspects it, while that stands.
     pub(super) suspected_seq: Option<u64>,
+    /// Something of it could not be ended.
+    pub(super) is_unstoppable: bool,
     pub(super) end: Option<End>,
 }
 
@@ -182,7 +186,7 @@ impl Chronicle {
             Event::OrchestrationFailed { orchestration_id, .. }
             | Event::OrchestrationRolledBack { orchestration_id, .. }
             | Event::OrchestrationCancelled { orchestration_id, .. } => {
-                self.run(orchestration_id.as_str()).end();
+                self.end_run(orchestration_id.as_str());
             }
             Event::OrchestrationRetried { orchestration_id, subtasks, .. } => {
                 let names: Vec<String> = subtasks.iter().map(ToString::to_string).collect();
@@ -249,9 +253,8 @@ impl Chronicle {
                 self.revise(&run_id, &told.plan, told.subtask_id.as_str());
             }
             Event::CompensationStarted(told) => {
-                let run = self.run(told.orchestration_id.as_str());
-                run.end();
-                run.phase = RunPhase::RollingBack;
+                self.end_run(told.orchestration_id.as_str());
+                self.run(told.orchestration_id.as_str()).phase = RunPhase::RollingBack;
                 for id in &told.subtasks {
                     self.subtask(id.as_str()).phase = SubtaskPhase::Undoing;
                 }
@@ -292,6 +295,8 @@ impl Chronicle {
                 let attempt = self.attempt(attempt_id.as_str());
                 attempt.is_taken = true;
                 attempt.started_at = Some(record.at);
+                // Of two renames the master's won: it has what was to go to somebody else.
+                attempt.recalled = attempt.recalled.filter(|(cause, _)| *cause != Recall::Untaken);
             }
             Event::WorkerStarted { attempt_id, .. } => {
                 self.attempt(attempt_id.as_str()).started_at = Some(record.at);
@@ -315,13 +320,26 @@ impl Chronicle {
     }
 
     fn note_workers(&mut self, event: &Event, record: &Record) {
+        if let Event::VerdictsHeld(_) = event {
+            self.held_seq = Some(record.seq);
+        }
+        if let Event::WorkerUnstoppable(told) = event {
+            self.attempt(told.attempt_id.as_str()).is_unstoppable = !told.survivors.is_empty();
+        }
         let (found, is_suspected) = match event {
             Event::WorkerSuspected(found) => (found, true),
-            Event::WorkerRecovered(found) => (found, false),
+            Event::WorkerRecovered(found) | Event::WorkerHeartbeatMissed(found) => (found, false),
             _ => return,
         };
-        if let Some(id) = &found.attempt_id {
-            self.attempt(id.as_str()).suspected_seq = is_suspected.then_some(record.seq);
+        let Some(id) = &found.attempt_id else { return };
+        let attempt = self.attempt(id.as_str());
+        attempt.suspected_seq = is_suspected.then_some(record.seq);
+        // What a person was asked about goes on by itself.
+        let goes_on = !is_suspected && attempt.is_live() && attempt.recalled.is_none();
+        let subtask = attempt.subtask.clone();
+        let subtask = self.subtask(&subtask);
+        if goes_on && subtask.phase == SubtaskPhase::Blocked {
+            subtask.phase = SubtaskPhase::Live;
         }
     }
 
@@ -372,6 +390,7 @@ impl Chronicle {
             started_at: None,
             recalled: None,
             suspected_seq: None,
+            is_unstoppable: false,
             end: None,
         };
         self.attempts.insert(id, attempt);
@@ -383,12 +402,21 @@ impl Chronicle {
         if attempt.is_live() || attempt.end == Some(End::Withdrawn) {
             attempt.end = Some(end);
         }
+        // A question about a worker that failed, or is gone at last, has answered itself.
+        let answers = end == End::Failed || attempt.is_unstoppable;
         let subtask = attempt.subtask.clone();
         let is_over = self.runs[&self.places[&subtask].0].is_over();
         let subtask = self.subtask(&subtask);
-        if subtask.phase == SubtaskPhase::Live && subtask.attempts.last().is_some_and(|a| a == id) {
+        let was_at_it = subtask.phase == SubtaskPhase::Live
+            || answers && subtask.phase == SubtaskPhase::Blocked;
+        if was_at_it && subtask.attempts.last().is_some_and(|a| a == id) {
             subtask.phase = if is_over { SubtaskPhase::Cancelled } else { SubtaskPhase::Free };
         }
+    }
+
+    fn end_run(&mut self, id: &str) {
+        let live = self.live().map(|(id, _)| id.clone()).collect();
+        self.run(id).end(&live);
     }
 
     fn run_again(&mut self, run_id: &str, subtasks: &[String]) {
@@ -436,7 +464,7 @@ impl RunTold {
         matches!(self.phase, RunPhase::Completed | RunPhase::Over)
     }
 
-    fn end(&mut self) {
+    fn end(&mut self, live: &BTreeSet<String>) {
         for subtask in &mut self.subtasks {
             let is_open = matches!(
                 subtask.phase,
@@ -446,7 +474,9 @@ impl RunTold {
                     | SubtaskPhase::Blocked
             );
             if is_open {
-                subtask.phase = SubtaskPhase::Cancelled;
+                let is_live = subtask.attempts.last().is_some_and(|id| live.contains(id));
+                subtask.phase =
+                    if is_live { SubtaskPhase::Live } else { SubtaskPhase::Cancelled };
             }
         }
         self.phase = RunPhase::Over;

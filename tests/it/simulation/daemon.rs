@@ -179,7 +179,13 @@ impl Life {
             return Err(self.broken("decisions_can_be_applied", error.to_string()));
         }
         daemon.pending.push(record);
-        let may_repeat = matches!(input, Input::DaemonStarted { .. } | Input::Tick | Input::DraftCrashed { .. });
+        let may_repeat = matches!(
+            input,
+            Input::DaemonStarted { .. }
+                | Input::Tick
+                | Input::DraftCrashed { .. }
+                | Input::WorkersProbed { held: Some(_), .. }
+        );
         if !may_repeat && self.dice.happens(200) {
             let Some(daemon) = &self.daemon else { return Ok(false) };
             let again = self.brain.decide(&daemon.state, &self.policy, input, now);

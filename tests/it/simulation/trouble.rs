@@ -133,15 +133,6 @@ impl Life {
                 commands.push(("withdraw", id.clone()));
             }
         }
-        for (id, attempt) in self.told.live() {
-            let waited_ms = now.since_ms(&attempt.issued_at).unwrap_or(u64::MAX);
-            if attempt.is_launched && attempt.recalled.is_none() && waited_ms > PATIENCE_MS {
-                let (run, _) = self.told.find(&attempt.subtask).unwrap();
-                let verb = if run.is_routed { "cancel" } else { "skip" };
-                commands.push((verb, attempt.subtask.clone()));
-                let _ = id;
-            }
-        }
         for (verb, target) in commands {
             if verb != "answer" {
                 self.command(verb, &target, Value::Null);

@@ -35,8 +35,8 @@ pub(super) struct Traces {
 }
 
 impl Traces {
-    fn show(&mut self, shows: Shows, awake_ms: u64) {
-        self.cpu_ms += u64::from(shows.cpu) * 2_000;
+    fn show(&mut self, shows: Shows, awake_ms: u64, pace_ms: u64) {
+        self.cpu_ms += u64::from(shows.cpu) * (pace_ms / 10).max(500);
         self.output += u64::from(shows.output) * 100;
         self.files += u64::from(shows.files);
         self.beats += u64::from(shows.beat);
@@ -121,7 +121,7 @@ impl Process {
                 return Next::After(for_ms);
             }
             self.acts_done += 1;
-            self.traces.show(self.habit.shows, awake_ms);
+            self.traces.show(self.habit.shows, awake_ms, self.habit.pace_ms);
             return Next::After(self.habit.pace_ms);
         }
         self.finish(awake_ms, is_held)
@@ -130,7 +130,7 @@ impl Process {
     fn finish(&mut self, awake_ms: u64, is_held: bool) -> Next {
         match self.habit.ending {
             Ending::Never => {
-                self.traces.show(self.habit.after, awake_ms);
+                self.traces.show(self.habit.after, awake_ms, self.habit.pace_ms.max(30_000));
                 return Next::After(self.habit.pace_ms.max(30_000));
             }
             Ending::DeliversAndStays => {
@@ -298,12 +298,12 @@ impl Paper {
         }
         if self.place == Place::There {
             self.place = if self.custom.loses_file { Place::Lost } else { Place::Taken };
-            self.traces.show(self.custom.shows, awake_ms);
+            self.traces.show(self.custom.shows, awake_ms, self.custom.pace_ms);
             return Next::After(self.custom.pace_ms);
         }
         if self.acts_done < self.custom.acts {
             self.acts_done += 1;
-            self.traces.show(self.custom.shows, awake_ms);
+            self.traces.show(self.custom.shows, awake_ms, self.custom.pace_ms);
             return Next::After(self.custom.pace_ms);
         }
         let job = &self.job;

@@ -53,7 +53,11 @@ pub(super) fn fallbacks_have_a_budget(life: &Life, record: &Record, event: &Even
         return Ok(());
     }
     let Some((run, at)) = life.told.find(told.subtask_id.as_str()) else { return Ok(()) };
-    let (before, max) = (run.subtasks[at].fallbacks, life.policy.recovery.fallbacks_max);
+    let before = run.subtasks[at].fallbacks;
+    // A handoff that nobody takes goes round once.
+    let has_failed = record.events.iter().any(|e| matches!(e, Event::SubtaskFailed { .. }));
+    let masters = u32::try_from(life.policy.masters.len()).unwrap_or(u32::MAX);
+    let max = if has_failed { life.policy.recovery.fallbacks_max } else { masters };
     unless(before < max, || format!("{} went to {before} others already", told.subtask_id))
 }
 
@@ -144,7 +148,7 @@ pub(super) fn nobody_gives_up_early(life: &Life, record: &Record) -> Verdict {
 pub(super) fn time_boxes_end(life: &Life) -> Verdict {
     const LATE_MS: u64 = 10_000;
     let Some(daemon) = &life.daemon else { return Ok(()) };
-    let box_ms = 0 * life.policy.supervision.time_box_ms;
+    let box_ms = life.policy.supervision.time_box_ms;
     if box_ms == 0 || daemon.frozen_until_ms > life.clock.total_ms || !daemon.is_awake(life) {
         return Ok(());
     }

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use baton::domain::plan::{OrchestrationPhase, Strategy};
 use baton::domain::plan::SubtaskPhase as Phase;
-use baton::domain::{Effect, State, outbox};
+use baton::domain::{Effect, Moment, State, outbox};
 
 use super::limits::waited_ms;
 use super::{Verdict, unless};
-use crate::simulation::chronicle::{Chronicle, RunPhase, RunTold, SubtaskPhase, TaskTold};
+use crate::simulation::chronicle::{AttemptTold, Chronicle, RunPhase, RunTold, SubtaskPhase, TaskTold};
 use crate::simulation::life::Life;
 
 /// The state says of every task, run, subtask and attempt what the journal says.
@@ -143,7 +143,15 @@ pub(super) fn what_waits_has_a_deadline(life: &Life) -> Verdict {
     let deadline = life.brain.deadline(&daemon.state, &life.policy);
     for run in life.told.runs.values().filter(|run| !run.is_over()) {
         for (at, subtask) in run.subtasks.iter().enumerate() {
-            let SubtaskPhase::BackingOff(since, delay_ms) = subtask.phase else { continue };
+            let live = subtask.attempts.last().map(|id| &life.told.attempts[id]);
+            let (since, delay_ms) = match (&subtask.phase, live) {
+                (SubtaskPhase::BackingOff(since, delay_ms), _) => (*since, *delay_ms),
+                (SubtaskPhase::Live, Some(attempt)) => match time_box(life, attempt) {
+                    Some(time_box) => time_box,
+                    None => continue,
+                },
+                _ => continue,
+            };
             let left_ms = delay_ms.saturating_sub(waited_ms(&now, &since).unwrap_or(delay_ms));
             let is_in_time = deadline.is_some_and(|deadline| {
                 deadline.boot != now.boot || deadline.boottime_ms <= now.boottime_ms + left_ms
@@ -155,6 +163,16 @@ pub(super) fn what_waits_has_a_deadline(life: &Life) -> Verdict {
         }
     }
     Ok(())
+}
+
+/// Returns since when a worker of ours runs and how long it may.
+fn time_box(life: &Life, attempt: &AttemptTold) -> Option<(Moment, u64)> {
+    let box_ms = life.policy.supervision.time_box_ms;
+    let counts = attempt.is_launched && attempt.recalled.is_none() && attempt.is_live();
+    // Who began under another boot is gone, which is found out otherwise.
+    let is_of_this_boot = |at: &Moment| at.boot == life.clock.now().boot;
+    let since = attempt.started_at.filter(|_| counts && box_ms > 0).filter(is_of_this_boot)?;
+    Some((since, box_ms))
 }
 
 /// A deadline that has come leads to something: otherwise the daemon would ask again and again.

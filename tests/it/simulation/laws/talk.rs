@@ -83,9 +83,14 @@ pub(super) fn questions_say_what_is_asked(life: &Life, _: &Record, event: &Event
     let has_reason = !told.failure_reason.trim().is_empty() && !told.escalation.trim().is_empty();
     unless(has_reason, || format!("{} is blocked without a reason", told.orchestration_id))?;
     let is_known = |option: &String| {
-        let command = option.split("baton ").nth(1).unwrap_or_default();
-        let target = command.split(' ').nth(1).unwrap_or_default();
-        life.told.tasks.contains_key(target) || life.told.places.contains_key(target)
+        let mut commands = option.split("baton ").skip(1).peekable();
+        // What cannot be stopped by us is ended by hand.
+        let is_by_hand = option.starts_with("kill -KILL ");
+        (is_by_hand || commands.peek().is_some())
+            && commands.all(|command| {
+                let target = command.split([' ', ';']).nth(1).unwrap_or_default();
+                life.told.tasks.contains_key(target) || life.told.places.contains_key(target)
+            })
     };
     let all = told.options.len() >= 2 && told.options.iter().all(is_known);
     unless(all, || format!("these answer nothing: {:?}", told.options))

@@ -83,7 +83,11 @@ pub(super) fn delivered_is_never_lost(life: &Life, _: &Record, event: &Event) ->
     let Some(attempt) = life.told.attempts.get(id) else { return Ok(()) };
     let is_wanted = attempt.recalled.is_none_or(|(cause, _)| cause != Recall::Unwanted);
     let Some(process) = process(life, id) else { return Ok(()) };
-    let is_lost = process.has_delivered && is_wanted && (is_verdict || attempt.recalled.is_some());
+    let is_awaited = life.told.find(&attempt.subtask).is_some_and(|(run, at)| {
+        !run.is_over() && run.subtasks[at].phase == SubtaskPhase::Live
+    });
+    let is_condemned = is_verdict || attempt.recalled.is_some();
+    let is_lost = process.has_delivered && is_wanted && is_awaited && is_condemned;
     unless(!is_lost, || format!("{id} has delivered"))
 }
 
@@ -152,8 +156,10 @@ pub(super) fn two_looks_agree(life: &Life, record: &Record, event: &Event) -> Ve
         | Event::WorkerGone(Found { attempt_id: Some(id), .. }) => id.as_str(),
         _ => return Ok(()),
     };
-    let suspected = life.told.attempts.get(id).and_then(|attempt| attempt.suspected_seq);
-    unless(suspected.is_some_and(|seq| seq < record.seq), || {
+    let Some(attempt) = life.told.attempts.get(id) else { return Ok(()) };
+    let held = life.told.held_seq.filter(|seq| *seq > attempt.seq);
+    let suspected = attempt.suspected_seq;
+    unless(suspected.or(held).is_some_and(|seq| seq < record.seq), || {
         format!("{id} is condemned and was not suspected before: {suspected:?}")
     })
 }
