@@ -25,7 +25,7 @@ mod workers;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use laws::LAWS;
+use laws::{Broken, LAWS};
 use life::{Life, Lived, Setting};
 use sabotage::{BUGS, Bug};
 
@@ -130,7 +130,13 @@ fn every_planted_bug_is_caught() {
 /// than should.
 fn escapes((bug, laws): &(Bug, &[&str])) -> Option<String> {
     let found = (1..=BUG_SEEDS).find_map(|seed| {
-        let lived = Life::live(Setting { bug: Some(*bug), ..setting(seed) });
+        let with_bug = Setting { bug: Some(*bug), ..setting(seed) };
+        let lived = Life::live(with_bug);
+        let honest = || Life::live(Setting { honest_wall: true, ..with_bug });
+        if *bug == Bug::TimesLivenessByTheWall && lived.trace.digest != honest().trace.digest {
+            let message = "another life with an honest clock".to_owned();
+            return Some((seed, Broken::of("the_wall_clock_decides_nothing", message)));
+        }
         Some((seed, lived.broken?))
     });
     let Some((seed, broken)) = found else {

@@ -118,6 +118,9 @@ impl Brain {
                 (probe.cpu_ms, probe.output, probe.files) = (None, None, None);
             }
         }
+        if self.bug == Some(Bug::LooksAway) {
+            probes.clear();
+        }
         watch.look(state, policy, &probes, self.time(now))
     }
 
@@ -128,7 +131,10 @@ impl Brain {
         policy: &Policy,
         now: Moment,
     ) -> Option<u64> {
-        watch.due_ms(state, policy, self.time(now))
+        let time = self.time(now);
+        let due_ms = watch.due_ms(state, policy, time)?;
+        // In milliseconds of the real clock.
+        Some((due_ms + now.boottime_ms).saturating_sub(time.boottime_ms))
     }
 
     /// Returns the time that liveness is measured by.
@@ -244,6 +250,9 @@ fn distort(bug: Bug, state: &State, input: &Input, events: &mut Vec<Event>) {
             events.push(Event::DocumentsSynced { seq: 0 });
         }
         Bug::GivesWorkAwayEarly => give_away(state, events),
+        Bug::ForgetsUntakenHandoffs => {
+            events.retain(|event| !matches!(event, Event::HandoffUntaken(_)));
+        }
         _ => events.iter_mut().for_each(|event| distort_one(bug, state, event)),
     }
 }
@@ -276,6 +285,9 @@ fn distort_one(bug: Bug, state: &State, event: &mut Event) {
         (Bug::HidesOptions, Event::OrchestrationBlocked(told)) => {
             told.options.clear();
             None
+        }
+        (Bug::CondemnsAtFirstSight, Event::WorkerSuspected(found)) => {
+            Some(Event::WorkerStalled(found.clone()))
         }
         (Bug::HandsOutWithoutWhy, Event::SubtaskHandedOff(told)) => {
             told.why = Why::default();

@@ -97,11 +97,16 @@ pub(super) struct AttemptTold {
     pub(super) seq: u64,
     pub(super) issued_at: Moment,
     pub(super) is_published: bool,
+    pub(super) published_at: Option<Moment>,
     pub(super) is_taken: bool,
     pub(super) started_at: Option<Moment>,
     pub(super) recalled: Option<(Recall, Moment)>,
     /// The first event of the record that suspects it, while that stands.
     pub(super) suspected_seq: Option<u64>,
+    /// It was said to be stalled or gone.
+    pub(super) is_condemned: bool,
+    /// It was told that nobody takes it.
+    pub(super) is_untaken: bool,
     /// Something of it could not be ended.
     pub(super) is_unstoppable: bool,
     pub(super) end: Option<End>,
@@ -289,7 +294,9 @@ impl Chronicle {
     fn note_attempts(&mut self, event: &Event, record: &Record) {
         match event {
             Event::HandoffPublished { attempt_id, .. } => {
-                self.attempt(attempt_id.as_str()).is_published = true;
+                let attempt = self.attempt(attempt_id.as_str());
+                attempt.is_published = true;
+                attempt.published_at = Some(record.at);
             }
             Event::HandoffTaken { attempt_id, .. } | Event::HandoffLost { attempt_id, .. } => {
                 let attempt = self.attempt(attempt_id.as_str());
@@ -326,8 +333,17 @@ impl Chronicle {
         if let Event::WorkerUnstoppable(told) = event {
             self.attempt(told.attempt_id.as_str()).is_unstoppable = !told.survivors.is_empty();
         }
+        if let Event::HandoffUntaken(told) = event {
+            self.attempt(told.attempt_id.as_str()).is_untaken = true;
+        }
         let (found, is_suspected) = match event {
             Event::WorkerSuspected(found) => (found, true),
+            Event::WorkerStalled(found) | Event::WorkerGone(found) => {
+                if let Some(id) = &found.attempt_id {
+                    self.attempt(id.as_str()).is_condemned = true;
+                }
+                return;
+            }
             Event::WorkerRecovered(found) | Event::WorkerHeartbeatMissed(found) => (found, false),
             _ => return,
         };
@@ -386,10 +402,13 @@ impl Chronicle {
             seq,
             issued_at: record.at,
             is_published: false,
+            published_at: None,
             is_taken: false,
             started_at: None,
             recalled: None,
             suspected_seq: None,
+            is_condemned: false,
+            is_untaken: false,
             is_unstoppable: false,
             end: None,
         };

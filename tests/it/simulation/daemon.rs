@@ -30,8 +30,12 @@ pub(super) struct Daemon {
     pub(super) noted: BTreeSet<AttemptId>,
     pub(super) is_hinted: bool,
     pub(super) watch: Watch,
+    /// It or the whole machine stood still.
+    pub(super) was_away: bool,
     tick_at_ms: u64,
     woke_at_ms: u64,
+    /// Since when nothing kept it from looking, on the clock that stands still in sleep.
+    pub(super) fresh_since_ms: u64,
     /// It is stopped until then, and knows nothing of it.
     pub(super) frozen_until_ms: u64,
 }
@@ -85,8 +89,10 @@ impl Life {
             noted: BTreeSet::new(),
             is_hinted: true,
             watch: Watch::default(),
+            was_away: false,
             tick_at_ms: now_ms,
             woke_at_ms: now_ms,
+            fresh_since_ms: self.clock.awake_ms,
             frozen_until_ms: 0,
         });
         self.tell(&Input::DaemonStarted { version: "1".into(), pid: 7 })?;
@@ -112,6 +118,9 @@ impl Life {
             return Ok(());
         }
         daemon.woke_at_ms = now_ms;
+        if std::mem::take(&mut daemon.was_away) {
+            daemon.fresh_since_ms = self.clock.awake_ms;
+        }
         let answers = std::mem::take(&mut daemon.answers);
         let mut inputs: Vec<Input> = answers.iter().flat_map(|(_, said)| said.clone()).collect();
         if daemon.tick_at_ms <= now_ms {

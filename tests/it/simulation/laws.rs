@@ -64,6 +64,8 @@ pub(super) const LAWS: &[Law] = &[
     law("open_circuits_get_nothing", On::Event(limits::open_circuits_get_nothing)),
     law("nobody_gives_up_early", On::Record(limits::nobody_gives_up_early)),
     law("time_boxes_end", On::Step(limits::time_boxes_end)),
+    law("who_stands_still_is_noticed", On::Step(limits::who_stands_still_is_noticed)),
+    law("what_nobody_takes_is_told", On::Step(limits::what_nobody_takes_is_told)),
     // What the journal says is so.
     law("launched_at_most_once", On::Deed(truth::launched_at_most_once)),
     law("the_intent_comes_first", On::Deed(truth::the_intent_comes_first)),

@@ -35,6 +35,8 @@ pub(super) enum Bug {
     CondemnsByHeartbeat,
     TimesLivenessByTheWall,
     IgnoresTimeBoxes,
+    LooksAway,
+    ForgetsUntakenHandoffs,
 }
 
 /// Every bug, with the laws of which one has to catch it.
@@ -67,4 +69,10 @@ pub(super) const BUGS: &[(Bug, &[&str])] = &[
     (Bug::LaunchesAgain, &["launched_at_most_once"]),
     (Bug::ActsBeforeTheSync, &["the_intent_comes_first"]),
     (Bug::SignalsByNumber, &["signals_reach_nobody_else"]),
+    (Bug::CondemnsAtFirstSight, &["two_looks_agree"]),
+    (Bug::CondemnsByHeartbeat, &["progress_is_never_condemned"]),
+    (Bug::TimesLivenessByTheWall, &["the_wall_clock_decides_nothing"]),
+    (Bug::IgnoresTimeBoxes, &["time_boxes_end"]),
+    (Bug::LooksAway, &["who_stands_still_is_noticed"]),
+    (Bug::ForgetsUntakenHandoffs, &["what_nobody_takes_is_told", "nobody_waits_busily"]),
 ];

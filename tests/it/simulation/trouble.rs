@@ -25,12 +25,16 @@ impl Life {
                 let for_ms = self.dice.pick(&[MINUTE_MS, 30 * MINUTE_MS, 9 * 60 * MINUTE_MS]);
                 self.trace.say(self.clock.total_ms, || format!("SLEEP {for_ms}"));
                 self.clock.sleep(for_ms);
+                if let Some(daemon) = &mut self.daemon {
+                    daemon.was_away = true;
+                }
             }
             4 => {
                 let until_ms = self.clock.total_ms + self.dice.pick(&[1, 10, 60]) * MINUTE_MS;
                 self.trace.say(self.clock.total_ms, || format!("FREEZE until {until_ms}"));
                 if let Some(daemon) = &mut self.daemon {
                     daemon.frozen_until_ms = until_ms;
+                    daemon.was_away = true;
                 }
             }
             5 => return self.reboot(),

@@ -163,6 +163,46 @@ pub(super) fn time_boxes_end(life: &Life) -> Verdict {
     Ok(())
 }
 
+/// A worker of ours that does nothing is called back, or said to be stalled, when it may not stand
+/// still any longer and we were there to see it.
+pub(super) fn who_stands_still_is_noticed(life: &Life) -> Verdict {
+    let Some(daemon) = life.daemon.as_ref().filter(|daemon| daemon.is_awake(life)) else {
+        return Ok(());
+    };
+    let limits = &life.policy.supervision;
+    let longest_ms = limits.stall_after_ms + 4 * limits.look_ms;
+    for process in life.processes.iter().filter(|process| process.is_main_alive) {
+        let since_ms = process.traces.got_on_ms.max(daemon.fresh_since_ms);
+        if life.clock.awake_ms <= since_ms + longest_ms {
+            continue;
+        }
+        let id = process.job.attempt_id.as_str();
+        let attempt = life.told.attempts.get(id);
+        let is_noticed = attempt
+            .is_none_or(|a| a.nonce != process.job.nonce || a.is_condemned || a.recalled.is_some());
+        unless(is_noticed, || format!("nobody notices that {id} does nothing: {attempt:?}"))?;
+    }
+    Ok(())
+}
+
+/// A handoff that nobody takes in time is told of.
+pub(super) fn what_nobody_takes_is_told(life: &Life) -> Verdict {
+    const LATE_MS: u64 = 10_000;
+    let Some(_) = life.daemon.as_ref().filter(|daemon| daemon.is_awake(life)) else {
+        return Ok(());
+    };
+    let alert_ms = life.policy.supervision.untaken_alert_ms;
+    let now = life.clock.now();
+    for (id, attempt) in life.told.live().filter(|(_, a)| !a.is_launched && a.is_published) {
+        let is_settled = attempt.is_taken || attempt.is_untaken || attempt.recalled.is_some();
+        let waited = attempt.published_at.and_then(|at| waited_ms(&now, &at)).unwrap_or(0);
+        unless(is_settled || waited <= alert_ms + LATE_MS, || {
+            format!("nobody says that nobody takes {id} for {waited} ms")
+        })?;
+    }
+    Ok(())
+}
+
 /// Returns how often an agent failed at a subtask since a person began it anew.
 fn failures(life: &Life, subtask: &str, agent: &str) -> u32 {
     let found = life.told.find(subtask);
