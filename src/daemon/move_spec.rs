@@ -91,7 +91,9 @@ mod tests {
                     true
                 }
                 Answer::Again(_) => false,
-                Answer::Patched { .. } | Answer::Collected { .. } => panic!("it is no queue"),
+                Answer::Patched { .. } | Answer::Collected { .. } | Answer::Looked(_) => {
+                    panic!("it is no queue")
+                }
             }
         }
 

@@ -1,5 +1,6 @@
 //! `decide`: one match over every input; each arm is one call.
 
+pub(super) mod circuit;
 mod handoff;
 mod liveness;
 mod operator;
@@ -8,7 +9,7 @@ mod plan;
 mod queue;
 mod report;
 mod revision;
-mod schedule;
+pub(super) mod schedule;
 mod spec;
 mod worker;
 

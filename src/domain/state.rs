@@ -1,8 +1,10 @@
 //! Everything that is true now: the fold of the journal, live and in replay.
 
 mod apply;
+mod files;
 mod index;
 mod since;
+mod starts;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,13 +16,17 @@ use super::event::Record;
 use super::ids::{
     AgentName, AttemptId, ClaimId, CommandId, OrchestrationId, SubtaskId, TaskId, WorkerId,
 };
-use super::moment::Moment;
+use super::moment::{Moment, Timestamp};
 use super::plan::Orchestration;
 use super::spec::SpecWorker;
 use super::task::Task;
 use super::worker::Attempt;
+pub(super) use files::FilesInUse;
+#[cfg(test)]
+pub(super) use index::AGEING_EVENTS;
 use index::Index;
 pub(super) use index::{TimeKind, Turn};
+pub use starts::Starts;
 
 /// The whole state. A snapshot of it is its JSON; the indexes are rebuilt when it is read.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -58,6 +64,9 @@ pub struct State {
     /// The circuit breakers of masters that failed lately.
     #[serde(default)]
     pub circuits: BTreeMap<AgentName, Circuit>,
+    /// When attempts of each master began lately.
+    #[serde(default)]
+    pub starts: BTreeMap<AgentName, Starts>,
     /// Documents up to this event are on disk for certain.
     pub documents_synced: u64,
     /// Derived: what is owed, and where things are.
@@ -124,6 +133,9 @@ pub enum CircuitPhase {
     HalfOpen {
         /// How long it was open before.
         cool_down_ms: u64,
+        /// How many of its attempts had failed when it was given the trial.
+        #[serde(default)]
+        failures_before: u32,
     },
 }
 
@@ -228,6 +240,7 @@ impl State {
             reports_before,
             specs,
             circuits,
+            starts,
             documents_synced,
             index: _,
         } = self;
@@ -246,6 +259,7 @@ impl State {
             reports_before: reports_before.clone(),
             specs: specs.clone(),
             circuits: circuits.clone(),
+            starts: starts.clone(),
             documents_synced: *documents_synced,
             index: Index::default(),
         }
@@ -318,6 +332,20 @@ impl State {
     /// Returns how many attempts a master has under way.
     pub fn attempts_of(&self, agent: &AgentName) -> usize {
         self.index.live_by_agent.get(agent).copied().unwrap_or(0)
+    }
+
+    /// Counts the attempts of a master that began within the minute before `now`.
+    pub fn starts_within_a_minute(&self, agent: &AgentName, now: Moment) -> usize {
+        self.starts.get(agent).map_or(0, |starts| starts.within_a_minute(now))
+    }
+
+    /// Returns from when on a master may begin something again of which `limit` may begin within a
+    /// minute; `None` where that does not hold it back.
+    pub(super) fn room_to_start_at(&self, agent: &AgentName, limit: u32) -> Option<Moment> {
+        let limit = usize::try_from(limit).ok().filter(|limit| *limit > 0)?;
+        let (boot, boottime_ms) = self.starts.get(agent)?.room_at(limit)?;
+        let wall = self.at.map_or(Timestamp::from_ms(0), |at| at.wall);
+        Some(Moment { boot, boottime_ms, wall })
     }
 
     /// Returns the tasks that were accepted from queue entries with this fingerprint and without

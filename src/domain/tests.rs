@@ -2,8 +2,10 @@
 //! are there and ids that are not. After each, everything that must always be true is checked by
 //! code that shares nothing with what it checks.
 
+mod ageing;
 mod handling;
 mod laws;
+mod limits;
 mod machine;
 mod words;
 pub(in crate::domain) mod world;

@@ -98,8 +98,11 @@ pub fn validate(
     let subtasks = in_order
         .map(|&at| {
             let dependencies = graph[at].iter().map(|&on| ids[on].clone()).collect();
+            let drafted = &draft.subtasks[at];
+            let items_from = drafted.for_each.as_ref().and_then(|name| index.get(name.as_str()));
+            let for_each = items_from.map(|&from| ids[from].clone());
             let mut subtask =
-                checked[at].to_subtask(&draft.subtasks[at], &ids[at], task_id, dependencies);
+                checked[at].to_subtask(drafted, &ids[at], task_id, dependencies, for_each);
             // The draft's reasons name what it waits for by the ids of the draft.
             for &on in &graph[at] {
                 let (drafted, id) = (&draft.subtasks[on].subtask_id, ids[on].as_str());
@@ -135,6 +138,14 @@ pub fn validate_routed(
         )]);
     };
     let mut errors = Vec::new();
+    if whole.for_each.is_some() {
+        errors.push(PlanError::subtask(
+            task_id.as_str(),
+            "for_each",
+            "a task routed whole has no other subtask to take items from",
+            "leave it out",
+        ));
+    }
     if !whole.dependencies.is_empty() {
         errors.push(PlanError::subtask(
             task_id.as_str(),
@@ -149,7 +160,7 @@ pub fn validate_routed(
         return Err(errors);
     }
     let id = SubtaskId::of_routed(task_id);
-    let subtask = checked.to_subtask(whole, &id, task_id, Vec::new());
+    let subtask = checked.to_subtask(whole, &id, task_id, Vec::new(), None);
     let warnings = subtask::warnings_whole(draft, policy);
     Ok(assemble(draft, vec![subtask], vec![vec![id]], warnings))
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::domain::document::{Document, DocumentKey};
 use crate::domain::event::Blocked;
 use crate::domain::ids::{AgentName, AttemptId, SubtaskId, TaskId, WorkerId};
-use crate::domain::plan::{Orchestration, Strategy, SubtaskPhase, SubtaskStatus, Why};
+use crate::domain::plan::{Handling, Orchestration, Strategy, SubtaskPhase, SubtaskStatus, Why};
 use crate::domain::report::{Failure, SubtaskResult};
 use crate::domain::worker::{Attempt, AttemptEnd, AttemptPhase};
 use crate::domain::{Event, Policy, State, Timestamp};
@@ -153,6 +153,10 @@ pub(super) struct SubtaskHead<'a> {
     files_affected: &'a [String],
     success_criteria: &'a str,
     deliverables: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    for_each: Option<&'a SubtaskId>,
+    #[serde(skip_serializing_if = "Handling::is_default")]
+    handling: &'a Handling,
     status: SubtaskStatus,
     created_at: Timestamp,
 }
@@ -173,6 +177,8 @@ impl<'a> SubtaskHead<'a> {
             files_affected: &subtask.files_affected,
             success_criteria: &subtask.success_criteria,
             deliverables: &subtask.deliverables,
+            for_each: subtask.for_each.as_ref(),
+            handling: &subtask.handling,
             status: run.status(position),
             created_at: run.created_at.wall,
         }

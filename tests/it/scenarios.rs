@@ -5,7 +5,8 @@
 //!
 //! - `given`: `masters` (name to `external` or `launched`), `domains` and `fallbacks` (name to
 //!   list), `attempts_max`, `backoff`, `jitter_percent`, `same_failure_max`, `fallbacks_max`,
-//!   `attempts_active_max`, `max_active` (per master), `orchestration`.
+//!   `attempts_active_max`, `max_active` and `starts_per_minute_max` (per master),
+//!   `orchestration`, `circuit` (failures, cool-down and longest cool-down in milliseconds).
 //! - `steps`: one of `drop` (a task of the queue), `plan` (one with subtasks, of which only what
 //!   matters is said), `inbox` (a task file), `input` (any input as JSON), `events` (what happened,
 //!   as JSON), `worker` with `does`, `report` with `missing`, `command`, `advance_ms`, `crash`; each
@@ -23,7 +24,7 @@ use baton::domain::handoff::Handoff;
 use baton::domain::ids::{AgentName, AttemptId, ClaimId, CommandId, SubtaskId};
 use baton::domain::input::Command;
 use baton::domain::moment::{BootId, Moment, Timestamp};
-use baton::domain::policy::{Backoff, MasterPolicy};
+use baton::domain::policy::{Backoff, CircuitPolicy, MasterPolicy};
 use baton::domain::report::{Category, Failure, Outcome, ReportFinding, ResultKind, SubtaskResult};
 use baton::domain::task::TaskSource;
 use baton::domain::worker::{AttemptPhase, Execution, Exit, ProcessIdentity};
@@ -66,6 +67,8 @@ struct Given {
     attempts_active_max: Option<usize>,
     max_active: Option<usize>,
     orchestration: Option<bool>,
+    starts_per_minute_max: Option<u32>,
+    circuit: Option<[u64; 3]>,
 }
 
 #[test]
@@ -438,6 +441,13 @@ fn policy(given: &Given) -> Policy {
     policy.retry.attempts_max = given.attempts_max.unwrap_or(policy.retry.attempts_max);
     policy.attempts_active_max = given.attempts_active_max.unwrap_or(policy.attempts_active_max);
     policy.orchestration_enabled = given.orchestration.unwrap_or(true);
+    for master in policy.masters.values_mut() {
+        master.starts_per_minute_max = given.starts_per_minute_max.unwrap_or(0);
+    }
+    if let Some([failures, cool_down_ms, cool_down_ms_max]) = given.circuit {
+        let failures_max = u32::try_from(failures).unwrap();
+        policy.circuit = CircuitPolicy { failures_max, cool_down_ms, cool_down_ms_max };
+    }
     policy
 }
 

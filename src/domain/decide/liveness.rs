@@ -5,20 +5,19 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::event::{Blocked, Event, Found, Held, SpecSettled, Unstoppable};
+use crate::domain::event::{Blocked, Event, Found, Held, Unstoppable};
 use crate::domain::evidence::{Breach, Finding, Liveness, Sign, Standing, Watched};
 use crate::domain::ids::{AttemptId, WorkerId};
 use crate::domain::moment::{Moment, span};
-use crate::domain::plan::{Orchestration, OrchestrationPhase, RunKind, SubtaskPhase, Why};
+use crate::domain::plan::{Orchestration, OrchestrationPhase, RunKind, SubtaskPhase};
 use crate::domain::policy::Policy;
 use crate::domain::report::{Category, Failure};
-use crate::domain::spec::SpecFolder;
 use crate::domain::state::State;
 use crate::domain::watch::{is_at_work, spec_of};
 use crate::domain::worker::{Attempt, AttemptPhase, Execution, Recall};
 
 use super::worker::failed;
-use super::{question, still_blocked};
+use super::{question, spec, still_blocked};
 
 /// So many workers are called back by one decision at the most; the next tick goes on.
 const RECALLS_MAX: usize = 64;
@@ -92,12 +91,8 @@ fn of_spec(state: &State, id: &WorkerId, finding: &Finding, is_held: bool) -> Ve
     };
     let known = worker.standing.as_ref().map(|standing| standing.liveness).unwrap_or_default();
     let Some(event) = stands(known, finding, found) else { return Vec::new() };
-    let settled = (finding.liveness == Liveness::Gone).then(|| {
-        let why =
-            Why::new("its process is gone without a result", finding.evidence.verdict.clone());
-        let (worker_id, folder) = (id.clone(), SpecFolder::Zombie);
-        Event::WorkerSpecSettled(SpecSettled { worker_id, folder, why })
-    });
+    let is_gone = finding.liveness == Liveness::Gone;
+    let settled = if is_gone { spec::gone(state, id) } else { Vec::new() };
     [event].into_iter().chain(settled).collect()
 }
 

@@ -15,10 +15,12 @@ const OVERDUE_MAX: usize = 64;
 /// So many of the subtasks that a run waited for are named.
 const NAMED_MAX: usize = 10;
 
+/// One kind of thing that time brings about.
+type Rule = fn(&State, &Policy, Moment) -> Vec<Event>;
+
 /// Decides on the first kind of thing that is due.
 pub(super) fn overdue(state: &State, policy: &Policy, now: Moment) -> Vec<Event> {
-    let rules: [fn(&State, &Policy, Moment) -> Vec<Event>; 5] =
-        [answered, liveness::condemned, time_limits, reminders, run_times];
+    let rules: [Rule; 5] = [answered, liveness::condemned, time_limits, reminders, run_times];
     let decided = rules.iter().map(|rule| rule(state, policy, now));
     decided.into_iter().find(|events| !events.is_empty()).unwrap_or_default()
 }

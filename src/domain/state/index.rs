@@ -13,7 +13,7 @@ use crate::domain::watch::is_at_work;
 use crate::domain::worker::{Attempt, AttemptPhase, Execution};
 
 use super::since::Since;
-use super::{RunCounts, State};
+use super::{FilesInUse, RunCounts, State};
 
 /// The indexes.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -47,7 +47,7 @@ pub(in crate::domain) struct Index {
     /// When each of them did.
     run_began: BTreeMap<OrchestrationId, Moment>,
     /// Files that a live attempt may change.
-    pub(in crate::domain) files_in_use: BTreeMap<String, SubtaskId>,
+    pub(in crate::domain) files_in_use: FilesInUse,
     /// Runs that are not over.
     pub(in crate::domain) open_runs: BTreeSet<OrchestrationId>,
     /// Tasks that have neither ended nor been refused.
@@ -62,10 +62,19 @@ pub(in crate::domain) struct Index {
     pub(in crate::domain) counts: RunCounts,
 }
 
+/// A task goes before one of the next higher priority that was accepted so many events later.
+///
+/// Age is counted in the journal's own numbers: a clock would lie across boots and jumps. What
+/// starves something is an inflow of other tasks, and each of them is events, so that its turn
+/// always comes; where nothing flows in, nothing has to be overtaken. Some thousands of subtasks
+/// are done in so many events: in the short run priority alone decides.
+pub(in crate::domain) const AGEING_EVENTS: u64 = 10_000;
+
 /// The place of a ready subtask in its master's line.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::domain) struct Turn {
-    priority: Priority,
+    /// Its age, with the ages that its priority lets it overtake.
+    rank: u64,
     accepted_seq: u64,
     pub(in crate::domain) position: usize,
     pub(in crate::domain) orchestration_id: OrchestrationId,
@@ -102,8 +111,14 @@ pub(in crate::domain) enum TimeKind {
 
 impl Turn {
     fn of(run: &Orchestration, position: usize) -> Self {
+        let steps = match run.priority {
+            Priority::Critical => 0,
+            Priority::High => 1,
+            Priority::Medium => 2,
+            Priority::Low => 3,
+        };
         Self {
-            priority: run.priority,
+            rank: run.accepted_seq.saturating_add(steps * AGEING_EVENTS),
             accepted_seq: run.accepted_seq,
             position,
             orchestration_id: run.id.clone(),
@@ -336,9 +351,7 @@ impl Index {
             };
             *self.live_by_agent.entry(held.agent.clone()).or_default() += 1;
             self.live_launched += usize::from(launched);
-            for file in &held.files {
-                self.files_in_use.insert(file.clone(), subtask.subtask_id.clone());
-            }
+            self.files_in_use.take(&held.files);
             self.live.insert(id.clone(), held);
         } else if !attempt.is_live()
             && let Some(held) = self.live.get(id).cloned()
@@ -350,9 +363,7 @@ impl Index {
                     self.live_by_agent.remove(&held.agent);
                 }
             }
-            for file in &held.files {
-                self.files_in_use.remove(file);
-            }
+            self.files_in_use.release(&held.files);
             self.specs_left.extend(self.specs_by_attempt.get(id).into_iter().flatten().cloned());
         }
         self.refresh_times(attempt, &subtask.worker_type);

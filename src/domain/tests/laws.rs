@@ -2,27 +2,34 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::domain::deadline::deadline;
 use crate::domain::event::{Event, HandedOff, Record};
 use crate::domain::evidence::{Liveness, Sign};
-use crate::domain::ids::{AgentName, SubtaskId};
+use crate::domain::ids::{AgentName, AttemptId, SubtaskId};
 use crate::domain::moment::BootId;
 use crate::domain::plan::{
     Orchestration, OrchestrationPhase, RunKind, Strategy, SubtaskPhase, SubtaskStatus,
 };
+use crate::domain::report::Category;
+use crate::domain::state::CircuitPhase;
 use crate::domain::task::Phase;
-use crate::domain::worker::{Attempt, AttemptEnd, AttemptPhase, Execution};
+use crate::domain::worker::{Attempt, AttemptEnd, AttemptPhase, Execution, Recall};
 use crate::domain::{Effect, Input, Moment, Policy, State, outbox};
 
+/// Events that one decision gives at the most in lives as small as these.
+const EVENTS_MAX: usize = 64;
+
 /// Panics unless the state is one that may be, with nothing left that time alone would change.
-pub(super) fn hold(state: &State, policy: &Policy) {
+pub(super) fn hold(state: &State, policy: &Policy, now: Moment) {
     for run in state.orchestrations.values() {
         assert!(state.tasks[&run.task_id].orchestration_id() == Some(&run.id), "{run:#?}");
         (0..run.runs.len()).for_each(|at| attempts_are_in_order(run, at));
         (0..run.runs.len()).for_each(|at| its_phase_fits(run, at));
         (0..run.runs.len()).for_each(|at| zombies_are_dealt_with(run, at));
         the_run_fits(run);
-        nothing_is_forgotten(state, policy, run);
+        nothing_is_forgotten(state, policy, run, now);
     }
+    the_deadline_is_the_first(state, policy, now);
     no_file_has_two_writers(state);
     everything_owed_is_owed(state);
 }
@@ -32,6 +39,7 @@ pub(super) fn may_happen(before: &State, policy: &Policy, input: &Input, record:
     a_result_is_no_zombie(input, record);
     let mut given: BTreeMap<&AgentName, usize> = BTreeMap::new();
     let mut launched = 0;
+    assert!(record.events.len() <= EVENTS_MAX, "too much at once: {record:#?}");
     for event in &record.events {
         let Event::SubtaskHandedOff(HandedOff { subtask_id, assigned_to, execution, .. }) = event
         else {
@@ -46,9 +54,22 @@ pub(super) fn may_happen(before: &State, policy: &Policy, input: &Input, record:
         );
         let master = &policy.masters[assigned_to];
         assert!(master.execution == *execution && has(run, at) == assigned_to);
+        let subtask = &run.runs[at];
+        let attempts_max = run.plan.subtasks[at].handling.attempts_max;
+        assert!(
+            subtask.failures - subtask.failures_before.min(subtask.failures)
+                < attempts_max.unwrap_or(policy.retry.attempts_max),
+            "too often: {event:#?}\n{run:#?}"
+        );
         *given.entry(assigned_to).or_default() += 1;
         let busy = live(before).filter(|(_, _, a)| a.agent == *assigned_to).count();
-        assert!(busy + given[assigned_to] <= master.attempts_active_max, "too many: {event:#?}");
+        let room = master.attempts_active_max.min(by_circuit(before, assigned_to));
+        assert!(busy + given[assigned_to] <= room, "too many: {event:#?}");
+        let begun = begun_within(before, assigned_to, record.at, 60_000) + given[assigned_to];
+        assert!(
+            master.starts_per_minute_max == 0 || begun <= master.starts_per_minute_max as usize,
+            "too fast: {event:#?}"
+        );
         if *execution != Execution::External {
             launched += 1;
             let busy = live(before).filter(|(.., a)| a.execution != Execution::External).count();
@@ -58,7 +79,7 @@ pub(super) fn may_happen(before: &State, policy: &Policy, input: &Input, record:
 }
 
 /// Works out when the first thing is due that time alone brings about.
-pub(super) fn due(state: &State, policy: &Policy) -> Option<(BootId, u64)> {
+fn due(state: &State, policy: &Policy) -> Option<(BootId, u64)> {
     let boot = state.boot_seen?;
     let after = |at: &Moment, ms: u64| {
         let began_ms = if at.boot == boot.boot { at.boottime_ms } else { boot.boottime_ms };
@@ -103,7 +124,12 @@ pub(super) fn due(state: &State, policy: &Policy) -> Option<(BootId, u64)> {
             | AttemptPhase::Ended { .. } => {}
         }
     }
-    all.into_iter().min_by_key(|(_, due_ms)| *due_ms)
+    for circuit in state.circuits.values() {
+        if let CircuitPhase::Open { since, cool_down_ms } = &circuit.phase {
+            all.push((since.boot, since.boottime_ms + cool_down_ms));
+        }
+    }
+    all.into_iter().min_by_key(|(its, due_ms)| (*its == boot.boot, *due_ms))
 }
 
 /// Tells whether anybody else takes the work of an attempt who did not have it before.
@@ -148,6 +174,55 @@ fn zombies_are_dealt_with(run: &Orchestration, at: usize) {
     }
     if matches!(subtask.phase, SubtaskPhase::Completed { .. }) {
         assert_eq!(run.status(at), SubtaskStatus::Completed, "{run:#?}");
+    }
+}
+
+/// The deadline is the first of what time alone brings about, and nothing of it is left over. Only
+/// when a rate allows the next start is not worked out again here.
+fn the_deadline_is_the_first(state: &State, policy: &Policy, now: Moment) {
+    let found = deadline(state, policy).map(|due| (due.boot, due.boottime_ms));
+    let first = due(state, policy);
+    let waits_for_a_start = |run: &Orchestration| {
+        let waits = |at: usize| may_start(run, at) && !is_held(state, policy, run, at);
+        run.phase == OrchestrationPhase::InProgress && (0..run.runs.len()).any(waits)
+    };
+    if state.orchestrations.values().any(waits_for_a_start) {
+        assert!(found.is_some(), "a start waits and nothing wakes: {state:#?}");
+    } else {
+        assert_eq!(found, first, "{state:#?}");
+    }
+    let is_left = first.is_some_and(|(boot, due_ms)| boot == now.boot && due_ms <= now.boottime_ms);
+    assert!(!is_left, "something is due and nothing follows: {state:#?}");
+}
+
+/// How often each master failed since it last delivered, counted from the journal alone.
+#[derive(Default)]
+pub(super) struct Tally(BTreeMap<AgentName, u32>);
+
+impl Tally {
+    /// Takes a record in, and panics unless the state after it has counted the same.
+    pub(super) fn note(&mut self, record: &Record, after: &State) {
+        for event in &record.events {
+            let agent = |id: &AttemptId| after.attempt(id).unwrap().2.agent.clone();
+            if let Event::SubtaskCompleted { attempt_id, .. } = event {
+                self.0.remove(&agent(attempt_id));
+            }
+            if let Event::SubtaskFailed { attempt_id, failure, .. } = event {
+                let attempt = after.attempt(attempt_id).unwrap().2;
+                let no_start =
+                    attempt.execution != Execution::External && attempt.started.is_none();
+                let of_agent =
+                    matches!(failure.category, Category::Transient | Category::CodeError);
+                *self.0.entry(agent(attempt_id)).or_default() += u32::from(of_agent || no_start);
+            }
+            if let Event::AttemptRecalled { attempt_id, cause: Recall::Untaken, .. } = event {
+                *self.0.entry(agent(attempt_id)).or_default() += 1;
+            }
+        }
+        for (agent, failures) in &self.0 {
+            let counted = after.circuits.get(agent).map_or(0, |circuit| circuit.failures);
+            assert_eq!(counted, *failures, "{agent}");
+        }
     }
 }
 
@@ -232,26 +307,17 @@ fn the_run_fits(run: &Orchestration) {
 }
 
 /// In a run that goes on, every subtask that may start is held by a limit or a file in use.
-fn nothing_is_forgotten(state: &State, policy: &Policy, run: &Orchestration) {
+fn nothing_is_forgotten(state: &State, policy: &Policy, run: &Orchestration, now: Moment) {
     if run.phase != OrchestrationPhase::InProgress {
         return;
     }
     for at in (0..run.runs.len()).filter(|at| may_start(run, *at)) {
-        let subtask = &run.plan.subtasks[at];
-        let busy = |agent: &AgentName| live(state).filter(|(.., a)| a.agent == *agent).count();
-        let launched = live(state).filter(|(.., a)| a.execution != Execution::External).count();
-        let in_use = live(state).any(|(run, at, _)| {
-            let files = &run.plan.subtasks[at].files_affected;
-            files.iter().any(|file| subtask.files_affected.contains(file))
-        });
         let agent = has(run, at);
-        let is_held = policy.masters.get(agent).is_some_and(|master| {
-            let is_ours = master.execution != Execution::External;
-            busy(agent) >= master.attempts_active_max
-                || is_ours && launched >= policy.attempts_active_max
-                || in_use
-        });
-        assert!(is_held, "{} waits for nothing: {run:#?}", subtask.subtask_id);
+        let limit = policy.masters.get(agent).map_or(0, |master| master.starts_per_minute_max);
+        // Starts are counted by slices of a quarter of a second.
+        let is_too_fast = limit > 0 && begun_within(state, agent, now, 60_250) >= limit as usize;
+        let is_held = is_too_fast || is_held(state, policy, run, at);
+        assert!(is_held, "{} waits for nothing: {run:#?}", run.plan.subtasks[at].subtask_id);
     }
     let is_moving = |at: usize| match run.runs[at].phase {
         SubtaskPhase::InAttempt
@@ -270,15 +336,54 @@ fn nothing_is_forgotten(state: &State, policy: &Policy, run: &Orchestration) {
     assert!((0..run.runs.len()).any(is_moving), "nothing moves: {run:#?}");
 }
 
+/// Tells whether a limit on how many there may be, or a file in use, holds what may start.
+fn is_held(state: &State, policy: &Policy, run: &Orchestration, at: usize) -> bool {
+    let agent = has(run, at);
+    let Some(master) = policy.masters.get(agent) else { return false };
+    let busy = live(state).filter(|(.., a)| a.agent == *agent).count();
+    let launched = live(state).filter(|(.., a)| a.execution != Execution::External).count();
+    let in_use = live(state).any(|(other, its, _)| {
+        let [mine, theirs] =
+            [(run, at), (other, its)].map(|(run, at)| &run.plan.subtasks[at].files_affected);
+        theirs.iter().any(|file| mine.iter().any(|mine| touch(file, mine)))
+    });
+    busy >= master.attempts_active_max.min(by_circuit(state, agent))
+        || master.execution != Execution::External && launched >= policy.attempts_active_max
+        || in_use
+}
+
+/// Tells whether two paths are the same, or one lies below the other.
+fn touch(a: &str, b: &str) -> bool {
+    let parts = |path: &str| path.split('/').map(str::to_owned).collect::<Vec<String>>();
+    parts(a).iter().zip(&parts(b)).all(|(a, b)| a == b)
+}
+
+/// Returns how many attempts a master may have as far as its circuit breaker goes.
+fn by_circuit(state: &State, agent: &AgentName) -> usize {
+    match state.circuits.get(agent).map(|circuit| &circuit.phase) {
+        None | Some(CircuitPhase::Closed) => usize::MAX,
+        Some(CircuitPhase::Open { .. }) => 0,
+        Some(CircuitPhase::HalfOpen { .. }) => 1,
+    }
+}
+
+fn begun_within(state: &State, agent: &AgentName, now: Moment, window_ms: u64) -> usize {
+    let attempts =
+        state.orchestrations.values().flat_map(|run| &run.runs).flat_map(|r| &r.attempts);
+    attempts
+        .filter(|attempt| attempt.agent == *agent)
+        .filter(|attempt| now.since_ms(&attempt.issued_at).is_some_and(|ms| ms < window_ms))
+        .count()
+}
+
 fn no_file_has_two_writers(state: &State) {
-    let mut writers: BTreeMap<&str, &SubtaskId> = BTreeMap::new();
-    for (run, at, _) in live(state) {
-        let subtask = &run.plan.subtasks[at];
-        for file in &subtask.files_affected {
-            if let Some(other) = writers.insert(file, &subtask.subtask_id) {
-                assert_eq!(other, &subtask.subtask_id, "two writers of {file}");
-            }
-        }
+    let writers: Vec<(&String, &SubtaskId)> = live(state)
+        .map(|(run, at, _)| &run.plan.subtasks[at])
+        .flat_map(|subtask| subtask.files_affected.iter().map(|file| (file, &subtask.subtask_id)))
+        .collect();
+    for (nth, (file, id)) in writers.iter().enumerate() {
+        let other = writers[..nth].iter().find(|(other, its)| its != id && touch(other, file));
+        assert_eq!(other, None, "two writers of {file}: {id}");
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a machine without a world is told: plans, words about attempts, looks at workers.
 
 use super::handling::handling;
+use crate::domain::Input;
 use crate::domain::evidence::{Breach, Evidence, Finding, Liveness, Seen, Sign, Watched};
 use crate::domain::ids::{AttemptId, ClaimId, SubtaskId, WorkerId};
 use crate::domain::input::Problem;
@@ -12,29 +13,12 @@ use crate::domain::report::{
     Category, Failure, Outcome, Report, ReportError, ReportFinding, ReportStatus, ResultKind,
     SubtaskResult,
 };
-use crate::domain::worker::{Execution, Exit, ProcessIdentity};
-use crate::domain::{Input, Policy};
+use crate::domain::worker::{Exit, ProcessIdentity};
 
 pub(super) const MASTERS: [&str; 4] = ["cicd", "development", "inventory", "security"];
 
 /// Three numbers that a step makes its choices by.
 pub(super) type Dice = [usize; 3];
-
-/// Two masters of each kind, with hardly any room.
-pub(super) fn policy() -> Policy {
-    let mut policy = Policy { attempts_active_max: 3, ..Policy::default() };
-    for (nth, name) in MASTERS.into_iter().enumerate() {
-        let master = policy.masters.get_mut(name).unwrap();
-        master.execution = execution(nth < 2);
-        master.attempts_active_max = 1 + nth % 3;
-        master.domains.push("code".into());
-    }
-    policy
-}
-
-pub(super) fn execution(launched: bool) -> Execution {
-    if launched { Execution::Launched { backend: "command".into() } } else { Execution::External }
-}
 
 /// A plan of a few steps that wait for some of those before them and share a few files.
 pub(super) fn draft(count: usize, b: usize, c: usize) -> Draft {
@@ -54,7 +38,7 @@ pub(super) fn draft(count: usize, b: usize, c: usize) -> Draft {
         tokens: 1_000,
         files_affected: (0..3)
             .filter(|file| bit(b, nth + file * 2 + 3))
-            .map(|file| format!("src/{file}.rs"))
+            .map(|file| ["src/a", "src/a/b.rs", "src/c.rs"][file].to_owned())
             .collect(),
         success_criteria: "it is done".into(),
         deliverables: Vec::new(),

@@ -32,6 +32,7 @@ impl Checked {
         id: &SubtaskId,
         task_id: &TaskId,
         dependencies: Vec<SubtaskId>,
+        for_each: Option<SubtaskId>,
     ) -> Subtask {
         Subtask {
             subtask_id: id.clone(),
@@ -47,7 +48,7 @@ impl Checked {
             files_affected: self.files_affected.clone(),
             success_criteria: draft.success_criteria.trim().to_owned(),
             deliverables: self.deliverables.clone(),
-            for_each: None,
+            for_each,
             handling: draft.handling.clone(),
             why: draft.why.clone(),
         }
@@ -118,6 +119,11 @@ fn check(
         if text.trim().is_empty() {
             errors.push(PlanError::subtask(&subtask.subtask_id, field, "it is empty", remedy));
         }
+    }
+    if subtask.handling.attempts_max == Some(0) {
+        let remedy = "allow at least one, or leave it to the policy";
+        let message = "it may never be tried";
+        errors.push(PlanError::subtask(&subtask.subtask_id, "max_attempts", message, remedy));
     }
     let master = check_master(subtask, policy, mode, errors);
     check_sizes(subtask, policy, mode, errors);

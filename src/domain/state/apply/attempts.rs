@@ -5,13 +5,14 @@ use crate::domain::ids::{AttemptId, OrchestrationId, SubtaskId};
 use crate::domain::moment::Moment;
 use crate::domain::plan::{Orchestration, SubtaskPhase};
 use crate::domain::report::{Failure, SubtaskResult};
-use crate::domain::state::State;
+use crate::domain::state::{Starts, State};
 use crate::domain::watch::spec_of;
 use crate::domain::worker::{
     Attempt, AttemptEnd, AttemptPhase, Execution, ProcessIdentity, Purpose, Recall, Started,
 };
 
 use super::Applied;
+use super::circuits::speaks_of_its_agent;
 
 impl State {
     pub(super) fn hand_off(&mut self, event: &Event, at: &Moment) -> Applied {
@@ -42,6 +43,8 @@ impl State {
             untaken_told: false,
             phase: AttemptPhase::Issued,
         };
+        let starts = self.starts.entry(assigned_to.clone()).or_insert_with(|| Starts::at(at));
+        starts.note(at);
         self.with_run(subtask_id, |run, position| {
             let subtask = &mut run.runs[position];
             if !matches!(subtask.phase, SubtaskPhase::Pending) {
@@ -139,6 +142,10 @@ impl State {
         let theirs = self.attempt(id).filter(|_| cause == Recall::Stalled).and_then(|found| {
             spec_of(self, found.2).and_then(|worker| worker.spec.identity.clone())
         });
+        if cause == Recall::Untaken {
+            let agent = self.live_attempt(id)?.agent.clone();
+            self.agent_failed(agent);
+        }
         self.with_attempt(id, |attempt| {
             let identity = match &attempt.phase {
                 AttemptPhase::Running { identity, .. } => Some(identity.clone()),
@@ -179,6 +186,10 @@ impl State {
         result: &SubtaskResult,
         at: &Moment,
     ) -> Applied {
+        if let Some((_, _, attempt)) = self.attempt(attempt_id) {
+            let agent = attempt.agent.clone();
+            self.agent_succeeded(&agent);
+        }
         if self.live_attempt(attempt_id).is_ok() {
             self.end_attempt(attempt_id, AttemptEnd::Completed, at)?;
         }
@@ -195,6 +206,11 @@ impl State {
     }
 
     pub(super) fn failed(&mut self, id: &AttemptId, failure: &Failure, at: &Moment) -> Applied {
+        let attempt = self.live_attempt(id)?;
+        if speaks_of_its_agent(attempt, failure) {
+            let agent = attempt.agent.clone();
+            self.agent_failed(agent);
+        }
         self.end_attempt(id, AttemptEnd::Failed { failure: failure.clone() }, at)?;
         let subtask_id = self.subtask_of(id)?;
         self.with_run(&subtask_id, |run, position| {
@@ -289,6 +305,7 @@ impl State {
             .get_mut(&orchestration_id)
             .ok_or_else(|| format!("there is no run {orchestration_id}"))?;
         self.index.end_backoff(run, position);
+        self.index.leave_line(run, position);
         change(run, position)?;
         self.index.refresh_turn(run, position);
         self.index.refresh_followers(run, position);

@@ -1,13 +1,13 @@
 //! Events about recovery: other agents, changed plans, roll-backs, circuit breakers.
 
 use crate::domain::event::{
-    CircuitChanged, Compensated, CompensationFailed, CompensationStarted, Overdue, PlanRevised,
-    Reassigned, RevisionRefused, RevisionRequested,
+    Compensated, CompensationFailed, CompensationStarted, Overdue, PlanRevised, Reassigned,
+    RevisionRefused, RevisionRequested,
 };
 use crate::domain::ids::{OrchestrationId, TaskId};
 use crate::domain::moment::Moment;
 use crate::domain::plan::{OrchestrationPhase, RetryRecord, SubtaskPhase};
-use crate::domain::state::{Circuit, CircuitPhase, State};
+use crate::domain::state::State;
 use crate::domain::worker::Attempt;
 
 use super::Applied;
@@ -15,10 +15,6 @@ use super::Applied;
 impl State {
     pub(super) fn reassigned(&mut self, told: &Reassigned) -> Applied {
         let id = &told.subtask_id;
-        let (orchestration_id, position) = self.place(id)?;
-        if let Some(run) = self.orchestrations.get(&orchestration_id) {
-            self.index.leave_line(run, position);
-        }
         self.with_run(id, |run, position| {
             let from = run.agent_of(position).clone();
             let subtask = &mut run.runs[position];
@@ -111,28 +107,6 @@ impl State {
         at: &Moment,
     ) -> Applied {
         self.change_phase(id, OrchestrationPhase::RolledBack { at: *at, reason: reason.to_owned() })
-    }
-
-    pub(super) fn circuit_opened(&mut self, told: &CircuitChanged, at: &Moment) {
-        let phase = CircuitPhase::Open { since: *at, cool_down_ms: told.cool_down_ms };
-        let circuit = Circuit { failures: told.failures, phase };
-        self.circuits.insert(told.agent.clone(), circuit);
-    }
-
-    pub(super) fn circuit_half_opened(&mut self, told: &CircuitChanged) -> Applied {
-        let circuit = self
-            .circuits
-            .get_mut(&told.agent)
-            .ok_or_else(|| format!("the circuit of {} is closed", told.agent))?;
-        let CircuitPhase::Open { cool_down_ms, .. } = circuit.phase else {
-            return Err(format!("the circuit of {} is not open", told.agent));
-        };
-        circuit.phase = CircuitPhase::HalfOpen { cool_down_ms };
-        Ok(())
-    }
-
-    pub(super) fn circuit_closed(&mut self, told: &CircuitChanged) {
-        self.circuits.remove(&told.agent);
     }
 
     pub(super) fn draft_crashed(&mut self, id: &TaskId, times: u32) -> Applied {

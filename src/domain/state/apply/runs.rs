@@ -217,6 +217,7 @@ impl State {
         self.index.end_question(run);
         for position in 0..run.runs.len() {
             self.index.end_backoff(run, position);
+            self.index.leave_line(run, position);
         }
         let changed = change(run);
         self.index.count(run, 1);
