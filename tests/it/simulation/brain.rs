@@ -58,6 +58,10 @@ impl Brain {
                 policy.retry.attempts_max = 1_000;
                 policy.recovery.same_failure_max = 1_000;
             }
+            Bug::NeverRestsMasters => policy.circuit.failures_max = 0,
+            Bug::IgnoresRates => {
+                policy.masters.values_mut().for_each(|master| master.starts_per_minute_max = 0);
+            }
             Bug::IgnoresTimeBoxes => policy.supervision.time_box_ms = 0,
             _ => {}
         }
@@ -172,12 +176,16 @@ fn altered(bug: Bug, state: &State) -> Option<State> {
         Bug::HandsOutTooEarly
             | Bug::HandsOutWhilePaused
             | Bug::IgnoresFiles
+            | Bug::IgnoresCircuits
             | Bug::EndsBackoffsEarly
     );
     if !is_seen {
         return None;
     }
     let mut altered = state.clone();
+    if bug == Bug::IgnoresCircuits {
+        altered.circuits.clear();
+    }
     for run in altered.orchestrations.values_mut() {
         for subtask in &mut run.plan.subtasks {
             match bug {

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use baton::domain::event::{HandedOff, Record, Retried};
 use baton::domain::plan::Plan;
-use baton::domain::report::Failure;
+use baton::domain::report::{Category, Failure};
 use baton::domain::worker::{Execution, Recall};
 use baton::domain::{Event, Moment};
 
@@ -26,6 +26,8 @@ pub(super) struct Chronicle {
     pub(super) held_seq: Option<u64>,
     /// Masters that are given nothing, since when and for how long.
     pub(super) circuits: BTreeMap<String, CircuitTold>,
+    /// How often in a row each master failed at what it was to do.
+    pub(super) failures_of: BTreeMap<String, u32>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -205,12 +207,20 @@ impl Chronicle {
         match event {
             Event::SubtaskHandedOff(told) => self.hand_off(told, record),
             Event::SubtaskCompleted { subtask_id, attempt_id, .. } => {
+                self.failures_of.remove(&self.attempts[attempt_id.as_str()].agent);
                 self.end(attempt_id.as_str(), End::Completed);
                 self.subtask(subtask_id.as_str()).phase =
                     SubtaskPhase::Done(attempt_id.to_string());
             }
             Event::SubtaskFailed { subtask_id, attempt_id, failure, .. } => {
-                let agent = self.attempts[attempt_id.as_str()].agent.clone();
+                let attempt = &self.attempts[attempt_id.as_str()];
+                let agent = attempt.agent.clone();
+                let is_its_fault = match failure.category {
+                    Category::Transient | Category::CodeError => true,
+                    Category::Blocker => attempt.is_launched && attempt.started_at.is_none(),
+                    Category::DesignFlaw | Category::Critical => false,
+                };
+                *self.failures_of.entry(agent.clone()).or_default() += u32::from(is_its_fault);
                 self.end(attempt_id.as_str(), End::Failed);
                 let subtask = self.subtask(subtask_id.as_str());
                 *subtask.failures_on.entry(agent).or_default() += 1;
@@ -265,6 +275,7 @@ impl Chronicle {
                 }
             }
             Event::SubtaskCompensated(told) => {
+                self.failures_of.remove(&self.attempts[told.attempt_id.as_str()].agent);
                 self.end(told.attempt_id.as_str(), End::Completed);
                 self.subtask(told.subtask_id.as_str()).phase = SubtaskPhase::Undone;
             }

@@ -62,6 +62,8 @@ pub(super) const LAWS: &[Law] = &[
     law("backoffs_are_waited_for", On::Event(limits::backoffs_are_waited_for)),
     law("delays_are_as_configured", On::Event(limits::delays_are_as_configured)),
     law("open_circuits_get_nothing", On::Event(limits::open_circuits_get_nothing)),
+    law("failing_masters_rest", On::Event(limits::failing_masters_rest)),
+    law("starts_have_a_rate", On::Event(limits::starts_have_a_rate)),
     law("nobody_gives_up_early", On::Record(limits::nobody_gives_up_early)),
     law("time_boxes_end", On::Step(limits::time_boxes_end)),
     law("who_stands_still_is_noticed", On::Step(limits::who_stands_still_is_noticed)),

@@ -37,6 +37,9 @@ pub(super) enum Bug {
     IgnoresTimeBoxes,
     LooksAway,
     ForgetsUntakenHandoffs,
+    NeverRestsMasters,
+    IgnoresCircuits,
+    IgnoresRates,
 }
 
 /// Every bug, with the laws of which one has to catch it.
@@ -73,6 +76,9 @@ pub(super) const BUGS: &[(Bug, &[&str])] = &[
     (Bug::CondemnsByHeartbeat, &["progress_is_never_condemned"]),
     (Bug::TimesLivenessByTheWall, &["the_wall_clock_decides_nothing"]),
     (Bug::IgnoresTimeBoxes, &["time_boxes_end"]),
+    (Bug::NeverRestsMasters, &["failing_masters_rest"]),
+    (Bug::IgnoresCircuits, &["open_circuits_get_nothing", "failing_masters_rest"]),
+    (Bug::IgnoresRates, &["starts_have_a_rate"]),
     (Bug::LooksAway, &["who_stands_still_is_noticed"]),
     (Bug::ForgetsUntakenHandoffs, &["what_nobody_takes_is_told", "nobody_waits_busily"]),
 ];

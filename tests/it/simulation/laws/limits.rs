@@ -8,6 +8,9 @@ use super::{Verdict, unless};
 use crate::simulation::chronicle::{RunPhase, SubtaskPhase, is_wished};
 use crate::simulation::life::Life;
 
+/// The time in which starts are counted.
+pub(super) const MINUTE_MS: u64 = 60_000;
+
 /// A master has no more attempts at a time than it may.
 pub(super) fn a_master_has_its_limit(life: &Life, _: &Record, event: &Event) -> Verdict {
     let Event::SubtaskHandedOff(told) = event else { return Ok(()) };
@@ -115,6 +118,34 @@ pub(super) fn open_circuits_get_nothing(life: &Life, record: &Record, event: &Ev
     unless(circuit.is_half_open && !busy, || {
         format!("{agent} is given work with {circuit:?}, other work under way: {busy}")
     })
+}
+
+/// A master that failed too often in a row has a circuit breaker that is open, or tries it.
+pub(super) fn failing_masters_rest(life: &Life, _: &Record, event: &Event) -> Verdict {
+    let Event::SubtaskHandedOff(told) = event else { return Ok(()) };
+    let agent = told.assigned_to.as_str();
+    let (count, max) = (
+        life.told.failures_of.get(agent).copied().unwrap_or(0),
+        life.policy.circuit.failures_max,
+    );
+    let is_known = max == 0 || count < max || life.told.circuits.contains_key(agent);
+    unless(is_known, || format!("{agent} failed {count} times in a row and is given more"))
+}
+
+/// A master begins no more within a minute than it may.
+pub(super) fn starts_have_a_rate(life: &Life, record: &Record, event: &Event) -> Verdict {
+    let Event::SubtaskHandedOff(told) = event else { return Ok(()) };
+    let Some(master) = life.policy.masters.get(&told.assigned_to) else { return Ok(()) };
+    let max = master.starts_per_minute_max as usize;
+    let count = starts(life, told.assigned_to.as_str(), &record.at, MINUTE_MS);
+    unless(max == 0 || count < max, || format!("{} began {count} already", told.assigned_to))
+}
+
+/// Counts what a master was given lately.
+pub(super) fn starts(life: &Life, agent: &str, now: &Moment, within_ms: u64) -> usize {
+    let is_recent = |at: &Moment| waited_ms(now, at).is_some_and(|ms| ms < within_ms);
+    let attempts = life.told.attempts.values().filter(|attempt| attempt.agent == agent);
+    attempts.filter(|attempt| is_recent(&attempt.issued_at)).count()
 }
 
 /// A person is asked when nothing else is left: the attempts are used up, or more of them cannot

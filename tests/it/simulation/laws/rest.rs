@@ -6,7 +6,7 @@ use baton::domain::plan::{OrchestrationPhase, Strategy};
 use baton::domain::plan::SubtaskPhase as Phase;
 use baton::domain::{Effect, Moment, State, outbox};
 
-use super::limits::waited_ms;
+use super::limits::{MINUTE_MS, starts, waited_ms};
 use super::{Verdict, unless};
 use crate::simulation::chronicle::{AttemptTold, Chronicle, RunPhase, RunTold, SubtaskPhase, TaskTold};
 use crate::simulation::life::Life;
@@ -235,6 +235,8 @@ fn is_held(life: &Life, run: &RunTold, at: usize) -> bool {
     let is_ours = master.execution != baton::domain::worker::Execution::External;
     let busy = life.told.live().filter(|(_, a)| a.agent == agent).count();
     let launched = life.told.live().filter(|(_, a)| a.is_launched).count();
+    // Starts that are close to each other are counted as one, a little late.
+    let begun = starts(life, agent, &life.clock.now(), MINUTE_MS + 1_000);
     let files = &run.plan.subtasks[at].files_affected;
     let in_use = life.told.live().any(|(_, attempt)| {
         life.told.find(&attempt.subtask).is_some_and(|(run, at)| {
@@ -246,8 +248,8 @@ fn is_held(life: &Life, run: &RunTold, at: usize) -> bool {
         || is_ours && launched >= life.policy.attempts_active_max
         || in_use
         || is_last_live
-        || life.told.circuits.contains_key(agent)
-        || master.starts_per_minute_max > 0
+        || life.told.circuits.get(agent).is_some_and(|c| !c.is_half_open || busy > 0)
+        || master.starts_per_minute_max > 0 && begun >= master.starts_per_minute_max as usize
 }
 
 /// When everything has come to rest no process of ours is left and no handoff can be taken.
