@@ -28,7 +28,7 @@ use served::{Served, write_whole};
 
 type Part = (&'static str, fn());
 
-const PARTS: [Part; 7] = [
+const PARTS: [Part; 8] = [
     ("fdatasync", fdatasync),
     ("handoff", first_handoff),
     ("life", full_life),
@@ -36,6 +36,7 @@ const PARTS: [Part; 7] = [
     ("replay", replay),
     ("snapshot", snapshot),
     ("idle", idle),
+    ("watch", watched),
 ];
 
 fn main() {
@@ -160,6 +161,63 @@ fn idle() {
         "idle for a minute: {used} ms of processor time ({:.3} ms/s), {resident}",
         used as f64 / 60.0
     );
+    served.stop();
+}
+
+/// Workers that print a line, beat once and then sleep, looked at once a second.
+fn watched() {
+    const WORKERS: usize = 1_000;
+    const LOOKS: usize = 20;
+    let root = tempfile::tempdir().unwrap();
+    let begin = r#"echo begins; echo '{\"progress\": 1}' > $(dirname $BATON_REPORT)/heartbeat.json; exec sleep 3600"#;
+    let settings = format!(
+        "{}max_active = {WORKERS}\n[limits]\nmax_active = {WORKERS}\n[supervision]\nlook_ms = 1000\n\
+         [daemon]\ntick_ms = 86400000\n",
+        launched(&format!("[\"/bin/sh\", \"-c\", {begin:?}]"))
+    );
+    let mut served = Served::new(&root.path().join("coordination"), &settings);
+    let tasks: Vec<String> = (0..WORKERS)
+        .map(|n| {
+            format!(r#"{{"id":"t{n}","title":"Fix the typo in src/f{n}.rs","status":"pending"}}"#)
+        })
+        .collect();
+    let queue = format!("{{\"tasks\":[\n{}\n]}}\n", tasks.join(",\n"));
+    write_whole(served.dir(), "task-queue.json", queue.as_bytes());
+    served.start();
+    let dir = served.dir().to_owned();
+    let beats = || {
+        let workers = std::fs::read_dir(dir.join("workers")).unwrap().flatten();
+        workers.filter(|worker| worker.path().join("heartbeat.json").exists()).count()
+    };
+    served.wait_for(|| beats() == WORKERS);
+    let spec = dir.join("worker-specs/active/t1-attempt-1.json");
+    let looked = || {
+        let text = std::fs::read_to_string(&spec).unwrap_or_default();
+        let spec: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+        spec["health"]["checked_at"].as_str().map(str::to_owned)
+    };
+    let next = |last: &mut Option<String>| {
+        spin_until(|| {
+            std::thread::sleep(Duration::from_millis(5));
+            looked().is_some_and(|at| last.as_ref() != Some(&at))
+        });
+        *last = looked();
+    };
+    let mut last = None;
+    // What follows from their starts is over by then.
+    (0..5).for_each(|_| next(&mut last));
+    let pid = daemon_pid(&dir);
+    let (all_before, loop_before) = (processor_ms(pid), loop_ms(pid));
+    (0..LOOKS).for_each(|_| next(&mut last));
+    let each = |ms: u64| ms as f64 / LOOKS as f64;
+    let (all, of_loop) = (processor_ms(pid) - all_before, loop_ms(pid) - loop_before);
+    println!(
+        "a look at {WORKERS} workers: {:.1} ms of processor time, and {:.1} ms to judge and to show \
+         it in their specs",
+        each(all - of_loop),
+        each(of_loop)
+    );
+    served.signal(rustix::process::Signal::TERM);
     served.stop();
 }
 
@@ -348,8 +406,18 @@ fn daemon_pid(dir: &Path) -> u64 {
     pids.next_back().unwrap()["pid"].as_u64().unwrap()
 }
 
+/// What a process took of the processor, with all its threads.
 fn processor_ms(pid: u64) -> u64 {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    taken_ms(&format!("/proc/{pid}/stat"))
+}
+
+/// What the thread of its loop took.
+fn loop_ms(pid: u64) -> u64 {
+    taken_ms(&format!("/proc/{pid}/task/{pid}/stat"))
+}
+
+fn taken_ms(stat: &str) -> u64 {
+    let stat = std::fs::read_to_string(stat).unwrap();
     let fields: Vec<&str> = stat[stat.rfind(')').unwrap() + 2..].split(' ').collect();
     let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
     ticks * 10

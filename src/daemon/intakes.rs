@@ -47,6 +47,14 @@ impl Intakes {
         }
     }
 
+    /// Makes these look with the next call, rested or not.
+    pub(super) fn look_now(&mut self, names: &[&'static str]) {
+        for slot in self.slots.iter_mut().filter(|slot| names.contains(&slot.intake.name())) {
+            slot.due_at(0);
+            slot.rests_until_ms = 0;
+        }
+    }
+
     /// Makes all look as soon as they are rested.
     pub(super) fn look_everywhere(&mut self, now_ms: u64) {
         for slot in &mut self.slots {

@@ -4,8 +4,6 @@
 //! look is under way at a time, beside the loop, and the rules of the watch are asked with the
 //! time at which it was made.
 
-use std::collections::BTreeSet;
-
 use super::monitor::{self, Worker};
 use super::probe::{self, Look, Memory, Subject};
 use super::{Daemon, DaemonError};
@@ -157,7 +155,7 @@ impl Daemon {
         launched.for_each(|worker| self.monitor.is_over(worker.attempt.worker_id));
         let ends = self.monitor.gather(self.ledger.state(), &self.means);
         self.decide_all(&ends, now)?;
-        self.intakes.look_at(&BTreeSet::from(RESULTS), now.boottime_ms);
+        self.intakes.look_now(&RESULTS);
         self.look(now)?;
         findings.retain(|finding| !self.has_delivered(finding));
         Ok(Input::WorkersProbed { findings, held })

@@ -10,6 +10,7 @@ mod heartbeat;
 mod processes;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use super::effects::Means;
 use super::folder::{self, Marker};
@@ -18,14 +19,15 @@ use crate::clock;
 use crate::domain::evidence::Watched;
 use crate::domain::ids::{AttemptId, WorkerId};
 use crate::domain::read;
-use crate::domain::spec::SpecWorker;
+use crate::domain::spec::{SpecSeen, SpecWorker};
 use crate::domain::watch::{HeartbeatMark, Probe, attempt_of, watched};
 use crate::domain::worker::{AttemptPhase, Execution, ProcessIdentity};
 use crate::domain::{Moment, Policy, State, handoff};
 use crate::intake;
+use crate::intake::worker_specs::AGENT_FOLDERS;
 use crate::store::Store;
 use crate::store::layout::{self, WorkerFile};
-use files::{FolderSeen, Version, Workspace};
+use files::{Version, Workspace};
 use processes::{Carrier, Processes};
 
 /// No more of a heartbeat or of a spec is read.
@@ -44,7 +46,8 @@ pub(super) struct Subject {
     /// Those specs, by the names of their files.
     specs: Vec<String>,
     carriers: Vec<ProcessIdentity>,
-    /// Whether one of its processes cannot be seen by anybody.
+    /// Specs of which nobody knows for certain which process they mean.
+    unpinned: Vec<SpecSeen>,
     is_launched: bool,
     /// The files that its subtask names.
     files: Vec<String>,
@@ -98,7 +101,12 @@ pub(super) fn look(means: &Means, subjects: &[Subject], memory: Memory) -> Look 
     let carriers: Vec<Vec<Carrier>> = subjects.iter().map(|one| eyes.carriers(one)).collect();
     let processes = processes::look_at(&carriers);
     let pairs = subjects.iter().zip(processes);
-    let probes = pairs.map(|(subject, processes)| eyes.probe(subject, processes)).collect();
+    let probes = pairs
+        .map(|(subject, found)| {
+            let pinned = Some(found).filter(|_| !subject.carriers.is_empty());
+            eyes.probe(subject, Processes::of_unpinned(&subject.unpinned, pinned))
+        })
+        .collect();
     eyes.forget_others(subjects);
     let took_ms = clock::now().since_ms(&at).unwrap_or(0);
     Look { at, took_ms, probes, memory: eyes.memory }
@@ -127,6 +135,7 @@ impl Subject {
                     folders: vec![worker.attempt.worker_id.clone()],
                     specs: Vec::new(),
                     carriers: Vec::new(),
+                    unpinned: Vec::new(),
                     is_launched: worker.attempt.execution != Execution::External,
                     files: worker.subtask.files_affected.clone(),
                     watched: watched.clone(),
@@ -146,6 +155,7 @@ impl Subject {
                     folders: Vec::new(),
                     specs: Vec::new(),
                     carriers: Vec::new(),
+                    unpinned: Vec::new(),
                     is_launched: false,
                     files: Vec::new(),
                     report: ReportOf::Stranger(id.clone()),
@@ -166,7 +176,10 @@ impl Subject {
         if let Some(name) = spec_name(&spec.path) {
             self.specs.push(name.to_owned());
         }
-        self.carriers.extend(spec.identity.clone());
+        match &spec.identity {
+            Some(identity) => self.carriers.push(identity.clone()),
+            None => self.unpinned.push(spec.clone()),
+        }
     }
 }
 
@@ -190,6 +203,8 @@ fn spec_name(path: &str) -> Option<&str> {
 struct Eyes<'a> {
     means: &'a Means,
     workspace: Workspace,
+    /// Where real masters keep the folders of their workers, if they do.
+    agents: Option<Store>,
     /// The versions of the specs that are asked for.
     specs: BTreeMap<String, Version>,
     memory: Memory,
@@ -208,7 +223,11 @@ impl<'a> Eyes<'a> {
         };
         let specs =
             entries.into_iter().map(|entry| (entry.name.clone(), files::version(&entry))).collect();
-        Self { means, workspace, specs, memory }
+        let is_there = |root: &Path| root.join(AGENT_FOLDERS).is_dir();
+        let root =
+            Some(&means.config.workspace).filter(|root| !wanted.is_empty() && is_there(root));
+        let agents = root.and_then(|root| Store::open(root).ok());
+        Self { means, workspace, agents, specs, memory }
     }
 
     fn store(&self) -> &'a Store {
@@ -241,16 +260,24 @@ impl<'a> Eyes<'a> {
     }
 
     fn probe(&mut self, subject: &Subject, processes: Processes) -> Probe {
-        let folders: Vec<FolderSeen> =
-            subject.folders.iter().map(|id| files::look_into(self.store(), id)).collect();
-        let mut beats = Vec::new();
-        for (id, seen) in subject.folders.iter().zip(&folders) {
-            let path = layout::worker_file(id, WorkerFile::Heartbeat);
-            beats.extend(seen.heartbeat.and_then(|version| self.heartbeat(path, version)));
+        let (mut folders, mut beats) = (Vec::new(), Vec::new());
+        let theirs = self.agents.clone().filter(|_| !subject.is_launched);
+        let places =
+            [Some((self.store().clone(), layout::WORKERS)), theirs.map(|s| (s, AGENT_FOLDERS))];
+        for (store, place) in places.into_iter().flatten() {
+            for id in &subject.folders {
+                let folder = format!("{place}/{id}");
+                let seen = files::look_into(&store, &folder);
+                let path = format!("{folder}/{}", WorkerFile::Heartbeat.name());
+                let version = seen.heartbeat;
+                beats.extend(version.and_then(|version| self.heartbeat(&store, path, version)));
+                folders.push(seen);
+            }
         }
         for name in &subject.specs {
             let Some(version) = self.specs.get(name).copied() else { continue };
-            beats.extend(self.heartbeat(format!("{}/{name}", layout::SPECS_ACTIVE), version));
+            let path = format!("{}/{name}", layout::SPECS_ACTIVE);
+            beats.extend(self.heartbeat(self.store(), path, version));
         }
         let report = folders.first().and_then(|folder| folder.report);
         let report = report.is_some_and(|version| self.has_report(&subject.report, version));
@@ -267,7 +294,12 @@ impl<'a> Eyes<'a> {
         }
     }
 
-    fn heartbeat(&mut self, path: String, version: Version) -> Option<HeartbeatMark> {
+    fn heartbeat(
+        &mut self,
+        store: &Store,
+        path: String,
+        version: Version,
+    ) -> Option<HeartbeatMark> {
         let known = self.memory.heartbeats.get(&path);
         if let Some((seen, mark)) = known
             && *seen == version
@@ -275,7 +307,7 @@ impl<'a> Eyes<'a> {
             return Some(mark.clone());
         }
         let before = known.map(|(_, mark)| mark);
-        let mark = match self.means.store.read(&path, HEARTBEAT_BYTES_MAX) {
+        let mark = match store.read(&path, HEARTBEAT_BYTES_MAX) {
             Ok(Some(content)) => heartbeat::mark(&content.bytes, before),
             Ok(None) => return None,
             // That somebody changes it is seen all the same.
@@ -312,7 +344,7 @@ impl<'a> Eyes<'a> {
             subjects.iter().flat_map(|subject| &subject.specs).map(String::as_str).collect();
         let is_asked_for = |path: &str| match spec_name(path) {
             Some(name) => specs.contains(name),
-            None => path.split('/').nth(1).is_some_and(|id| folders.contains(id)),
+            None => path.rsplit('/').nth(1).is_some_and(|id| folders.contains(id)),
         };
         self.memory.heartbeats.retain(|path, _| is_asked_for(path));
         self.memory.reports.retain(|path, _| is_asked_for(path));
@@ -344,3 +376,7 @@ fn is_report(means: &Means, whose: &ReportOf, path: &str) -> bool {
         }
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests write what masters and workers do")]
+mod tests;

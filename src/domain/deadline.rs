@@ -11,10 +11,11 @@ use super::state::State;
 /// another boot has passed.
 pub fn deadline(state: &State, policy: &Policy) -> Option<Moment> {
     let limit = state
-        .boot_seen
+        .this_boot()
         .and_then(|seen| due_ms(state, policy).map(|boottime_ms| Moment { boottime_ms, ..seen }));
     let (trial, start) = (circuit::next_trial(state), schedule::next_start(state, policy));
-    let is_of_this_boot = |due: &Moment| state.boot_seen.is_some_and(|seen| seen.boot == due.boot);
+    let is_of_this_boot =
+        |due: &Moment| state.this_boot().is_some_and(|seen| seen.boot == due.boot);
     let due = [backoff(state), limit, trial, start].into_iter().flatten();
     due.min_by_key(|due| (is_of_this_boot(due), due.boottime_ms))
 }

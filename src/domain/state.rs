@@ -37,8 +37,8 @@ pub struct State {
     pub epoch: u64,
     /// When the last record was decided.
     pub at: Option<Moment>,
-    /// When the first record of this boot was decided.
-    #[serde(default)]
+    /// When the first record of this boot was decided; `None` while no other boot came before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boot_seen: Option<Moment>,
     /// Every task that was ever accepted.
     pub tasks: BTreeMap<TaskId, Task>,
@@ -202,11 +202,19 @@ impl State {
             })?;
             self.seq = seq;
         }
-        self.at = Some(record.at);
-        if self.boot_seen.is_none_or(|seen| seen.boot != record.at.boot) {
+        if self.at.is_some_and(|before| before.boot != record.at.boot) {
             self.boot_seen = Some(record.at);
         }
+        self.at = Some(record.at);
         Ok(())
+    }
+
+    /// Returns when the boot of the last record was first seen: its beginning where it is the only
+    /// one, or nobody noted.
+    pub fn this_boot(&self) -> Option<Moment> {
+        let at = self.at?;
+        let seen = self.boot_seen.filter(|seen| seen.boot == at.boot);
+        Some(seen.unwrap_or(Moment { boottime_ms: 0, ..at }))
     }
 
     /// Derives every index again, after the rest was read from a snapshot.

@@ -3,10 +3,13 @@
 //! code that shares nothing with what it checks.
 
 mod ageing;
+mod fencing;
 mod handling;
 mod laws;
 mod limits;
+mod looks;
 mod machine;
+mod narrow;
 mod words;
 pub(in crate::domain) mod world;
 

@@ -5,9 +5,8 @@ use std::path::Path;
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags};
 
-use crate::domain::ids::WorkerId;
 use crate::domain::watch::Mark;
-use crate::store::layout::{self, WorkerFile};
+use crate::store::layout::WorkerFile;
 use crate::store::{Entry, EntryKind, Store, digest};
 
 /// So many files of a worker's folder are looked at.
@@ -40,11 +39,10 @@ pub(super) struct FolderSeen {
 }
 
 /// Looks into a worker's folder; one that is missing or cannot be listed is empty.
-pub(super) fn look_into(store: &Store, worker_id: &WorkerId) -> FolderSeen {
+pub(super) fn look_into(store: &Store, folder: &str) -> FolderSeen {
     let is_wanted = |name: &str| !name.starts_with('.') && !NOT_ITS_WORK.contains(&name);
-    let folder = layout::worker(worker_id);
-    let entries = store.list_some(&folder, FOLDER_FILES_MAX, &is_wanted).unwrap_or_else(|error| {
-        tracing::debug!(%error, %worker_id, "cannot look into the folder of a worker");
+    let entries = store.list_some(folder, FOLDER_FILES_MAX, &is_wanted).unwrap_or_else(|error| {
+        tracing::debug!(%error, folder, "cannot look into the folder of a worker");
         Vec::new()
     });
     let mut seen = FolderSeen::default();
@@ -134,7 +132,6 @@ mod tests {
     struct Place {
         root: tempfile::TempDir,
         store: Store,
-        worker: WorkerId,
     }
 
     impl Place {
@@ -142,7 +139,7 @@ mod tests {
             let root = tempfile::tempdir().unwrap();
             fs::create_dir_all(root.path().join("coordination/workers/w")).unwrap();
             let store = Store::open(&root.path().join("coordination")).unwrap();
-            Self { root, store, worker: WorkerId::parse("w").unwrap() }
+            Self { root, store }
         }
 
         fn write(&self, name: &str, text: &str) {
@@ -154,7 +151,7 @@ mod tests {
         }
 
         fn folder(&self) -> [FolderSeen; 1] {
-            [look_into(&self.store, &self.worker)]
+            [look_into(&self.store, "workers/w")]
         }
 
         fn work(&self, named: &[&str]) -> Option<Mark> {
@@ -166,7 +163,7 @@ mod tests {
     #[test]
     fn a_missing_folder_says_nothing_and_is_no_error() {
         let place = Place::new();
-        let nobody = [look_into(&place.store, &WorkerId::parse("nobody").unwrap())];
+        let nobody = [look_into(&place.store, "workers/nobody")];
         assert_eq!(output(&nobody), None);
         assert_eq!(nobody[0].heartbeat.or(nobody[0].report), None);
         assert_eq!(work(&Workspace::open(Path::new("/nowhere")), &[], &nobody), None);

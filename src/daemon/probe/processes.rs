@@ -3,7 +3,9 @@
 use crate::clock;
 use crate::daemon::process::{self, Stat};
 use crate::daemon::process_usage::{self, Usage, Watched};
+use crate::daemon::spec_process;
 use crate::domain::evidence::ProcessState;
+use crate::domain::spec::SpecSeen;
 use crate::domain::worker::ProcessIdentity;
 
 /// A process that carries out a worker's task, as far as anybody says which.
@@ -48,6 +50,15 @@ pub(super) fn look_at(workers: &[Vec<Carrier>]) -> Vec<Processes> {
 }
 
 impl Processes {
+    /// Says what can be said of specs that name no process for certain, beside those of the same
+    /// worker that do.
+    pub(super) fn of_unpinned(specs: &[SpecSeen], pinned: Option<Self>) -> Self {
+        let unpinned = specs
+            .iter()
+            .map(|spec| Self { state: spec_process::state_of(spec), ..Self::default() });
+        pinned.into_iter().chain(unpinned).reduce(Self::with).unwrap_or_default()
+    }
+
     /// Adds another carrier of the same worker: one that lives proves that the worker does, and
     /// one that nobody can see keeps it from being gone.
     fn with(self, other: Self) -> Self {
@@ -115,12 +126,15 @@ mod tests {
     use super::*;
     use crate::domain::moment::BootId;
     use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
+    use std::io::{Read, Write};
     use std::process::{Child, Command, Stdio};
 
-    /// A process that waits for its standard input to close.
+    /// A process that is up and waits for its standard input to close.
     fn waiting() -> (Child, ProcessIdentity) {
-        let child =
-            Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        let mut cat = Command::new("cat");
+        let mut child = cat.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        child.stdin.as_mut().unwrap().write_all(b"x").unwrap();
+        child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
         let identity = process::identify(child.id()).unwrap();
         (child, identity)
     }

@@ -91,9 +91,11 @@ fn of_spec(state: &State, id: &WorkerId, finding: &Finding, is_held: bool) -> Ve
     };
     let known = worker.standing.as_ref().map(|standing| standing.liveness).unwrap_or_default();
     let Some(event) = stands(known, finding, found) else { return Vec::new() };
-    let is_gone = finding.liveness == Liveness::Gone;
-    let settled = if is_gone { spec::gone(state, id) } else { Vec::new() };
-    [event].into_iter().chain(settled).collect()
+    let mut events = vec![event];
+    if finding.liveness == Liveness::Gone {
+        events.extend(spec::gone(worker, &finding.evidence));
+    }
+    events
 }
 
 /// Says how a worker stands from now on, where that is new. A result that is in is the end of all

@@ -2,7 +2,7 @@
 
 use crate::domain::event::Event;
 use crate::domain::handoff::report_path;
-use crate::domain::ids::ClaimId;
+use crate::domain::ids::{AttemptId, ClaimId};
 use crate::domain::moment::Moment;
 use crate::domain::plan::{Orchestration, SubtaskPhase};
 use crate::domain::policy::Policy;
@@ -84,9 +84,8 @@ fn judge<'a>(
         Some(wanted) => format!("subtask {id} has no attempt {wanted}"),
         None => format!("subtask {id} was not handed out yet"),
     })?;
-    // A folder speaks for its own worker only.
-    if finding.path.starts_with("workers/") && finding.path != report_path(attempt) {
-        return Err(format!("{} is not where attempt {} reports", finding.path, attempt.id));
+    if let Some(other) = owner_of(state, &finding.path).filter(|other| other.id != attempt.id) {
+        return Err(format!("{} is where attempt {} reports", finding.path, other.id));
     }
     if attempt.execution != Execution::External && attempt.is_live() {
         return Err(format!(
@@ -121,6 +120,13 @@ fn judge<'a>(
         return Err(format!("attempt {} is over", attempt.id));
     }
     Ok(Judged { run, position, attempt, outcome })
+}
+
+/// Returns the attempt whose worker has this folder: it speaks for nobody else.
+fn owner_of<'a>(state: &'a State, path: &str) -> Option<&'a Attempt> {
+    let worker = path.strip_prefix("workers/")?.strip_suffix("/report.json")?;
+    let (_, _, attempt) = state.attempt(&AttemptId::parse(worker).ok()?)?;
+    (report_path(attempt) == path).then_some(attempt)
 }
 
 /// Tells whether a subtask still waits for an attempt of this purpose to deliver.

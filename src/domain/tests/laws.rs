@@ -80,7 +80,8 @@ pub(super) fn may_happen(before: &State, policy: &Policy, input: &Input, record:
 
 /// Works out when the first thing is due that time alone brings about.
 fn due(state: &State, policy: &Policy) -> Option<(BootId, u64)> {
-    let boot = state.boot_seen?;
+    let at = state.at?;
+    let boot = state.boot_seen.unwrap_or(Moment { boottime_ms: 0, ..at });
     let after = |at: &Moment, ms: u64| {
         let began_ms = if at.boot == boot.boot { at.boottime_ms } else { boot.boottime_ms };
         (boot.boot, began_ms + ms)

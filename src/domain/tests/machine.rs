@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::laws;
-use super::limits::{execution, policy};
+use super::narrow::{execution, policy};
 use super::words::{
     Dice, MASTERS, draft, exited, failure, finding, identity, problem, reported, result,
     word_of_attempt,

@@ -94,10 +94,13 @@ pub(super) fn reported(
     status: ReportStatus,
     c: usize,
 ) -> Input {
+    let newest = AttemptId::of(&subtask_id, number);
+    let folder = WorkerId::of(attempt_id.as_ref().unwrap_or(&newest));
+    let path = format!("workers/{folder}/report.json");
     let error = ReportError { category: Some(failure(c).category), message: "it broke".into() };
     let report = Report {
-        subtask_id: subtask_id.clone(),
-        attempt_id: attempt_id.clone(),
+        subtask_id,
+        attempt_id,
         status,
         summary: "said".into(),
         deliverables: Vec::new(),
@@ -106,8 +109,6 @@ pub(super) fn reported(
         items: Vec::new(),
         error: (status != ReportStatus::Success).then_some(error),
     };
-    let folder = attempt_id.clone().unwrap_or_else(|| AttemptId::of(&subtask_id, number));
-    let path = format!("workers/{}/report.json", WorkerId::of(&folder));
     let missing = if c.is_multiple_of(9) { vec!["out.md".to_owned()] } else { Vec::new() };
     Input::ReportObserved {
         claim,
