@@ -19,6 +19,7 @@ mod laws;
 mod life;
 mod orders;
 mod sabotage;
+mod strangers;
 mod trace;
 mod trouble;
 mod workers;
@@ -34,7 +35,7 @@ const SEEDS: u64 = 5_000;
 /// Steps that a life has on average, at least.
 const STEPS_MIN: u64 = 300;
 /// A planted bug is caught within so many lives.
-const BUG_SEEDS: u64 = 400;
+const BUG_SEEDS: u64 = 1_000;
 
 fn setting(seed: u64) -> Setting {
     Setting { seed, bug: None, honest_wall: false, is_told: false }

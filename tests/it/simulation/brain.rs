@@ -7,6 +7,7 @@ use baton::domain::ids::AttemptId;
 use baton::domain::moment::Timestamp;
 use baton::domain::plan::{OrchestrationPhase, Strategy, SubtaskPhase, Why};
 use baton::domain::report::{Category, Failure, Outcome, ResultKind, SubtaskResult};
+use baton::domain::spec::SpecFolder;
 use baton::domain::state::IllegalTransition;
 use baton::domain::watch::{Probe, Watch};
 use baton::domain::worker::{Execution, Exit};
@@ -57,6 +58,9 @@ impl Brain {
             Bug::RetriesForEver => {
                 policy.retry.attempts_max = 1_000;
                 policy.recovery.same_failure_max = 1_000;
+            }
+            Bug::StopsOthers => {
+                policy.masters.values_mut().for_each(|master| master.may_stop = true);
             }
             Bug::NeverRestsMasters => policy.circuit.failures_max = 0,
             Bug::IgnoresRates => {
@@ -288,6 +292,10 @@ fn distort_one(bug: Bug, state: &State, event: &mut Event) {
         }
         (Bug::BlocksWithoutReason, Event::OrchestrationBlocked(told)) => {
             told.failure_reason.clear();
+            None
+        }
+        (Bug::BuriesTheLiving, Event::WorkerSpecSettled(told)) => {
+            told.folder = SpecFolder::Zombie;
             None
         }
         (Bug::HidesOptions, Event::OrchestrationBlocked(told)) => {

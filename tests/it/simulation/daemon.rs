@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use baton::domain::ids::{AttemptId, ClaimId};
-use baton::domain::watch::Watch;
+use baton::domain::watch::{Probe, Watch};
 use baton::domain::worker::{AttemptPhase, Execution, Exit};
 use baton::domain::{Effect, Input, Moment, Record, State};
 
@@ -333,6 +333,7 @@ impl Life {
                 Place::There | Place::Taken | Place::Lost | Place::Withdrawn => {}
             }
         }
+        inputs.extend(self.specs_seen());
         for (nth, letter) in self.letters.iter().enumerate() {
             let finding = letter.finding.clone();
             let is_seen = daemon.state.reports_seen.get(&finding.path) == Some(&finding.digest);
@@ -357,7 +358,6 @@ impl Life {
         if !self.is_look_due(now) {
             return Vec::new();
         }
-        let Some(daemon) = &mut self.daemon else { return Vec::new() };
         let mut probes = Vec::new();
         for (id, attempt) in self.told.live() {
             if attempt.is_launched {
@@ -366,9 +366,18 @@ impl Life {
             } else {
                 let paper = self.papers.iter().find(|p| p.job.attempt_id.as_str() == id);
                 let is_reported = self.letters.iter().any(|letter| letter.from.as_str() == id);
-                probes.extend(paper.map(|paper| paper.probe(is_reported)));
+                let stranger = self.stranger_at(id).map(|nth| &self.strange[nth]);
+                probes.extend(paper.map(|paper| {
+                    let probe = paper.probe(is_reported);
+                    match stranger {
+                        Some(s) => Probe { process: s.process(), ..probe },
+                        None => probe,
+                    }
+                }));
             }
         }
+        probes.extend(self.probes_of_strangers());
+        let Some(daemon) = &mut self.daemon else { return Vec::new() };
         let found = self.brain.look(&mut daemon.watch, &daemon.state, &self.policy, probes, now);
         if let Some(input) = &found {
             self.trace.say(self.clock.total_ms, || format!("look: {input:?}"));

@@ -81,7 +81,7 @@ impl Life {
                 return Ok(());
             }
             Effect::RevisePlan(subtask_id) => self.revise(subtask_id),
-            Effect::MoveSpec(worker_id) => vec![Input::SpecMoved { worker_id: worker_id.clone() }],
+            Effect::MoveSpec(_) => self.move_spec(&effect),
         };
         self.answer(flight.epoch, &effect, inputs);
         Ok(())
@@ -170,6 +170,9 @@ impl Life {
 
     /// TERM, grace, KILL, and a look whether anything is left. `None` while that goes on.
     fn stop(&mut self, attempt_id: &AttemptId, mut flight: InFlight) -> Option<Vec<Input>> {
+        if let Some(nth) = self.stranger_at(attempt_id.as_str()) {
+            return Some(self.stop_stranger(nth, attempt_id));
+        }
         let Some(nth) = self.process_of(attempt_id) else {
             self.forbidden.insert(attempt_id.clone());
             let (attempt_id, error) = (attempt_id.clone(), "it was never started".to_owned());
@@ -215,6 +218,19 @@ impl Life {
             return None;
         }
         Some(told(&self.processes[nth]))
+    }
+
+    /// Stops a worker of a master; what it had reported counts first.
+    fn stop_stranger(&mut self, nth: usize, attempt_id: &AttemptId) -> Vec<Input> {
+        self.strange[nth].is_alive = false;
+        if let Some(paper) = self.papers.iter_mut().find(|p| p.job.attempt_id == *attempt_id) {
+            paper.is_over = true;
+        }
+        let letters = self.letters.iter().filter(|l| l.from == *attempt_id && !l.by_inbox);
+        let finding = letters.last().map(|letter| letter.finding.clone());
+        let reported = finding.map(|finding| Input::ReportObserved { claim: None, finding });
+        let (attempt_id, reason) = (attempt_id.clone(), "it was stopped".to_owned());
+        reported.into_iter().chain([Input::WorkerInterrupted { attempt_id, reason }]).collect()
     }
 
     /// A signal is sent to a process only if it is proven to be the one that was started.

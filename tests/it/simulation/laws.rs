@@ -81,6 +81,8 @@ pub(super) const LAWS: &[Law] = &[
     law("two_looks_agree", On::Event(truth::two_looks_agree)),
     law("interruptions_cost_nothing", On::Event(truth::interruptions_cost_nothing)),
     law("withdrawn_means_withdrawn", On::Event(truth::withdrawn_means_withdrawn)),
+    law("others_are_left_alone", On::Event(truth::others_are_left_alone)),
+    law("specs_go_where_they_belong", On::Event(truth::specs_go_where_they_belong)),
     law("late_reports_undo_nothing", On::Event(truth::late_reports_undo_nothing)),
     // What is said, and to whom.
     law("numbers_have_no_gap", On::Record(talk::numbers_have_no_gap)),

@@ -16,8 +16,9 @@ use super::journal::Journal;
 use super::laws::Broken;
 use super::orders::{self, Order};
 use super::sabotage::Bug;
+use super::strangers::Stranger;
 use super::trace::Trace;
-use super::workers::{Letter, Next, Paper, Process};
+use super::workers::{Letter, Next, Paper, Place, Process};
 
 /// How a life is set up.
 #[derive(Debug, Clone, Copy)]
@@ -53,6 +54,7 @@ pub(super) enum Due {
     /// What a process left behind is swept up by its holder.
     Sweep(usize),
     Paper(usize),
+    Stranger(usize),
     /// An effect reaches the world.
     Arrives(u64),
     /// Its outcome reaches the daemon of that epoch.
@@ -87,6 +89,7 @@ pub(super) struct Life {
     pub(super) orders: Vec<Order>,
     pub(super) processes: Vec<Process>,
     pub(super) papers: Vec<Paper>,
+    pub(super) strange: Vec<Stranger>,
     pub(super) letters: Vec<Letter>,
     pub(super) commands: Vec<Dropped>,
     pub(super) is_dropped: Vec<bool>,
@@ -142,6 +145,7 @@ impl Life {
             is_dropped: vec![false; orders.len()],
             processes: Vec::new(),
             papers: Vec::new(),
+            strange: Vec::new(),
             letters: Vec::new(),
             commands: Vec::new(),
             forbidden: BTreeSet::new(),
@@ -247,6 +251,10 @@ impl Life {
                 self.paper_acts(nth);
                 Ok(())
             }
+            Due::Stranger(nth) => {
+                self.stranger_acts(nth);
+                Ok(())
+            }
             Due::Arrives(id) => self.arrives(id),
             Due::Answer(epoch, effect, inputs) => {
                 if let Some(daemon) = self.daemon.as_mut().filter(|d| d.epoch == epoch) {
@@ -337,12 +345,17 @@ impl Life {
             Next::Over => {}
         }
         let paper = &self.papers[nth];
+        let is_new = paper.place == Place::Taken && place == Place::There;
+        let attempt_id = paper.job.attempt_id.clone();
         if paper.place != place || self.letters.len() != letters {
             let reported = if self.letters.len() == letters { "" } else { " and reports" };
             self.trace.say(self.clock.total_ms, || {
                 format!("master of {}: {:?}{reported}", paper.job.attempt_id, paper.place)
             });
             self.hint();
+        }
+        if is_new && self.dice.happens(300) {
+            self.start_stranger(Some(attempt_id));
         }
     }
 

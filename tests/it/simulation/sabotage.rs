@@ -40,6 +40,8 @@ pub(super) enum Bug {
     NeverRestsMasters,
     IgnoresCircuits,
     IgnoresRates,
+    StopsOthers,
+    BuriesTheLiving,
 }
 
 /// Every bug, with the laws of which one has to catch it.
@@ -75,10 +77,12 @@ pub(super) const BUGS: &[(Bug, &[&str])] = &[
     (Bug::CondemnsAtFirstSight, &["two_looks_agree"]),
     (Bug::CondemnsByHeartbeat, &["progress_is_never_condemned"]),
     (Bug::TimesLivenessByTheWall, &["the_wall_clock_decides_nothing"]),
-    (Bug::IgnoresTimeBoxes, &["time_boxes_end"]),
+    (Bug::IgnoresTimeBoxes, &["time_boxes_end", "nobody_waits_busily"]),
     (Bug::NeverRestsMasters, &["failing_masters_rest"]),
     (Bug::IgnoresCircuits, &["open_circuits_get_nothing", "failing_masters_rest"]),
     (Bug::IgnoresRates, &["starts_have_a_rate"]),
+    (Bug::StopsOthers, &["others_are_left_alone"]),
+    (Bug::BuriesTheLiving, &["specs_go_where_they_belong"]),
     (Bug::LooksAway, &["who_stands_still_is_noticed"]),
     (Bug::ForgetsUntakenHandoffs, &["what_nobody_takes_is_told", "nobody_waits_busily"]),
 ];

@@ -43,6 +43,7 @@ impl Life {
                 self.holder += 1;
             }
             7 => self.reload(),
+            8 => self.start_stranger(None),
             _ => {}
         }
         Ok(())
@@ -56,6 +57,7 @@ impl Life {
                 process.vanish();
             }
         }
+        self.strange.iter_mut().for_each(|stranger| stranger.is_alive = false);
         self.in_flight.clear();
         self.crash("as the machine went down");
         self.in_flight.clear();

@@ -382,7 +382,7 @@ fn heartbeat(traces: &Traces) -> Option<HeartbeatMark> {
     })
 }
 
-fn mark(number: u64) -> Mark {
+pub(super) fn mark(number: u64) -> Mark {
     Mark { mark: number.to_string(), what: format!("{number} of them") }
 }
 

@@ -106,6 +106,12 @@ pub(super) fn what_is_owed_is_owed(life: &Life) -> Verdict {
         .outbox(&daemon.state)
         .into_iter()
         .filter(|effect| !matches!(effect, Effect::SettleClaim(_) | Effect::MoveSpec(_)))
+        .filter(|effect| match effect {
+            Effect::StopWorker(id) | Effect::WithdrawHandoff(id) => {
+                life.stranger_at(id.as_str()).is_none()
+            }
+            _ => true,
+        })
         .map(|effect| format!("{effect:?}"))
         .collect();
     let mut wanted = BTreeSet::new();
@@ -125,6 +131,8 @@ pub(super) fn what_is_owed_is_owed(life: &Life) -> Verdict {
     for (id, attempt) in life.told.live() {
         let effect = match (attempt.recalled.is_some(), attempt.is_published) {
             (true, _) if attempt.is_launched => "StopWorker",
+            // Which process it is may be known by its spec.
+            (true, _) if life.stranger_at(id).is_some() => continue,
             (true, _) => "WithdrawHandoff",
             (false, _) if attempt.started_at.is_some() => continue,
             (false, false) => "PublishHandoff",

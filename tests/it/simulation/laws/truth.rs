@@ -1,6 +1,7 @@
 //! What the journal says is so in the world, and what happens in the world was decided before.
 
 use baton::domain::event::Found;
+use baton::domain::spec::SpecFolder;
 use baton::domain::worker::{Exit, Recall};
 use baton::domain::{Event, Record};
 
@@ -8,6 +9,7 @@ use super::{Verdict, unless};
 use crate::simulation::chronicle::{End, SubtaskPhase};
 use crate::simulation::habits::Ending;
 use crate::simulation::life::{Deed, Life};
+use crate::simulation::strangers::Stranger;
 use crate::simulation::workers::{Paper, Place, Process, Traces};
 
 /// An attempt is carried out by one process at the most.
@@ -203,6 +205,35 @@ pub(super) fn late_reports_undo_nothing(life: &Life, _: &Record, event: &Event) 
     };
     let SubtaskPhase::Done(by) = &run.subtasks[at].phase else { return Ok(()) };
     Err(format!("{attempt_id} counts although {by} has delivered"))
+}
+
+/// A worker that a master started is called back only where the operator lets us.
+pub(super) fn others_are_left_alone(life: &Life, _: &Record, event: &Event) -> Verdict {
+    let Event::AttemptRecalled { attempt_id, cause, .. } = event else { return Ok(()) };
+    let Some(attempt) = life.told.attempts.get(attempt_id.as_str()) else { return Ok(()) };
+    let is_free = matches!(cause, Recall::Unwanted | Recall::Untaken);
+    let may_stop =
+        life.policy.masters.get(attempt.agent.as_str()).is_some_and(|master| master.may_stop);
+    unless(attempt.is_launched || is_free || may_stop, || {
+        format!("{attempt_id} of {} is called back: {cause:?}", attempt.agent)
+    })
+}
+
+/// A spec goes where its worker belongs: nobody is called dead who lives, or whom nobody can tell
+/// from the living, or who said how it ended.
+pub(super) fn specs_go_where_they_belong(life: &Life, _: &Record, event: &Event) -> Verdict {
+    let Event::WorkerSpecSettled(told) = event else { return Ok(()) };
+    let is_it = |s: &&Stranger| s.spec.worker_id == told.worker_id;
+    let Some(stranger) = life.strange.iter().find(is_it) else {
+        return Err(format!("there is no worker {}", told.worker_id));
+    };
+    unless(stranger.moved.is_empty(), || format!("{} was moved before", told.worker_id))?;
+    let is_dead = told.folder == SpecFolder::Zombie;
+    let has_said = stranger.spec.ended.is_some();
+    unless(!(is_dead && has_said), || format!("{} said how it ended", told.worker_id))?;
+    let is_free = stranger.attempt_id.is_none();
+    let is_proven = stranger.spec.identity.is_some() && !stranger.is_alive;
+    unless(!(is_dead && is_free) || is_proven, || format!("{} may live", told.worker_id))
 }
 
 /// Finds the process of an attempt as it was decided now.
