@@ -19,5 +19,6 @@ mod real_data;
 mod restart;
 mod scenarios;
 mod served;
+mod simulation;
 mod specs;
 mod systemd;
