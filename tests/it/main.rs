@@ -7,6 +7,7 @@
 )]
 
 mod bad_input;
+mod bad_workers;
 mod cli;
 mod crash;
 mod daemon;
