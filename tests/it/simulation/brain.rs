@@ -370,6 +370,6 @@ fn result() -> SubtaskResult {
         worker_id: "w".parse().unwrap(),
         tokens_used: None,
         cost_usd: None,
-        items: Vec::new(),
+        items: None,
     }
 }
