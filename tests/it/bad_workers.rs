@@ -106,7 +106,7 @@ fn next<'a>(waiting: &Mutex<VecDeque<&'a Case>>) -> Option<&'a Case> {
 
 /// Plays one case to its end and says what came of it when.
 fn play(case: &Case) -> String {
-    let env = TestEnv::new(&format!("{}{SETTINGS}{}", masters_of(case), case.settings));
+    let env = TestEnv::new(&format!("{}{}", masters_of(case), limits_of(case)));
     std::fs::write(env.path("../worker.sh"), format!("{PRELUDE}\n{}", case.script)).unwrap();
     let mut subtask = json!({
         "subtask_id": "t-work", "title": "Do the work", "description": "all of it",
@@ -165,6 +165,20 @@ fn masters_of(case: &Case) -> String {
         "[masters.development]\n{program}domains = [\"development\", \"testing\"]\n\
          [masters.elsewhere]\nbackend = \"external\"\ndomains = [\"elsewhere\"]\n"
     )
+}
+
+/// The common limits with those of the case, which stand before its first table.
+fn limits_of(case: &Case) -> String {
+    let own: Vec<&str> = case
+        .settings
+        .lines()
+        .take_while(|line| !line.starts_with('['))
+        .filter_map(|line| line.split_once('=').map(|(key, _)| key.trim()))
+        .collect();
+    let is_common =
+        |line: &&str| line.split_once('=').is_none_or(|(key, _)| !own.contains(&key.trim()));
+    let common: Vec<&str> = SETTINGS.lines().filter(is_common).collect();
+    format!("{}\n{}", common.join("\n"), case.settings)
 }
 
 fn is_about_it(event: &Value) -> bool {
