@@ -306,7 +306,7 @@ fn running(state: &State) -> Vec<Input> {
                 worker_id: worker(id),
                 tokens_used: None,
                 cost_usd: None,
-                items: Vec::new(),
+                items: None,
             }),
         })
         .collect()

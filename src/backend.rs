@@ -182,14 +182,12 @@ fn judge_report(finished: &Finished<'_>, finding: &ReportFinding) -> Outcome {
         }
         ReportStatus::Failure | ReportStatus::Partial => {
             let error = report.error.clone().unwrap_or_default();
-            let said = [error.message.trim(), report.summary.trim()];
-            let message = said
-                .into_iter()
-                .find(|text| !text.is_empty())
-                .unwrap_or("it reported a failure without saying what failed");
+            let message = report
+                .complaint()
+                .unwrap_or_else(|| "it reported a failure without saying what failed".to_owned());
             // The worker's own judgement always wins.
-            let category = error.category.unwrap_or_else(|| Category::of_report(message));
-            failure(category, plain(message))
+            let category = error.category.unwrap_or_else(|| Category::of_report(&message));
+            failure(category, plain(&message))
         }
     }
 }
@@ -204,7 +202,7 @@ fn judge_exit(finished: &Finished<'_>) -> Outcome {
                 worker_id: finished.worker_id.clone(),
                 tokens_used: None,
                 cost_usd: None,
-                items: Vec::new(),
+                items: None,
             }),
             None => failure(Category::CodeError, "it exited 0 and delivered nothing".to_owned()),
         },
@@ -363,7 +361,12 @@ mod tests {
             ),
             (report("failure", "s", Some((Some("blocker"), "no key"))), "", &[], "blocker: no key"),
             (report("failure", "s", Some((None, "broke"))), "", &[], "code_error: broke"),
-            (report("partial", "half of it", None), "", &[], "code_error: half of it"),
+            (
+                report("partial", "half of it", None),
+                "",
+                &[],
+                "code_error: only a part is done: half of it",
+            ),
             (
                 report("failure", "", None),
                 "",

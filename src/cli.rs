@@ -135,6 +135,8 @@ enum Command {
     Pause(operate::OperateArgs),
     /// Go on with what was paused
     Resume(operate::OperateArgs),
+    /// Undo what a task did, the last first, as far as its subtasks say how
+    Rollback(operate::OperateArgs),
     /// Print a completion script for a shell
     Completions(completions::CompletionsArgs),
     /// Be the parent of all workers
@@ -202,6 +204,7 @@ impl Command {
             Command::Answer(args) => args.run(context),
             Command::Pause(args) => args.run(context, "pause"),
             Command::Resume(args) => args.run(context, "resume"),
+            Command::Rollback(args) => args.run(context, "rollback"),
             Command::Completions(args) => args.run(context),
             Command::Hold(args) => args.run(context),
             // The holder reads the code of a worker's step: it is not one of ours.

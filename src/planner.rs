@@ -10,6 +10,7 @@ mod files;
 mod frame;
 mod lexicon;
 mod request;
+mod revise;
 mod rules;
 mod segment;
 mod select;
@@ -18,9 +19,10 @@ mod text;
 #[cfg(test)]
 mod tests;
 
-use crate::domain::Policy;
-use crate::domain::plan::DraftOutcome;
+use crate::domain::ids::SubtaskId;
+use crate::domain::plan::{DraftOutcome, RevisionOutcome};
 use crate::domain::task::TaskSpec;
+use crate::domain::{Policy, State};
 
 /// What a planner is asked.
 #[derive(Debug, Clone, Copy)]
@@ -44,4 +46,9 @@ pub const ROSTER: &[&Planner] = &[&rules::PLANNER];
 pub fn draft(request: &Request<'_>, policy: &Policy) -> DraftOutcome {
     let planner = if request.task.subtasks.is_empty() { ROSTER[0] } else { &author::PLANNER };
     (planner.draft)(request, policy)
+}
+
+/// Drafts what takes the place of a subtask that asks for a revision. Never panics, whatever it is.
+pub fn revise(state: &State, subtask_id: &SubtaskId, policy: &Policy) -> RevisionOutcome {
+    revise::outcome(state, subtask_id, policy)
 }

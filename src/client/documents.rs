@@ -87,6 +87,8 @@ pub struct SubtaskDocument {
     pub deliverables: Vec<String>,
     /// A status word of the protocol.
     pub status: String,
+    /// Those that took its place.
+    pub replaced_by: Vec<String>,
     /// Every attempt, oldest first.
     pub attempts: Vec<AttemptDocument>,
     /// How many retries so far.

@@ -91,7 +91,8 @@ impl Progress {
                 .map(|ids| ids.iter().filter_map(|id| by_id.get(id.as_str()).copied()).collect())
                 .collect(),
         };
-        let done = plan.subtasks.iter().filter(|s| is_satisfied(&s.status)).count();
+        let counted = || plan.subtasks.iter().filter(|s| s.replaced_by.is_empty());
+        let done = counted().filter(|s| is_satisfied(&s.status)).count();
         Self {
             task_id: plan.parent_task_id.clone(),
             orchestration_id: plan.orchestration_id.clone(),
@@ -99,7 +100,7 @@ impl Progress {
             status: plan.status.clone(),
             strategy: plan.strategy.clone(),
             current_stage: number(&plan.progress.current_stage).max(1),
-            percent: u32::try_from(done * 100 / plan.subtasks.len().max(1)).unwrap_or(100),
+            percent: u32::try_from(done * 100 / counted().count().max(1)).unwrap_or(100),
             stages: staged
                 .into_iter()
                 .map(|stage| stage.iter().map(|s| Step::of(s, &by_id, now, heartbeat)).collect())

@@ -45,7 +45,12 @@ pub(super) fn work(effect: &Effect, state: &State, means: &Means) -> Result<Work
             let (id, spec) = (id.clone(), task.spec.clone());
             Box::pin(draft_plan(means, id, spec, state.epoch))
         }
-        Effect::RevisePlan(id) => return Err(format!("revise {id}")),
+        Effect::RevisePlan(id) => {
+            // A few texts put together, and it needs the state: no work for another thread.
+            let outcome = planner::revise(state, id, &means.config.policy);
+            let revised = Input::Revised { subtask_id: id.clone(), outcome };
+            Box::pin(async { Answer::Inputs(vec![revised]) })
+        }
         Effect::MoveSpec(id) => {
             let worker = state.specs.get(id).ok_or_else(|| format!("{id} is not followed"))?;
             let folder = worker.settled.ok_or_else(|| format!("{id} is not over"))?;

@@ -272,6 +272,15 @@ pub(super) fn is_locked(store: &Store, worker_id: &WorkerId) -> Result<bool, Fol
     }
 }
 
+/// Returns the keeper of a worker: all that descends from it is the worker's. `None` where there
+/// is no worker, or one from before there were keepers.
+pub fn keeper_of(store: &Store, worker_id: &WorkerId) -> Option<ProcessIdentity> {
+    match marker(store, worker_id) {
+        Ok(Marker::Begun(begun)) => begun.keeper,
+        Ok(Marker::Absent | Marker::Damaged(_)) | Err(_) => None,
+    }
+}
+
 /// Tells whether the end of an attempt is recorded.
 pub(super) fn is_recorded(store: &Store, worker_id: &WorkerId, nonce: &str) -> bool {
     matches!(end_of(store, worker_id, nonce), Ok(Some(_)))

@@ -28,7 +28,6 @@ use super::folder::{self, Begun};
 use super::holder::{log, log_as};
 use super::output::Rotation;
 use super::process;
-use super::process_tree::Tree;
 use super::protocol::{self, StepInput, StepSays};
 use super::worker_end;
 use crate::clock;
@@ -134,8 +133,9 @@ impl Keeper {
         runtime.block_on(async {
             let is_ours = |begun: &Begun| begun.nonce == nonce && begun.process.pid == step.pid;
             if let Some(begun) = worker_end::begun_as(&store, &worker_id, is_ours).await {
-                let leftovers = leftovers(&store, &begun);
-                worker_end::end(&store, &begun, exit, step.error, leftovers).await;
+                let tree = worker_end::tree_of(&store, &begun);
+                let is_alone = || is_alone(&store, &begun);
+                worker_end::end(&store, &begun, exit, step.error, &tree, is_alone).await;
             }
         });
         children::reap(None);
@@ -230,10 +230,10 @@ fn wait_for(pid: u32, wake: &Wake, mut rotation: Option<&mut Rotation>) -> Exit 
     }
 }
 
-/// Returns what has to be ended before the end of a worker may be told. Most leave nothing.
-fn leftovers(store: &Store, begun: &Begun) -> Option<Tree> {
+/// Tells whether a worker that has ended left nothing. Most leave nothing.
+fn is_alone(store: &Store, begun: &Begun) -> bool {
     let is_listed_alone = || children::listed() == [begun.process.pid];
-    let is_alone = || {
+    let is_childless = || {
         is_listed_alone() || {
             children::reap(Some(begun.process.pid));
             is_listed_alone()
@@ -241,8 +241,7 @@ fn leftovers(store: &Store, begun: &Begun) -> Option<Tree> {
     };
     let is_free = || matches!(folder::is_locked(store, &begun.worker_id), Ok(false));
     // The list may lack a child while another one ends; not two times while none does.
-    let is_nothing_left = is_alone() && is_alone() && is_free();
-    (!is_nothing_left).then(|| worker_end::tree_of(store, begun))
+    is_childless() && is_childless() && is_free()
 }
 
 impl Wake {

@@ -92,7 +92,7 @@ mod tests {
                 }
                 Answer::Again(_) => false,
                 Answer::Patched { .. } | Answer::Collected { .. } | Answer::Looked(_) => {
-                    panic!("it is no queue")
+                    panic!("it is no answer to this")
                 }
             }
         }

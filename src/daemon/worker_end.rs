@@ -18,6 +18,8 @@ use crate::store::{ReadError, Store};
 
 /// How long a worker's left-over processes have to end by themselves once it is over.
 pub(super) const LEFTOVER_GRACE_MS: u64 = 2_000;
+/// How often what is left is ended before it is recorded that it has ended.
+const STOPS_MAX: u32 = 50;
 /// How soon an exit that could not be recorded is tried again: the disk may be full.
 const RECORD_AGAIN_MS: u64 = 1_000;
 
@@ -60,28 +62,30 @@ pub(super) async fn begun_as(
 }
 
 /// Ends what a worker left running, so that its work is never done by two at once, and records how
-/// it ended.
+/// it ended. `is_alone` says, as well as this process can see it, that nothing was left.
 pub(super) async fn end(
     store: &Store,
     begun: &Begun,
     exit: Exit,
     error: Option<String>,
-    leftovers: Option<Tree>,
+    tree: &Tree,
+    is_alone: impl Fn() -> bool,
 ) {
-    let survivors = match leftovers {
-        Some(tree) => match process_tree::stop(&tree, LEFTOVER_GRACE_MS).await {
-            Stopped::Gone => Vec::new(),
-            Stopped::Survivors(survivors) => survivors,
-        },
-        None => Vec::new(),
-    };
-    if survivors.is_empty() {
-        if let Some(leaf) = &begun.cgroup {
-            cgroup::remove(leaf).await;
+    let mut survivors = Vec::new();
+    for _ in 0..STOPS_MAX {
+        if is_alone() {
+            break;
         }
-    } else {
-        let worker_id = &begun.worker_id;
-        log(format_args!("{worker_id} left processes that cannot be ended: {survivors:?}"));
+        // What starts another one and ends, again and again, may slip through a look.
+        if let Stopped::Survivors(left) = process_tree::stop(tree, LEFTOVER_GRACE_MS).await {
+            let worker_id = &begun.worker_id;
+            log(format_args!("{worker_id} left processes that cannot be ended: {left:?}"));
+            survivors = left;
+            break;
+        }
+    }
+    if let Some(leaf) = begun.cgroup.as_deref().filter(|_| survivors.is_empty()) {
+        cgroup::remove(leaf).await;
     }
     record(store, begun, exit, error, survivors).await;
 }

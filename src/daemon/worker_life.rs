@@ -145,7 +145,8 @@ impl Keeper {
         let known = Child::of(process.id()).zip(process::identify(process.id()));
         let Some((child, identity)) = known else {
             let _ = process.kill();
-            return Err(io::Error::other("it ended at once"));
+            // What was killed once may not be killed again.
+            return Err(io::Error::new(io::ErrorKind::Interrupted, "it ended at once"));
         };
         let ended = holder.children.end_of(child);
         Ok(Self { identity, order: process.stdin.take(), said: process.stdout.take(), ended })
@@ -238,7 +239,8 @@ async fn stand_in(holder: &Holder, begun: &Begun) {
     // It became our child the moment its keeper ended.
     let exit = holder.children.end_of(worker).await.unwrap_or(Exit::Unknown);
     let tree = tree_of(holder, begun);
-    worker_end::end(&holder.store, begun, exit, None, Some(tree)).await;
+    let is_alone = || !process_tree::remains(&tree);
+    worker_end::end(&holder.store, begun, exit, None, &tree, is_alone).await;
 }
 
 /// Returns what tells the processes of a worker. Where its keeper is gone, what it left alone has

@@ -1,5 +1,7 @@
 //! `decide`: one match over every input; each arm is one call.
 
+pub(super) mod circuit;
+mod fan_out;
 mod handoff;
 mod liveness;
 mod operator;
@@ -8,7 +10,8 @@ mod plan;
 mod queue;
 mod report;
 mod revision;
-mod schedule;
+mod saga;
+pub(super) mod schedule;
 mod spec;
 mod worker;
 

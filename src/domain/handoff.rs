@@ -5,11 +5,14 @@ use serde_json::{Map, Value};
 
 use super::ids::{AgentName, AttemptId, OrchestrationId, SubtaskId, TaskId};
 use super::moment::Timestamp;
-use super::plan::{Orchestration, RetryRecord, RunKind, Strategy, Subtask, SubtaskRun};
+use super::plan::{
+    Orchestration, OrchestrationPhase, RetryRecord, RunKind, Strategy, Subtask, SubtaskPhase,
+    SubtaskRun,
+};
 use super::report::{Category, ResultKind, SubtaskResult};
 use super::state::State;
 use super::task::Priority;
-use super::worker::{Attempt, AttemptEnd, AttemptPhase};
+use super::worker::{Attempt, AttemptEnd, AttemptPhase, Purpose};
 
 /// A handoff as it stands in its file. It holds all that a worker needs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -28,6 +31,9 @@ pub struct Handoff {
     pub parent_task_id: TaskId,
     /// The run it is a part of.
     pub parent_orchestration: OrchestrationId,
+    /// Left out where the subtask is to be done; `compensation` where it is to be undone.
+    #[serde(default, skip_serializing_if = "Purpose::is_work")]
+    pub purpose: Purpose,
     /// From 1.
     pub attempt: u32,
     /// Names this attempt in the report.
@@ -126,6 +132,7 @@ impl Handoff {
         let (run, position, attempt) = state.attempt(attempt_id)?;
         let task = state.tasks.get(&run.task_id)?;
         let subtask = &run.plan.subtasks[position];
+        let undone = (!attempt.purpose.is_work()).then(|| undoing(run, position));
         Some(Self {
             schema: "baton/handoff@1".into(),
             handoff_id: handoff_id(run.kind, &attempt.agent, &subtask.subtask_id),
@@ -134,6 +141,7 @@ impl Handoff {
             subtask_id: subtask.subtask_id.clone(),
             parent_task_id: run.task_id.clone(),
             parent_orchestration: run.id.clone(),
+            purpose: attempt.purpose,
             attempt: attempt.number,
             attempt_id: attempt.id.clone(),
             priority: run.priority,
@@ -143,14 +151,20 @@ impl Handoff {
                 constraints: run.plan.constraints.clone(),
                 task_context: task.spec.context.clone(),
                 dependencies_completed: subtask.dependencies.clone(),
-                next_subtasks: next_subtasks(run, &subtask.subtask_id),
+                next_subtasks: next_subtasks(run, position),
                 related_subtasks: related_subtasks(run, position),
                 dependency_results: dependency_results(run, subtask),
-                retry: run.runs[position].retry.clone(),
+                retry: match attempt.purpose {
+                    Purpose::Work => run.runs[position].retry.clone(),
+                    Purpose::Compensation => undone_again(&run.runs[position]),
+                },
                 previous_attempts: previous_attempts(&run.runs[position], attempt.number),
             },
             // Who has it need not be whom the plan names.
-            subtask: Subtask { assigned_to: attempt.agent.clone(), ..subtask.clone() },
+            subtask: Subtask {
+                assigned_to: attempt.agent.clone(),
+                ..undone.unwrap_or_else(|| subtask.clone())
+            },
             report_to: report_path(attempt),
             limits: HandoffLimits {
                 duration_minutes: subtask.estimated_duration_minutes,
@@ -160,6 +174,43 @@ impl Handoff {
             created_at: attempt.issued_at.wall,
         })
     }
+}
+
+/// Returns a subtask as whoever undoes it has to see it: what undoes it, and what there is to undo.
+fn undoing(run: &Orchestration, position: usize) -> Subtask {
+    let done = &run.plan.subtasks[position];
+    let how = done.handling.compensation.as_deref().unwrap_or("Undo what it did.");
+    let mut description = format!("{how}\n\nThis undoes {}: {}", done.subtask_id, done.title);
+    if let SubtaskPhase::Undoing { result, .. } = &run.runs[position].phase {
+        description += &format!("\nIt reported: {}", result.summary);
+        if !result.deliverables.is_empty() {
+            description += &format!("\nIt left behind: {}", result.deliverables.join(", "));
+        }
+    }
+    if let OrchestrationPhase::Compensating { reason, .. } = &run.phase {
+        description += &format!("\nIt is undone because {reason}");
+    }
+    if !done.description.is_empty() {
+        description += &format!("\n\nWhat it had been asked to do:\n{}", done.description);
+    }
+    Subtask {
+        title: format!("Undo: {}", done.title),
+        description,
+        success_criteria: format!("what {} did is undone: {how}", done.subtask_id),
+        deliverables: Vec::new(),
+        ..done.clone()
+    }
+}
+
+/// Says what went wrong with the last attempt at undoing a subtask.
+fn undone_again(run: &SubtaskRun) -> Option<RetryRecord> {
+    let failures = run.undo_failures();
+    let last = failures.last()?;
+    Some(RetryRecord {
+        retry_count: u32::try_from(failures.len()).unwrap_or(u32::MAX),
+        retry_reason: last.message.clone(),
+        retry_modifications: "the error travels in the handoff".to_owned(),
+    })
 }
 
 /// Returns the `handoff_id`.
@@ -206,14 +257,16 @@ fn orchestration_context(run: &Orchestration, position: usize) -> String {
     }
 }
 
-fn next_subtasks(run: &Orchestration, id: &SubtaskId) -> Vec<String> {
-    let waits = |s: &&Subtask| s.dependencies.contains(id);
-    run.plan
-        .subtasks
-        .iter()
-        .filter(waits)
-        .map(|s| format!("{} (waits for this)", s.subtask_id))
-        .collect()
+fn next_subtasks(run: &Orchestration, position: usize) -> Vec<String> {
+    let told = |at: &usize| {
+        let id = &run.plan.subtasks[*at].subtask_id;
+        if run.list_sources(*at).contains(&position) {
+            format!("{id} (waits for this, and is done for each of the `items` in its report)")
+        } else {
+            format!("{id} (waits for this)")
+        }
+    };
+    run.order.dependents(position).iter().map(told).collect()
 }
 
 /// Lists what may run beside it: its stage, unless the plan is run one by one.

@@ -256,7 +256,7 @@ impl fmt::Display for Problem {
 pub struct Command {
     /// Its id: the same id gets the same answer.
     pub command_id: CommandId,
-    /// What to do: `cancel`, `retry`, `skip`, `pause`, `resume`, `withdraw`.
+    /// What to do: `cancel`, `retry`, `skip`, `pause`, `resume`, `withdraw`, `rollback`.
     pub verb: String,
     /// A task, orchestration, subtask or handoff.
     pub target: String,

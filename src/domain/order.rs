@@ -13,6 +13,10 @@ pub struct Order {
     stages: Vec<usize>,
     dependencies: Vec<Vec<usize>>,
     dependents: Vec<Vec<usize>>,
+    /// Every position, by stage and within a stage by position.
+    sequence: Vec<usize>,
+    /// Where each position is in `sequence`.
+    ranks: Vec<usize>,
 }
 
 impl Order {
@@ -41,7 +45,13 @@ impl Order {
                 dependents[*dependency].push(position);
             }
         }
-        Self { positions, stages, dependencies, dependents }
+        let mut sequence: Vec<usize> = (0..plan.subtasks.len()).collect();
+        sequence.sort_by_key(|position| (stages[*position], *position));
+        let mut ranks = vec![0; sequence.len()];
+        for (rank, position) in sequence.iter().enumerate() {
+            ranks[*position] = rank;
+        }
+        Self { positions, stages, dependencies, dependents, sequence, ranks }
     }
 
     /// Returns where a subtask is in `plan.subtasks`.
@@ -57,6 +67,21 @@ impl Order {
     /// Returns the positions that must be satisfied before this one.
     pub fn dependencies(&self, position: usize) -> &[usize] {
         self.dependencies.get(position).map_or(&[], Vec::as_slice)
+    }
+
+    /// Returns the positions that come before this one when one is done after the other.
+    pub fn before(&self, position: usize) -> &[usize] {
+        self.ranks.get(position).map_or(&[], |rank| &self.sequence[..*rank])
+    }
+
+    /// Returns the positions that come after this one when one is done after the other.
+    pub fn after(&self, position: usize) -> &[usize] {
+        self.ranks.get(position).map_or(&[], |rank| &self.sequence[rank + 1..])
+    }
+
+    /// Returns every position in the order in which they are done one after the other.
+    pub fn sequence(&self) -> &[usize] {
+        &self.sequence
     }
 
     /// Returns the positions that wait for this one.

@@ -1,5 +1,6 @@
 //! Plans: what a planner drafts, what the validator lets through, and the run of one.
 
+mod changed;
 mod run;
 
 use std::collections::BTreeMap;
@@ -10,8 +11,8 @@ use super::ids::{AgentName, SubtaskId, TaskId};
 use super::policy::Backoff;
 
 pub use run::{
-    Escalation, Orchestration, OrchestrationPhase, RetryRecord, RunKind, SubtaskPhase, SubtaskRun,
-    SubtaskStatus,
+    BackingOff, Escalation, Orchestration, OrchestrationPhase, RetryRecord, RunKind, SubtaskPhase,
+    SubtaskRun, SubtaskStatus,
 };
 
 /// How the subtasks of a plan follow each other.
@@ -187,6 +188,17 @@ pub enum Revision {
     Replan,
     /// A subtask is replaced by one for each item of a list (S1-22).
     FanOut,
+}
+
+impl Revision {
+    /// Returns the word that files use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Revision::Split => "split",
+            Revision::Replan => "replan",
+            Revision::FanOut => "fan_out",
+        }
+    }
 }
 
 /// What came of asking for a revision.

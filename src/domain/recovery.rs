@@ -4,13 +4,17 @@
 //! nothing helped, as its author wished (`on_failure`), comes after everything that may. Whatever
 //! is critical comes before all, since going on may do harm.
 
+mod compensate;
 mod escalate;
 mod fail_parent;
 mod fallback;
 mod halt;
+mod replan;
 mod retry;
 mod skip;
+mod split;
 
+pub(super) use compensate::roll_back;
 pub(super) use escalate::{asked, blocked, may_skip};
 pub(super) use fallback::reassigned;
 pub use fallback::{Candidate, candidates};
@@ -63,8 +67,11 @@ pub const ROSTER: &[&Strategy] = &[
     &halt::STRATEGY,
     &retry::STRATEGY,
     &fallback::STRATEGY,
+    &split::STRATEGY,
+    &replan::STRATEGY,
     &skip::STRATEGY,
     &fail_parent::STRATEGY,
+    &compensate::STRATEGY,
     &escalate::STRATEGY,
 ];
 

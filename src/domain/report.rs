@@ -28,13 +28,29 @@ pub struct Report {
     /// Money it used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost_usd: Option<f64>,
-    /// A list that a subtask after it wants to be done for each of.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub items: Vec<String>,
+    /// A list that a subtask after it wants to be done for each of; `None` when it names none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub items: Option<Vec<String>>,
     /// What went wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<ReportError>,
 }
+
+impl Report {
+    /// Returns what it says went wrong, in its own words; nothing where it says none.
+    pub fn complaint(&self) -> Option<String> {
+        let message = self.error.as_ref().map_or("", |error| &error.message);
+        let said =
+            [message, &self.summary].into_iter().map(str::trim).find(|said| !said.is_empty())?;
+        Some(match self.status {
+            ReportStatus::Partial => format!("{PARTLY_DONE}: {said}"),
+            ReportStatus::Success | ReportStatus::Failure => said.to_owned(),
+        })
+    }
+}
+
+/// How the message of a failure begins whose worker says that some of the work is done.
+pub const PARTLY_DONE: &str = "only a part is done";
 
 /// How a worker says it went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -141,9 +157,9 @@ pub struct SubtaskResult {
     /// Money it used, if it said so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost_usd: Option<f64>,
-    /// The list it came up with, if one was asked for.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub items: Vec<String>,
+    /// The list it came up with; `None` when it named none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub items: Option<Vec<String>>,
 }
 
 impl SubtaskResult {

@@ -1,8 +1,10 @@
 //! Everything that is true now: the fold of the journal, live and in replay.
 
 mod apply;
+mod files;
 mod index;
 mod since;
+mod starts;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,6 +21,9 @@ use super::plan::Orchestration;
 use super::spec::SpecWorker;
 use super::task::Task;
 use super::worker::Attempt;
+pub(super) use files::FilesInUse;
+#[cfg(test)]
+pub(super) use index::AGEING_EVENTS;
 use index::Index;
 pub(super) use index::{TimeKind, Turn};
 
@@ -31,8 +36,8 @@ pub struct State {
     pub epoch: u64,
     /// When the last record was decided.
     pub at: Option<Moment>,
-    /// When the first record of this boot was decided.
-    #[serde(default)]
+    /// When the first record of this boot was decided; `None` while no other boot came before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boot_seen: Option<Moment>,
     /// Every task that was ever accepted.
     pub tasks: BTreeMap<TaskId, Task>,
@@ -124,6 +129,9 @@ pub enum CircuitPhase {
     HalfOpen {
         /// How long it was open before.
         cool_down_ms: u64,
+        /// How many of its attempts had failed when it was given the trial.
+        #[serde(default)]
+        failures_before: u32,
     },
 }
 
@@ -182,6 +190,10 @@ impl State {
         if record.epoch < self.epoch {
             return Err(refuse(format!("its epoch {} is over", record.epoch)));
         }
+        if self.at.is_some_and(|at| at.boot != record.at.boot) {
+            // A boot takes its time: what began before it is of another minute.
+            self.index.starts.clear();
+        }
         for (seq, event) in (record.seq..).zip(&record.events) {
             self.apply_event(event, seq, &record.at).map_err(|problem| IllegalTransition {
                 seq,
@@ -190,11 +202,19 @@ impl State {
             })?;
             self.seq = seq;
         }
-        self.at = Some(record.at);
-        if self.boot_seen.is_none_or(|seen| seen.boot != record.at.boot) {
+        if self.at.is_some_and(|before| before.boot != record.at.boot) {
             self.boot_seen = Some(record.at);
         }
+        self.at = Some(record.at);
         Ok(())
+    }
+
+    /// Returns when the boot of the last record was first seen: its beginning where it is the only
+    /// one, or nobody noted.
+    pub fn this_boot(&self) -> Option<Moment> {
+        let at = self.at?;
+        let seen = self.boot_seen.filter(|seen| seen.boot == at.boot);
+        Some(seen.unwrap_or(Moment { boottime_ms: 0, ..at }))
     }
 
     /// Derives every index again, after the rest was read from a snapshot.
@@ -318,6 +338,22 @@ impl State {
     /// Returns how many attempts a master has under way.
     pub fn attempts_of(&self, agent: &AgentName) -> usize {
         self.index.live_by_agent.get(agent).copied().unwrap_or(0)
+    }
+
+    /// Counts the attempts of a master that began within the minute before `now`.
+    pub fn starts_within_a_minute(&self, agent: &AgentName, now: Moment) -> usize {
+        if self.at.is_none_or(|at| at.boot != now.boot) {
+            return 0;
+        }
+        self.index.starts.get(agent).map_or(0, |starts| starts.within_a_minute(now.boottime_ms))
+    }
+
+    /// Returns from when on a master may begin something again of which `limit` may begin within a
+    /// minute; `None` where that does not hold it back.
+    pub(super) fn room_to_start_at(&self, agent: &AgentName, limit: u32) -> Option<Moment> {
+        let limit = usize::try_from(limit).ok().filter(|limit| *limit > 0)?;
+        let boottime_ms = self.index.starts.get(agent)?.room_at_ms(limit)?;
+        Some(Moment { boottime_ms, ..self.at? })
     }
 
     /// Returns the tasks that were accepted from queue entries with this fingerprint and without

@@ -7,9 +7,12 @@
 mod estimate;
 mod graph;
 mod naming;
+mod revision;
 mod subtask;
 pub mod suggest;
 
+pub(crate) use naming::replacement_ids;
+pub(crate) use revision::{Change, revise};
 pub(crate) use subtask::inside_workspace;
 
 #[cfg(test)]
@@ -81,7 +84,8 @@ pub fn validate(
     let mut errors = Vec::new();
     let ids = naming::subtask_ids(draft, taken, &mut errors);
     let index = naming::index(draft, &mut errors);
-    let graph = graph::resolve(draft, &index, &mut errors);
+    let mut graph = graph::resolve(draft, &index, &mut errors);
+    let lists = graph::lists(draft, &index, &mut graph, &mut errors);
     let stages = if draft.stages.is_empty() {
         graph::levels(draft, &graph, &mut errors)
     } else {
@@ -98,8 +102,9 @@ pub fn validate(
     let subtasks = in_order
         .map(|&at| {
             let dependencies = graph[at].iter().map(|&on| ids[on].clone()).collect();
-            let mut subtask =
-                checked[at].to_subtask(&draft.subtasks[at], &ids[at], task_id, dependencies);
+            let drafted = &draft.subtasks[at];
+            let mut subtask = checked[at].to_subtask(drafted, &ids[at], task_id, dependencies);
+            subtask.for_each = lists[at].map(|on| ids[on].clone());
             // The draft's reasons name what it waits for by the ids of the draft.
             for &on in &graph[at] {
                 let (drafted, id) = (&draft.subtasks[on].subtask_id, ids[on].as_str());
@@ -135,12 +140,28 @@ pub fn validate_routed(
         )]);
     };
     let mut errors = Vec::new();
+    if whole.for_each.is_some() {
+        errors.push(PlanError::subtask(
+            task_id.as_str(),
+            "for_each",
+            "a task routed whole has no other subtask to take items from",
+            "leave it out",
+        ));
+    }
     if !whole.dependencies.is_empty() {
         errors.push(PlanError::subtask(
             task_id.as_str(),
             "dependencies",
             "a task routed whole waits for nothing",
             "leave them out",
+        ));
+    }
+    if whole.for_each.is_some() {
+        errors.push(PlanError::subtask(
+            task_id.as_str(),
+            "for_each",
+            "a task routed whole has no list to go through",
+            "leave it out",
         ));
     }
     let checked = subtask::check_all(draft, policy, subtask::Mode::Whole, &mut errors);
@@ -166,7 +187,8 @@ fn assemble(
             explanation.warnings.push(warning);
         }
     }
-    let estimate = estimate::of(&subtasks, &stages, draft.strategy);
+    let in_order: Vec<&Subtask> = subtasks.iter().collect();
+    let estimate = estimate::of(&in_order, &stages, draft.strategy);
     Plan {
         goal: draft.goal.clone(),
         domains: draft.domains.clone(),

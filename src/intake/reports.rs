@@ -129,7 +129,9 @@ fn finding(
 ) -> Result<ReportFinding, Problem> {
     let value = read::parse_json(&content.bytes, path)?;
     let report = read::report_of(&value, path, &subtask.subtask_id, &attempt.id)?;
-    let missing = missing_deliverables(workspace, &report, Some(subtask));
+    // What is undone leaves nothing behind.
+    let declared = attempt.purpose.is_work().then_some(subtask);
+    let missing = missing_deliverables(workspace, &report, declared);
     Ok(ReportFinding { report, path: path.to_owned(), digest: digest(&content.bytes), missing })
 }
 

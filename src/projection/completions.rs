@@ -40,8 +40,12 @@ pub fn markdown_path(id: &OrchestrationId) -> String {
 
 fn touches(state: &State, event: &Event) -> Vec<DocumentKey> {
     let Some(run) = Subject::of(event).run(state) else { return Vec::new() };
-    let goes_on =
-        matches!(event, Event::OrchestrationResumed { .. } | Event::OrchestrationRetried { .. });
+    let goes_on = matches!(
+        event,
+        Event::OrchestrationResumed { .. }
+            | Event::OrchestrationRetried { .. }
+            | Event::CompensationStarted(..)
+    );
     // While a run is blocked, and even when it is over, its last workers may still come to an end.
     if goes_on || is_reported(run) { vec![key(run)] } else { Vec::new() }
 }
@@ -150,7 +154,7 @@ pub(super) fn result_of(run: &Orchestration) -> RunResult {
             format!("A work order, not the work itself: {}", only.summary)
         }
         (RunKind::Routed | RunKind::Planned, _) => {
-            let mut text = format!("{} of {} subtasks completed.", results.len(), run.runs.len());
+            let mut text = format!("{} of {} subtasks completed.", results.len(), total(run));
             if orders > 0 {
                 let all = if orders == results.len() { "All" } else { "Some" };
                 text += &format!(
@@ -164,11 +168,21 @@ pub(super) fn result_of(run: &Orchestration) -> RunResult {
     RunResult { kind, summary }
 }
 
+/// Counts the subtasks of a run without those whose place others took.
+pub(super) fn total(run: &Orchestration) -> usize {
+    run.runs.iter().filter(|run| !run.is_replaced()).count()
+}
+
 #[derive(Serialize)]
 struct Results<'a> {
     total: usize,
     completed: usize,
     skipped: usize,
+    /// Those whose place others took; they are not among the total.
+    replaced: usize,
+    compensated: usize,
+    /// Those that could not be undone.
+    not_compensated: usize,
     deliverables: Vec<&'a str>,
 }
 
@@ -176,10 +190,15 @@ impl<'a> Results<'a> {
     fn of(run: &'a Orchestration) -> Self {
         let delivered = || run.runs.iter().filter_map(|run| run.phase.result());
         let is_skipped = |run: &&SubtaskRun| matches!(run.phase, SubtaskPhase::Skipped { .. });
+        let is_undone = |run: &&SubtaskRun| matches!(run.phase, SubtaskPhase::Compensated { .. });
+        let is_kept = |run: &&SubtaskRun| matches!(run.phase, SubtaskPhase::NotCompensated { .. });
         Self {
-            total: run.runs.len(),
+            total: total(run),
             completed: delivered().count(),
             skipped: run.runs.iter().filter(is_skipped).count(),
+            replaced: run.runs.len() - total(run),
+            compensated: run.runs.iter().filter(is_undone).count(),
+            not_compensated: run.runs.iter().filter(is_kept).count(),
             deliverables: delivered()
                 .flat_map(|result| &result.deliverables)
                 .map(String::as_str)
@@ -199,6 +218,9 @@ struct SubtaskEntry<'a> {
     done_by: Option<&'a AgentName>,
     worker_id: Option<&'a WorkerId>,
     dependencies: &'a [SubtaskId],
+    /// Those that took its place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replaced_by: Option<&'a [SubtaskId]>,
     duration_ms: Option<u64>,
     retries: u32,
     output: Option<Output<'a>>,
@@ -228,6 +250,7 @@ impl<'a> SubtaskEntry<'a> {
             done_by: subtask_run.attempts.iter().find(by).map(|attempt| &attempt.agent),
             worker_id,
             dependencies: &subtask.dependencies,
+            replaced_by: subtask_run.replaced_by(),
             duration_ms: span(run, &subtask_run.attempts).map(|(from, to)| to - from),
             retries: subtask_run.retry.as_ref().map_or(0, |retry| retry.retry_count),
             output: result.map(|result| Output {
@@ -345,7 +368,9 @@ fn next_steps(run: &Orchestration, subtasks: &[SubtaskEntry<'_>]) -> Vec<String>
     let orders = subtasks.iter().filter(is_order).filter_map(|entry| entry.worker_id);
     steps
         .extend(orders.map(|worker| format!("Carry out the work order workers/{worker}/brief.md")));
-    let is_skipped = |entry: &&SubtaskEntry| entry.status == SubtaskStatus::Skipped;
+    let is_skipped = |entry: &&SubtaskEntry| {
+        entry.status == SubtaskStatus::Skipped && entry.replaced_by.is_none()
+    };
     let skipped = subtasks.iter().filter(is_skipped);
     steps.extend(
         skipped.map(|entry| format!("Decide what becomes of {}, left out", entry.subtask_id)),

@@ -79,9 +79,9 @@ impl<'a> CurrentRun<'a> {
 fn health(run: &Orchestration) -> &'static str {
     match run.phase {
         OrchestrationPhase::Blocked(_) => "blocked",
+        OrchestrationPhase::Compensating { .. } => "degraded",
         OrchestrationPhase::InProgress
         | OrchestrationPhase::Paused { .. }
-        | OrchestrationPhase::Compensating { .. }
         | OrchestrationPhase::RolledBack { .. }
         | OrchestrationPhase::Completed { .. }
         | OrchestrationPhase::Failed { .. }

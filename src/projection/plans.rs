@@ -54,6 +54,8 @@ struct PlanFile<'a> {
     complexity: Complexity,
     created_at: Timestamp,
     status: &'static str,
+    /// How often the plan was changed since it began.
+    revision: u32,
     #[serde(flatten)]
     ending: Ending<'a>,
     goal: &'a str,
@@ -84,6 +86,7 @@ impl<'a> PlanFile<'a> {
             complexity: plan.complexity,
             created_at: run.created_at.wall,
             status: status_word(&run.phase),
+            revision: run.revision,
             ending: Ending::of(&run.phase),
             goal: &plan.goal,
             domains: &plan.domains,
@@ -263,6 +266,10 @@ struct Progress<'a> {
     failed_subtasks: Vec<&'a SubtaskId>,
     zombie_subtasks: Vec<&'a SubtaskId>,
     skipped_subtasks: Vec<&'a SubtaskId>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    replaced_subtasks: Vec<&'a SubtaskId>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    compensated_subtasks: Vec<&'a SubtaskId>,
 }
 
 impl<'a> Progress<'a> {
@@ -275,6 +282,8 @@ impl<'a> Progress<'a> {
             failed_subtasks: Vec::new(),
             zombie_subtasks: Vec::new(),
             skipped_subtasks: Vec::new(),
+            replaced_subtasks: Vec::new(),
+            compensated_subtasks: Vec::new(),
         };
         for (position, subtask) in plan.subtasks.iter().enumerate() {
             let list = match run.status(position) {
@@ -282,11 +291,14 @@ impl<'a> Progress<'a> {
                 SubtaskStatus::HandedOff | SubtaskStatus::Active => &mut progress.active_subtasks,
                 SubtaskStatus::Failed | SubtaskStatus::Blocked => &mut progress.failed_subtasks,
                 SubtaskStatus::Zombie => &mut progress.zombie_subtasks,
+                SubtaskStatus::Skipped if run.runs[position].is_replaced() => {
+                    &mut progress.replaced_subtasks
+                }
                 SubtaskStatus::Skipped => &mut progress.skipped_subtasks,
-                SubtaskStatus::Pending
-                | SubtaskStatus::Ready
-                | SubtaskStatus::Cancelled
-                | SubtaskStatus::Compensated => continue,
+                SubtaskStatus::Compensated => &mut progress.compensated_subtasks,
+                SubtaskStatus::Pending | SubtaskStatus::Ready | SubtaskStatus::Cancelled => {
+                    continue;
+                }
             };
             list.push(&subtask.subtask_id);
         }

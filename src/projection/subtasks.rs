@@ -5,9 +5,9 @@ use serde::Serialize;
 use crate::domain::document::{Document, DocumentKey};
 use crate::domain::event::Blocked;
 use crate::domain::ids::{AgentName, AttemptId, SubtaskId, TaskId, WorkerId};
-use crate::domain::plan::{Orchestration, Strategy, SubtaskPhase, SubtaskStatus, Why};
+use crate::domain::plan::{Handling, Orchestration, Strategy, SubtaskPhase, SubtaskStatus, Why};
 use crate::domain::report::{Failure, SubtaskResult};
-use crate::domain::worker::{Attempt, AttemptEnd, AttemptPhase};
+use crate::domain::worker::{Attempt, AttemptEnd, AttemptPhase, Purpose};
 use crate::domain::{Event, Policy, State, Timestamp};
 
 use super::{Projection, Subject, json_file};
@@ -26,6 +26,9 @@ fn touches(state: &State, event: &Event) -> Vec<DocumentKey> {
     let mut keys: Vec<DocumentKey> = about.subtask.into_iter().map(key).collect();
     if let Event::TaskRouted { .. }
     | Event::PlanAccepted { .. }
+    | Event::PlanRevised(..)
+    | Event::CompensationStarted(..)
+    | Event::OrchestrationRolledBack { .. }
     | Event::OrchestrationFailed { .. }
     | Event::OrchestrationCancelled { .. }
     | Event::OrchestrationRetried { .. } = event
@@ -59,7 +62,8 @@ fn made_ready(run: &Orchestration, done: &SubtaskId) -> Vec<DocumentKey> {
             .map(|position| key_at(*position))
             .collect(),
         Strategy::Sequential => {
-            run.runs.iter().position(|run| !run.is_satisfied()).map(key_at).into_iter().collect()
+            let mut order = run.order.sequence().iter().copied();
+            order.find(|at| !run.runs[*at].is_satisfied()).map(key_at).into_iter().collect()
         }
     }
 }
@@ -91,6 +95,9 @@ struct SubtaskFile<'a> {
     result: Option<ResultEntry<'a>>,
     orchestration_id: &'a str,
     stage: usize,
+    /// The one whose place it took.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replaces: Option<&'a SubtaskId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     completed_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -125,6 +132,7 @@ impl<'a> SubtaskFile<'a> {
             head: SubtaskHead::of(run, position),
             orchestration_id: run.id.as_str(),
             stage: run.stage_of(position),
+            replaces: run.replaces(position).map(|at| &run.plan.subtasks[at].subtask_id),
             attempts: subtask_run.attempts.iter().map(AttemptEntry::of).collect(),
             retry_count: retry.map_or(0, |r| r.retry_count),
             retry_reason: retry.map(|r| r.retry_reason.as_str()),
@@ -153,7 +161,14 @@ pub(super) struct SubtaskHead<'a> {
     files_affected: &'a [String],
     success_criteria: &'a str,
     deliverables: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    for_each: Option<&'a SubtaskId>,
+    #[serde(skip_serializing_if = "Handling::is_default")]
+    handling: &'a Handling,
     status: SubtaskStatus,
+    /// Those that took its place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replaced_by: Option<&'a [SubtaskId]>,
     created_at: Timestamp,
 }
 
@@ -173,7 +188,10 @@ impl<'a> SubtaskHead<'a> {
             files_affected: &subtask.files_affected,
             success_criteria: &subtask.success_criteria,
             deliverables: &subtask.deliverables,
+            for_each: subtask.for_each.as_ref(),
+            handling: &subtask.handling,
             status: run.status(position),
+            replaced_by: run.runs[position].replaced_by(),
             created_at: run.created_at.wall,
         }
     }
@@ -190,6 +208,9 @@ pub(super) struct AttemptEntry<'a> {
     ended_at: Option<Timestamp>,
     pub(super) outcome: Option<&'static str>,
     reason: Option<&'a str>,
+    /// Left out where it was to do the work.
+    #[serde(skip_serializing_if = "Purpose::is_work")]
+    purpose: Purpose,
 }
 
 impl<'a> AttemptEntry<'a> {
@@ -215,6 +236,7 @@ impl<'a> AttemptEntry<'a> {
             ended_at,
             outcome,
             reason,
+            purpose: attempt.purpose,
         }
     }
 }

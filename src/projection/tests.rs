@@ -11,6 +11,7 @@ use std::sync::LazyLock;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::domain::evidence::{Evidence, Finding, Liveness, ProcessState, Watched};
 use crate::domain::input::{Input, Problem};
 use crate::domain::plan::{DraftOutcome, Strategy};
 use crate::domain::task::TaskSource;
@@ -287,6 +288,26 @@ fn the_spec_of_a_worker_is_in_one_place() {
             path: format!("worker-specs/{folder}/t-attempt-1.json"),
         })
     );
+}
+
+#[test]
+fn the_spec_of_a_worker_that_was_given_up_is_with_the_dead() {
+    let mut drive = Drive::new();
+    let task = drive.queue_task(0, Some("t"), "T");
+    drive.route(&task, "development");
+    let attempt_id = drive.begin("t");
+    let finding = Finding {
+        worker: Watched::Attempt(attempt_id.clone()),
+        liveness: Liveness::Gone,
+        evidence: Evidence { process: ProcessState::Gone, ..Evidence::default() },
+        breach: None,
+    };
+    drive.tell(Input::WorkersProbed { findings: vec![finding], held: None });
+    drive.tell(Input::WorkerInterrupted { attempt_id, reason: "it ended unseen".into() });
+    let places: Vec<&String> =
+        drive.disk.keys().filter(|path| path.ends_with("t-attempt-1.json")).collect();
+    assert_eq!(places, ["worker-specs/zombie/t-attempt-1.json"]);
+    assert_eq!(json_of(&drive, places[0])["status"], "zombie");
 }
 
 #[test]

@@ -7,6 +7,7 @@
 )]
 
 mod bad_input;
+mod bad_workers;
 mod cli;
 mod crash;
 mod daemon;
@@ -19,5 +20,6 @@ mod real_data;
 mod restart;
 mod scenarios;
 mod served;
+mod simulation;
 mod specs;
 mod systemd;

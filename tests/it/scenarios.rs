@@ -5,7 +5,9 @@
 //!
 //! - `given`: `masters` (name to `external` or `launched`), `domains` and `fallbacks` (name to
 //!   list), `attempts_max`, `backoff`, `jitter_percent`, `same_failure_max`, `fallbacks_max`,
-//!   `attempts_active_max`, `max_active` (per master), `orchestration`.
+//!   `replans_max` and `splits` (none when not said), `attempts_active_max`, `max_active` and
+//!   `starts_per_minute_max` (per master), `orchestration`, `circuit` (failures, cool-down and
+//!   longest cool-down in milliseconds).
 //! - `steps`: one of `drop` (a task of the queue), `plan` (one with subtasks, of which only what
 //!   matters is said), `inbox` (a task file), `input` (any input as JSON), `events` (what happened,
 //!   as JSON), `worker` with `does`, `report` with `missing`, `command`, `advance_ms`, `crash`; each
@@ -23,7 +25,7 @@ use baton::domain::handoff::Handoff;
 use baton::domain::ids::{AgentName, AttemptId, ClaimId, CommandId, SubtaskId};
 use baton::domain::input::Command;
 use baton::domain::moment::{BootId, Moment, Timestamp};
-use baton::domain::policy::{Backoff, MasterPolicy};
+use baton::domain::policy::{Backoff, CircuitPolicy, MasterPolicy};
 use baton::domain::report::{Category, Failure, Outcome, ReportFinding, ResultKind, SubtaskResult};
 use baton::domain::task::TaskSource;
 use baton::domain::worker::{AttemptPhase, Execution, Exit, ProcessIdentity};
@@ -66,6 +68,12 @@ struct Given {
     attempts_active_max: Option<usize>,
     max_active: Option<usize>,
     orchestration: Option<bool>,
+    starts_per_minute_max: Option<u32>,
+    circuit: Option<[u64; 3]>,
+    #[serde(default)]
+    replans_max: u32,
+    #[serde(default)]
+    splits: bool,
 }
 
 #[test]
@@ -202,7 +210,7 @@ impl World {
 
     /// What the newest worker at a subtask does: `success`, `work_order`, `interrupted`,
     /// `take` (a master takes the handoff), `lose` (its file is gone),
-    /// `{"fails": CATEGORY, "message": TEXT}` or `{"not_started": TEXT, "transient": BOOL}`.
+    /// `{"items": [TEXTS]}` (a success with a list), `{"fails": CATEGORY, "message": TEXT}` or `{"not_started": TEXT, "transient": BOOL}`.
     fn worker(&self, subtask: &str, does: &Value) -> Input {
         let id = SubtaskId::parse(subtask).unwrap();
         let (run, position) = self.state.subtask(&id).expect("the step names a subtask");
@@ -213,6 +221,7 @@ impl World {
             exit: Exit::Code(code),
             outcome,
         };
+        let items: Option<Vec<String>> = serde_json::from_value(does["items"].clone()).unwrap();
         let success = |kind| {
             exited(
                 0,
@@ -223,7 +232,7 @@ impl World {
                     worker_id: attempt.worker_id.clone(),
                     tokens_used: Some(1_000),
                     cost_usd: None,
-                    items: Vec::new(),
+                    items: items.clone(),
                 }),
             )
         };
@@ -236,6 +245,7 @@ impl World {
             Some("take") => Input::HandoffTaken { attempt_id },
             Some("lose") => Input::HandoffLost { attempt_id },
             Some(other) => panic!("{}: no such thing to do: {other}", self.name),
+            None if items.is_some() => success(ResultKind::Work),
             None if does.get("not_started").is_some() => Input::WorkerNotStarted {
                 attempt_id,
                 error: does["not_started"].as_str().unwrap().into(),
@@ -314,7 +324,10 @@ impl World {
             },
             Effect::SettleClaim(claim) => Input::ClaimSettled { claim: claim.clone() },
             Effect::MoveSpec(id) => Input::SpecMoved { worker_id: id.clone() },
-            Effect::RevisePlan(_) => return None,
+            Effect::RevisePlan(id) => Input::Revised {
+                subtask_id: id.clone(),
+                outcome: planner::revise(&self.state, id, &self.policy),
+            },
             Effect::WithdrawHandoff(id) => {
                 let (_, _, attempt) = self.state.attempt(id)?;
                 let AttemptPhase::Ending { .. } = attempt.phase else { return None };
@@ -435,9 +448,18 @@ fn policy(given: &Given) -> Policy {
     let recovery = &mut policy.recovery;
     recovery.same_failure_max = given.same_failure_max.unwrap_or(recovery.same_failure_max);
     recovery.fallbacks_max = given.fallbacks_max.unwrap_or(recovery.fallbacks_max);
+    policy.recovery.replans_max = given.replans_max;
+    policy.recovery.splits = given.splits;
     policy.retry.attempts_max = given.attempts_max.unwrap_or(policy.retry.attempts_max);
     policy.attempts_active_max = given.attempts_active_max.unwrap_or(policy.attempts_active_max);
     policy.orchestration_enabled = given.orchestration.unwrap_or(true);
+    for master in policy.masters.values_mut() {
+        master.starts_per_minute_max = given.starts_per_minute_max.unwrap_or(0);
+    }
+    if let Some([failures, cool_down_ms, cool_down_ms_max]) = given.circuit {
+        let failures_max = u32::try_from(failures).unwrap();
+        policy.circuit = CircuitPolicy { failures_max, cool_down_ms, cool_down_ms_max };
+    }
     policy
 }
 

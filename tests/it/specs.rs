@@ -12,6 +12,12 @@ use crate::env::TestEnv;
 /// Masters elsewhere, and a look at everything soon.
 const CONFIG: &str = "[daemon]\ntick_ms = 300\n[masters.development]\nbackend = \"external\"\n";
 
+/// The same, with looks and limits of a moment.
+fn watched() -> TestEnv {
+    let limits = "look_ms = 100\nheartbeat_stale_ms = 400\nstall_after_ms = 600000\n";
+    TestEnv::new(&format!("{CONFIG}[supervision]\n{limits}"))
+}
+
 /// A worker that waits for its standard input to close.
 fn worker() -> Child {
     Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap()
@@ -64,6 +70,82 @@ fn a_worker_that_ends_well_has_its_spec_moved_once_as_it_was_written() {
     env.wait_until("a second start", || (count(&env, "daemon_started") == 2).then_some(()));
     daemon.drain();
     assert_eq!(env.kinds()[before..], ["daemon_started", "daemon_stopped"]);
+}
+
+#[test]
+fn a_worker_that_is_killed_is_put_with_the_dead_once() {
+    let env = watched();
+    let daemon = env.serve();
+    let mut child = worker();
+    put(&env, "w-1", &json!({"pid": child.id()}));
+    env.wait_for("worker_spec_seen", &[("worker_id", "w-1")]);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let gone = env.wait_for("worker_gone", &[("worker_id", "w-1")]);
+    assert_eq!(gone["evidence"]["process"], "gone", "{gone}");
+    let settled = env.wait_for("worker_spec_settled", &[("worker_id", "w-1")]);
+    assert_eq!(settled["folder"], "zombie");
+    assert!(!settled["why"]["evidence"].as_str().unwrap().is_empty(), "{settled}");
+    env.wait_for("worker_spec_moved", &[("worker_id", "w-1")]);
+    assert!(env.exists("worker-specs/zombie/w-1.json") && !env.exists(&active("w-1")));
+    daemon.drain();
+    let before = env.kinds().len();
+    let daemon = env.serve();
+    env.wait_until("a second start", || (count(&env, "daemon_started") == 2).then_some(()));
+    daemon.drain();
+    assert_eq!(env.kinds()[before..], ["daemon_started", "daemon_stopped"]);
+}
+
+#[test]
+fn a_worker_that_was_killed_before_anybody_looked_is_found_by_its_number() {
+    let env = watched();
+    let child = worker();
+    let pid = child.id();
+    end(child);
+    put(&env, "here", &json!({"pid": pid}));
+    put(&env, "elsewhere", &json!({"pid": pid, "host": "some-other-box"}));
+    put(&env, "beats", &json!({"pid": pid}));
+    let daemon = env.serve();
+    // What shows signs of life is alive, whatever its number says.
+    let beat = |nth: u32| {
+        let text = json!({"worker_id": "beats", "progress": nth}).to_string();
+        let folder = env.coordination().parent().unwrap().join("agents/workers/beats");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join(".beat"), text).unwrap();
+        std::fs::rename(folder.join(".beat"), folder.join("heartbeat.json")).unwrap();
+    };
+    let beats = std::cell::Cell::new(0);
+    env.wait_until("the end of one", || {
+        beats.set(beats.get() + 1);
+        beat(beats.get());
+        env.exists("worker-specs/zombie/here.json").then_some(())
+    });
+    env.wait_for("worker_heartbeat_missed", &[("worker_id", "elsewhere")]);
+    daemon.drain();
+    let of = |kind: &str| -> Vec<String> {
+        let events = env.events().into_iter().filter(|event| event["type"] == kind);
+        events.map(|event| event["worker_id"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(of("worker_spec_settled"), ["here"]);
+    assert_eq!(of("worker_gone"), ["here"]);
+}
+
+#[test]
+fn who_delivered_is_never_put_with_the_dead() {
+    let env = watched();
+    let mut child = worker();
+    put(&env, "w-1", &json!({"pid": child.id()}));
+    let daemon = env.serve();
+    env.wait_for("worker_spec_seen", &[("worker_id", "w-1")]);
+    daemon.drain();
+    env.put("workers/w-1/report.json", r#"{"status": "success", "summary": "done"}"#);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let daemon = env.serve();
+    env.wait_for("worker_spec_moved", &[("worker_id", "w-1")]);
+    assert!(env.exists("worker-specs/completed/w-1.json"));
+    assert_eq!(count(&env, "worker_gone"), 0);
+    daemon.drain();
 }
 
 #[test]

@@ -15,7 +15,7 @@ strace -f -o /dev/null true 2>/dev/null || skip "strace may not trace here"
 
 seconds_max=${SECONDS_MAX:-240}
 calls=(write pwrite64 fdatasync fsync renameat renameat2 unlinkat mkdirat ftruncate flock openat2
-    sendto connect bind socketpair execve clone3 clone vfork dup2 setsid)
+    sendto connect bind socketpair execve clone3 clone vfork dup2 setsid prctl waitid mkdir rmdir)
 root=$(mktemp -d)
 dir=$root/coordination
 daemon= tracer=

@@ -28,6 +28,7 @@ const ROSTERS: &[Roster] = &[
             "frame",
             "lexicon",
             "request",
+            "revise",
             "segment",
             "select",
             "text",

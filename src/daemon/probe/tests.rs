@@ -17,7 +17,7 @@ struct Place {
 }
 
 impl Place {
-    fn new(spec: Value) -> Self {
+    fn new(spec: &Value) -> Self {
         let root = tempfile::tempdir().unwrap();
         let coordination = root.path().join("coordination");
         for folder in ["coordination/worker-specs/active", "agents/workers/w"] {
@@ -79,7 +79,7 @@ fn spec_file(sequence: u32, activity: &str) -> Value {
 
 #[test]
 fn everything_that_a_masters_worker_leaves_is_seen_once() {
-    let mut place = Place::new(json!({}));
+    let mut place = Place::new(&json!({}));
     let mut seen = place.look();
     assert_eq!(seen.worker, Watched::Spec("w".parse().unwrap()));
     assert_eq!((seen.process, seen.cpu_ms), (ProcessState::Unverifiable, None));
@@ -109,20 +109,20 @@ fn everything_that_a_masters_worker_leaves_is_seen_once() {
 #[test]
 fn its_process_is_seen_where_it_is_known_for_certain() {
     let this = process::identify(std::process::id()).unwrap();
-    let mut place = Place::new(json!({"pid": this.pid, "identity": this}));
+    let mut place = Place::new(&json!({"pid": this.pid, "identity": this}));
     let seen = place.look();
     assert_eq!(seen.process, ProcessState::Running);
     assert!(seen.cpu_ms.is_some() && seen.memory_bytes > 0 && seen.processes >= 1);
     // A number alone proves nothing, and one that nobody bears is a process that is gone.
-    let unpinned = Place::new(json!({"pid": this.pid})).look();
+    let unpinned = Place::new(&json!({"pid": this.pid})).look();
     assert_eq!(unpinned.process, ProcessState::Unverifiable);
-    let gone = Place::new(json!({"pid": u32::MAX})).look();
+    let gone = Place::new(&json!({"pid": u32::MAX})).look();
     assert_eq!(gone.process, ProcessState::Gone);
 }
 
 #[test]
 fn what_is_gone_is_forgotten() {
-    let mut place = Place::new(json!({}));
+    let mut place = Place::new(&json!({}));
     place.write("coordination/workers/w/heartbeat.json", &json!({"progress": 1}));
     place.write("coordination/workers/w/report.json", &json!({"status": "success"}));
     place.look();

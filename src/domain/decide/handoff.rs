@@ -6,8 +6,11 @@ use crate::domain::ids::{AgentName, AttemptId, SubtaskId};
 use crate::domain::moment::{Moment, span};
 use crate::domain::plan::{Orchestration, SubtaskPhase, Why};
 use crate::domain::policy::{MasterPolicy, Policy};
+use crate::domain::report::{Category, Failure};
 use crate::domain::state::State;
 use crate::domain::worker::{Attempt, AttemptPhase, Execution, Recall};
+
+use super::saga;
 
 pub(super) fn published(state: &State, id: &AttemptId) -> Vec<Event> {
     let Some((_, subtask_id, attempt)) = find(state, id) else { return Vec::new() };
@@ -60,6 +63,18 @@ pub(super) fn withdrawn(
         return Vec::new();
     }
     let is_passed_on = *cause == Recall::Untaken && is_wanted(run, subtask_id);
+    let position = run.position(subtask_id).filter(|_| in_time && is_passed_on);
+    if let Some(position) = position.filter(|_| !attempt.purpose.is_work()) {
+        // Only who did the work undoes it.
+        let failure = Failure::new(Category::Transient, reason.clone());
+        let withdrawn = Event::HandoffWithdrawn {
+            attempt_id: id.clone(),
+            subtask_id: subtask_id.clone(),
+            reason: reason.clone(),
+        };
+        let follows = saga::not_undone(policy, (run, position, attempt), &failure);
+        return [withdrawn].into_iter().chain(follows).collect();
+    }
     let (attempt_id, subtask_id) = (id.clone(), subtask_id.clone());
     if in_time {
         let withdrawn = Event::HandoffWithdrawn {
@@ -81,7 +96,9 @@ pub(super) fn withdrawn(
 fn is_wanted(run: &Orchestration, subtask_id: &SubtaskId) -> bool {
     let position = run.position(subtask_id);
     let phase = position.map(|position| &run.runs[position].phase);
-    !run.is_over() && matches!(phase, Some(SubtaskPhase::InAttempt))
+    let is_open = !run.is_over() && !run.is_compensating();
+    is_open && matches!(phase, Some(SubtaskPhase::InAttempt))
+        || matches!(phase, Some(SubtaskPhase::Undoing { .. }))
 }
 
 fn pass_on(state: &State, policy: &Policy, id: &AttemptId, reason: &str) -> Option<Event> {

@@ -5,20 +5,19 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::event::{Blocked, Event, Found, Held, SpecSettled, Unstoppable};
+use crate::domain::event::{Blocked, Event, Found, Held, Unstoppable};
 use crate::domain::evidence::{Breach, Finding, Liveness, Sign, Standing, Watched};
 use crate::domain::ids::{AttemptId, WorkerId};
 use crate::domain::moment::{Moment, span};
-use crate::domain::plan::{Orchestration, OrchestrationPhase, RunKind, SubtaskPhase, Why};
+use crate::domain::plan::{Orchestration, OrchestrationPhase, RunKind, SubtaskPhase};
 use crate::domain::policy::Policy;
 use crate::domain::report::{Category, Failure};
-use crate::domain::spec::SpecFolder;
 use crate::domain::state::State;
 use crate::domain::watch::{is_at_work, spec_of};
 use crate::domain::worker::{Attempt, AttemptPhase, Execution, Recall};
 
 use super::worker::failed;
-use super::{question, still_blocked};
+use super::{question, spec, still_blocked};
 
 /// So many workers are called back by one decision at the most; the next tick goes on.
 const RECALLS_MAX: usize = 64;
@@ -92,13 +91,11 @@ fn of_spec(state: &State, id: &WorkerId, finding: &Finding, is_held: bool) -> Ve
     };
     let known = worker.standing.as_ref().map(|standing| standing.liveness).unwrap_or_default();
     let Some(event) = stands(known, finding, found) else { return Vec::new() };
-    let settled = (finding.liveness == Liveness::Gone).then(|| {
-        let why =
-            Why::new("its process is gone without a result", finding.evidence.verdict.clone());
-        let (worker_id, folder) = (id.clone(), SpecFolder::Zombie);
-        Event::WorkerSpecSettled(SpecSettled { worker_id, folder, why })
-    });
-    [event].into_iter().chain(settled).collect()
+    let mut events = vec![event];
+    if finding.liveness == Liveness::Gone {
+        events.extend(spec::gone(worker, &finding.evidence));
+    }
+    events
 }
 
 /// Says how a worker stands from now on, where that is new. A result that is in is the end of all
@@ -184,6 +181,13 @@ pub(super) fn condemned(state: &State, policy: &Policy, now: Moment) -> Vec<Even
         let failure = Failure::new(Category::Transient, "its worker is gone without a result");
         return failed(state, policy, (run, position, attempt), failure, now);
     }
+    if run.is_compensating() {
+        // A roll-back asks nobody: what cannot be undone is told when it is over.
+        let verdict = attempt.standing.as_ref().map_or("", |s| s.evidence.verdict.as_str());
+        let message = format!("its worker is stalled, and not ours to stop: {verdict}");
+        let failure = Failure::new(Category::Blocker, message);
+        return failed(state, policy, (run, position, attempt), failure, now);
+    }
     vec![ask_about_stalled(run, position, attempt)]
 }
 
@@ -244,7 +248,8 @@ pub(super) fn unstoppable(state: &State, id: &AttemptId, survivors: &[u32]) -> V
         survivors: survivors.to_vec(),
         remedy: remedy.clone(),
     });
-    let waits = !run.is_over() && matches!(run.runs[position].phase, SubtaskPhase::InAttempt);
+    let is_open = !run.is_over() && !run.is_compensating();
+    let waits = is_open && matches!(run.runs[position].phase, SubtaskPhase::InAttempt);
     let asked = waits.then(|| {
         let failure_reason =
             format!("{} cannot be stopped: {listed} are still there", attempt.worker_id);

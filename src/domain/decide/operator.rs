@@ -16,13 +16,14 @@ use crate::domain::state::State;
 use crate::domain::task::Phase;
 use crate::domain::worker::{AttemptPhase, Execution};
 
-use super::satisfied;
+use super::{saga, satisfied};
 use target::{Target, find, run_of, subtask_of};
 
 /// How long a command stands that does not say when it expires.
 const EXPIRES_AFTER_MS: i64 = 3_600_000;
 /// Every verb, for the error that lists them.
-const VERBS: &str = "cancel, retry, skip, assign, fallback, answer, pause, resume, withdraw";
+const VERBS: &str =
+    "cancel, retry, skip, assign, fallback, answer, pause, resume, withdraw, rollback";
 
 /// What a command does, in words and in events; or why not.
 type Done = Result<(String, Vec<Event>), String>;
@@ -68,6 +69,7 @@ fn carried_out(state: &State, policy: &Policy, command: &Command, now: Moment) -
         "pause" => pause(&target()?, &reason),
         "resume" => resume(&target()?, &reason),
         "withdraw" => withdraw(&target()?, &reason),
+        "rollback" => saga::begin(run_of(&target()?)?, &reason),
         other => Err(format!("{other:?} is no verb; the verbs are {VERBS}")),
     }
 }
@@ -148,6 +150,10 @@ fn skip(target: &Target<'_>, reason: &str, now: Moment) -> Done {
     if run.is_over() || run.runs[position].is_satisfied() {
         return Err(format!("subtask {id} is over"));
     }
+    if run.is_compensating() {
+        let task = &run.task_id;
+        return Err(format!("{task} is being rolled back; `baton cancel {task}` ends that"));
+    }
     let mut events: Vec<Event> = recall(run, position, reason).into_iter().collect();
     events.push(Event::SubtaskSkipped {
         orchestration_id: run.id.clone(),
@@ -225,6 +231,8 @@ fn withdraw(target: &Target<'_>, reason: &str) -> Done {
     let message = if let OrchestrationPhase::Blocked(asked) = &run.phase {
         let by = &asked.blocking_subtask;
         format!("the handoff is taken back{taken} and goes out again when {by} is answered")
+    } else if run.is_compensating() {
+        format!("the handoff is taken back{taken} and goes out again: {task} is being rolled back")
     } else {
         format!(
             "the handoff is taken back{taken} and {task} is paused; `baton resume {task}` hands it \

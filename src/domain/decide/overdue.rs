@@ -15,17 +15,19 @@ const OVERDUE_MAX: usize = 64;
 /// So many of the subtasks that a run waited for are named.
 const NAMED_MAX: usize = 10;
 
+/// One kind of thing that time brings about.
+type Rule = fn(&State, &Policy, Moment) -> Vec<Event>;
+
 /// Decides on the first kind of thing that is due.
 pub(super) fn overdue(state: &State, policy: &Policy, now: Moment) -> Vec<Event> {
-    let rules: [fn(&State, &Policy, Moment) -> Vec<Event>; 5] =
-        [answered, liveness::condemned, time_limits, reminders, run_times];
+    let rules: [Rule; 5] = [answered, liveness::condemned, time_limits, reminders, run_times];
     let decided = rules.iter().map(|rule| rule(state, policy, now));
     decided.into_iter().find(|events| !events.is_empty()).unwrap_or_default()
 }
 
 /// Returns when the first of these limits is over, in milliseconds of the boot-time clock.
 pub(in crate::domain) fn due_ms(state: &State, policy: &Policy) -> Option<u64> {
-    let boot = state.boot_seen?;
+    let boot = state.this_boot()?;
     let at_once = !state.index.answered.is_empty() || !state.index.condemned.is_empty();
     let at_once = at_once.then_some(boot.boottime_ms);
     let limits = timed(state, policy, &boot).filter_map(|mut line| line.next());
@@ -42,7 +44,7 @@ fn answered(state: &State, _policy: &Policy, _now: Moment) -> Vec<Event> {
 /// When this boot was first seen; until a daemon of it has said so, nothing that needs to know is
 /// due.
 fn boot(state: &State, now: Moment) -> Moment {
-    state.boot_seen.filter(|seen| seen.boot == now.boot).unwrap_or(now)
+    state.this_boot().filter(|seen| seen.boot == now.boot).unwrap_or(now)
 }
 
 /// A limit on time that is over at some time.
@@ -234,6 +236,3 @@ fn at_work(attempts: &[Attempt]) -> String {
         AttemptPhase::Ended { .. } => "its next attempt".to_owned(),
     }
 }
-
-#[cfg(test)]
-mod tests;

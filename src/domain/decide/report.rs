@@ -2,7 +2,7 @@
 
 use crate::domain::event::Event;
 use crate::domain::handoff::report_path;
-use crate::domain::ids::ClaimId;
+use crate::domain::ids::{AttemptId, ClaimId, SubtaskId};
 use crate::domain::moment::Moment;
 use crate::domain::plan::{Orchestration, SubtaskPhase};
 use crate::domain::policy::Policy;
@@ -84,9 +84,8 @@ fn judge<'a>(
         Some(wanted) => format!("subtask {id} has no attempt {wanted}"),
         None => format!("subtask {id} was not handed out yet"),
     })?;
-    // A folder speaks for its own worker only.
-    if finding.path.starts_with("workers/") && finding.path != report_path(attempt) {
-        return Err(format!("{} is not where attempt {} reports", finding.path, attempt.id));
+    if let Some(other) = owner_of(state, &finding.path).filter(|other| other.id != attempt.id) {
+        return Err(format!("{} is where attempt {} reports", finding.path, other.id));
     }
     if attempt.execution != Execution::External && attempt.is_live() {
         return Err(format!(
@@ -94,6 +93,18 @@ fn judge<'a>(
             attempt.id,
             report_path(attempt)
         ));
+    }
+    if let SubtaskPhase::Replaced { by, .. } = &subtask.phase {
+        let by: Vec<&str> = by.iter().map(SubtaskId::as_str).collect();
+        return Err(format!("others took the place of subtask {id}: {}", by.join(", ")));
+    }
+    if run.is_compensating() && attempt.purpose.is_work() {
+        return Err(format!("{} is being rolled back: nobody waits for subtask {id}", run.task_id));
+    }
+    if !attempt.purpose.is_work() && report.attempt_id.is_none() {
+        // It may be a late word on the work itself.
+        let id = &attempt.id;
+        return Err(format!("it is being undone: name attempt_id {id} in a report on that"));
     }
     if run.is_over() || !is_waited_for(&subtask.phase, attempt.purpose) {
         return Err(match &subtask.phase {
@@ -121,6 +132,13 @@ fn judge<'a>(
         return Err(format!("attempt {} is over", attempt.id));
     }
     Ok(Judged { run, position, attempt, outcome })
+}
+
+/// Returns the attempt whose worker has this folder: it speaks for nobody else.
+fn owner_of<'a>(state: &'a State, path: &str) -> Option<&'a Attempt> {
+    let worker = path.strip_prefix("workers/")?.strip_suffix("/report.json")?;
+    let (_, _, attempt) = state.attempt(&AttemptId::parse(worker).ok()?)?;
+    (report_path(attempt) == path).then_some(attempt)
 }
 
 /// Tells whether a subtask still waits for an attempt of this purpose to deliver.
@@ -191,10 +209,8 @@ fn outcome(attempt: &Attempt, finding: &ReportFinding, kind: ResultKind) -> Outc
 /// Reads the failure out of a report.
 fn reported(report: &Report) -> Failure {
     let error = report.error.clone().unwrap_or_default();
-    let message = [error.message, report.summary.clone()]
-        .into_iter()
-        .find(|text| !text.trim().is_empty())
-        .unwrap_or_else(|| "reported failure without a word".to_owned());
+    let message =
+        report.complaint().unwrap_or_else(|| "reported failure without a word".to_owned());
     let category = error.category.unwrap_or_else(|| Category::of_report(&message));
     Failure::new(category, message)
 }

@@ -1,23 +1,30 @@
 //! What time and free places allow: back-offs that end, handoffs that are given out.
 
-use std::collections::{BTreeMap, btree_set};
+mod places;
+
+use std::collections::{BTreeSet, btree_set};
 
 use crate::domain::event::{Event, HandedOff};
 use crate::domain::ids::{AgentName, AttemptId, WorkerId};
 use crate::domain::moment::Moment;
-use crate::domain::plan::{Orchestration, Why};
+use crate::domain::plan::{Orchestration, OrchestrationPhase, Why};
 use crate::domain::policy::{MasterPolicy, Policy};
 use crate::domain::recovery::blocked;
-use crate::domain::state::{State, Turn};
-use crate::domain::worker::Execution;
+use crate::domain::report::{Category, Failure};
+use crate::domain::state::{CircuitPhase, State, Turn};
+use crate::domain::worker::Purpose;
+
+use super::circuit;
+use places::Places;
 
 use super::overdue::overdue;
+use super::{fan_out, saga};
 
 /// Handoffs that one decision gives out at the most; the next tick goes on.
 const HANDOFFS_MAX: usize = 64;
 
 pub(super) fn tick(state: &State, policy: &Policy, now: Moment) -> Vec<Event> {
-    let due: Vec<Event> = state
+    let ended = state
         .index
         .backoffs
         .iter()
@@ -26,14 +33,18 @@ pub(super) fn tick(state: &State, policy: &Policy, now: Moment) -> Vec<Event> {
             let (run, _) = state.subtask(subtask_id)?;
             let (orchestration_id, subtask_id) = (run.id.clone(), subtask_id.clone());
             Some(Event::BackoffEnded { orchestration_id, subtask_id })
-        })
-        .collect();
+        });
+    let due: Vec<Event> = circuit::due(state, policy, now).into_iter().chain(ended).collect();
     if !due.is_empty() {
         return due;
     }
     let overdue = overdue(state, policy, now);
     if !overdue.is_empty() {
         return overdue;
+    }
+    let fanned_out = fan_out::due(state, policy, now);
+    if !fanned_out.is_empty() {
+        return fanned_out;
     }
     let unmanned = unmanned(state, policy);
     if unmanned.is_empty() { hand_out(state, policy, now) } else { unmanned }
@@ -48,29 +59,29 @@ fn unmanned(state: &State, policy: &Policy) -> Vec<Event> {
         let run = state.orchestrations.get(&turn.orchestration_id)?;
         let reason =
             format!("there is no master {agent} any more: add it to baton.toml, or skip its work");
-        Some(blocked(run, turn.position, reason))
+        if run.is_compensating() {
+            let failure = Failure::new(Category::Blocker, reason);
+            return Some(saga::stays_done(run, turn.position, &failure));
+        }
+        Some(vec![blocked(run, turn.position, reason)])
     };
-    turns.filter_map(asked).take(HANDOFFS_MAX).collect()
+    turns.filter_map(asked).take(HANDOFFS_MAX).flatten().collect()
 }
 
-/// Gives ready subtasks to their masters: by priority, then by age, whoever the master is, as far
-/// as the limits go, and never two that touch the same file.
+/// Gives ready subtasks to their masters: by priority and age, whoever the master is, as far as the
+/// limits go, and never two that touch the same file.
 fn hand_out(state: &State, policy: &Policy, now: Moment) -> Vec<Event> {
     let mut places = Places::of(state, policy);
     let mut events = Vec::new();
-    let ready = state.index.ready.iter();
-    let mut lines: Vec<Line> = ready
-        .filter_map(|(agent, line)| {
-            let (master, mut rest) = (policy.masters.get(agent)?, line.iter());
-            Some(Line { first: rest.next()?, rest, agent, master })
-        })
-        .collect();
+    let mut lines = lines(state, policy);
     while events.len() < HANDOFFS_MAX {
-        lines.retain(|line| places.has_room(state, line.agent, line.master));
+        lines.retain(|Line { agent, master, .. }| {
+            places.has_room(agent, master) && places.is_in_time(agent, master, now)
+        });
         let Some(nth) = (0..lines.len()).min_by_key(|nth| lines[*nth].first) else { break };
         let Line { first: Turn { orchestration_id, position, .. }, agent, master, .. } = lines[nth];
         if let Some(run) = state.orchestrations.get(orchestration_id)
-            && places.are_files_free(state, run, *position)
+            && places.are_files_free(run, *position)
         {
             places.take(run, *position, agent, master);
             events.push(handed_off(state, run, *position, master, now, events.len()));
@@ -83,57 +94,39 @@ fn hand_out(state: &State, policy: &Policy, now: Moment) -> Vec<Event> {
     events
 }
 
+/// Returns when the first master may begin something again that is only held by how many may begin
+/// within a minute.
+pub(in crate::domain) fn next_start(state: &State, policy: &Policy) -> Option<Moment> {
+    let places = Places::of(state, policy);
+    let is_free = |turn: &&Turn| {
+        let run = state.orchestrations.get(&turn.orchestration_id);
+        run.is_some_and(|run| places.are_files_free(run, turn.position))
+    };
+    let room =
+        lines(state, policy).into_iter().filter_map(|Line { first, rest, agent, master }| {
+            let room = state.room_to_start_at(agent, master.starts_per_minute_max)?;
+            let mut waiting = [first].into_iter().chain(rest);
+            (places.has_room(agent, master) && waiting.any(|turn| is_free(&turn))).then_some(room)
+        });
+    room.min_by_key(|room| room.boottime_ms)
+}
+
+/// Returns the masters for which anything is ready.
+fn lines<'a>(state: &'a State, policy: &'a Policy) -> Vec<Line<'a>> {
+    let ready = state.index.ready.iter();
+    let line = |(agent, line): (&'a AgentName, &'a BTreeSet<Turn>)| {
+        let (master, mut rest) = (policy.masters.get(agent)?, line.iter());
+        Some(Line { first: rest.next()?, rest, agent, master })
+    };
+    ready.filter_map(line).collect()
+}
+
 /// The ready subtasks of one master that are not looked at yet.
 struct Line<'a> {
     first: &'a Turn,
     rest: btree_set::Iter<'a, Turn>,
     agent: &'a AgentName,
     master: &'a MasterPolicy,
-}
-
-/// The places that are free, with those that this decision gives away.
-struct Places {
-    launched_max: usize,
-    launched: usize,
-    by_agent: BTreeMap<AgentName, usize>,
-    files: BTreeMap<String, ()>,
-}
-
-impl Places {
-    fn of(state: &State, policy: &Policy) -> Self {
-        Self {
-            launched_max: policy.attempts_active_max,
-            launched: state.index.live_launched,
-            by_agent: BTreeMap::new(),
-            files: BTreeMap::new(),
-        }
-    }
-
-    fn has_room(&self, state: &State, agent: &AgentName, master: &MasterPolicy) -> bool {
-        let given = self.by_agent.get(agent).copied().unwrap_or(0);
-        let has_room_here = state.attempts_of(agent) + given < master.attempts_active_max;
-        let is_ours = master.execution != Execution::External;
-        has_room_here && (!is_ours || self.launched < self.launched_max)
-    }
-
-    fn are_files_free(&self, state: &State, run: &Orchestration, position: usize) -> bool {
-        run.plan.subtasks[position].files_affected.iter().all(|file| {
-            !state.index.files_in_use.contains_key(file) && !self.files.contains_key(file)
-        })
-    }
-
-    fn take(
-        &mut self,
-        run: &Orchestration,
-        position: usize,
-        agent: &AgentName,
-        master: &MasterPolicy,
-    ) {
-        *self.by_agent.entry(agent.clone()).or_default() += 1;
-        self.launched += usize::from(master.execution != Execution::External);
-        let files = &run.plan.subtasks[position].files_affected;
-        self.files.extend(files.iter().map(|file| (file.clone(), ())));
-    }
 }
 
 fn handed_off(
@@ -155,22 +148,32 @@ fn handed_off(
         attempt: number,
         assigned_to: run.agent_of(position).clone(),
         execution: master.execution.clone(),
+        purpose: if run.is_compensating() { Purpose::Compensation } else { Purpose::Work },
         nonce: format!("{:x}-{:x}-{nth:x}", now.wall.as_ms(), state.seq),
-        why: why(run, position),
+        why: why(state, run, position),
     })
 }
 
-fn why(run: &Orchestration, position: usize) -> Why {
+fn why(state: &State, run: &Orchestration, position: usize) -> Why {
+    if let OrchestrationPhase::Compensating { reason, .. } = &run.phase {
+        return Why::new("S1-40 the last that was done is undone first", reason.clone());
+    }
     let needed: Vec<&str> = run
         .order
         .dependencies(position)
         .iter()
         .map(|at| run.plan.subtasks[*at].subtask_id.as_str())
         .collect();
-    let evidence = if needed.is_empty() {
+    let mut evidence = if needed.is_empty() {
         "it depends on nothing".to_owned()
     } else {
         format!("complete: {}", needed.join(", "))
     };
+    let agent = run.agent_of(position);
+    if let Some(circuit) = state.circuits.get(agent)
+        && let CircuitPhase::HalfOpen { .. } = circuit.phase
+    {
+        evidence += &format!("; a trial: {agent} failed {} times in a row", circuit.failures);
+    }
     Why::new(format!("stage {} may run", run.stage_of(position)), evidence)
 }

@@ -1,7 +1,7 @@
 //! Workers of masters, known by their specs.
 
 use crate::domain::event::{Event, SpecSettled};
-use crate::domain::evidence::Liveness;
+use crate::domain::evidence::{Evidence, Liveness};
 use crate::domain::ids::{AttemptId, WorkerId};
 use crate::domain::plan::Why;
 use crate::domain::spec::{SpecFolder, SpecSeen, SpecWorker};
@@ -52,15 +52,12 @@ pub(super) fn moved(state: &State, worker_id: &WorkerId) -> Vec<Event> {
 
 /// Says what follows for the spec of a worker that is found gone: a result that it left wins over
 /// the verdict, and what is settled stays so.
-pub(super) fn gone(state: &State, worker_id: &WorkerId) -> Vec<Event> {
-    let Some(worker) = state.specs.get(worker_id).filter(|it| it.settled.is_none()) else {
-        return Vec::new();
-    };
+pub(super) fn gone(worker: &SpecWorker, evidence: &Evidence) -> Option<Event> {
     let zombie = || {
-        let evidence = "its process is gone and it left no result";
-        settled(worker, SpecFolder::Zombie, Why::new("gone (S4-49)", evidence))
+        let why = Why::new("its process is gone without a result", evidence.verdict.clone());
+        settled(worker, SpecFolder::Zombie, why)
     };
-    vec![said(&worker.spec).unwrap_or_else(zombie)]
+    worker.settled.is_none().then(|| said(&worker.spec).unwrap_or_else(zombie))
 }
 
 /// Settles the specs of workers whose attempt is over: by how it ended.

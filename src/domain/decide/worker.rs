@@ -14,7 +14,7 @@ use crate::domain::worker::{
 
 use super::handoff::find;
 use super::liveness::is_gone;
-use super::satisfied;
+use super::{saga, satisfied};
 
 /// What comes before the last output of a worker in the words of its failure.
 const LAST_OUTPUT: &str = "; its last output: ";
@@ -200,6 +200,12 @@ pub(super) fn delivered(
     result: SubtaskResult,
     now: Moment,
 ) -> Vec<Event> {
+    if !attempt.purpose.is_work() {
+        return saga::undone(run, position, attempt, &result);
+    }
+    if run.is_compensating() {
+        return saga::unwanted(run, position, attempt);
+    }
     let mut events = vec![Event::SubtaskCompleted {
         orchestration_id: run.id.clone(),
         subtask_id: run.plan.subtasks[position].subtask_id.clone(),
@@ -219,6 +225,9 @@ pub(super) fn failed(
     failure: Failure,
     now: Moment,
 ) -> Vec<Event> {
+    if !attempt.purpose.is_work() {
+        return saga::not_undone(policy, (run, position, attempt), &failure);
+    }
     let situation = Situation { state, run, position, attempt, failure: &failure, now };
     let recovery = recover(&situation, policy);
     let mut events = vec![Event::SubtaskFailed {

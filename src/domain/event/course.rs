@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::ids::{AgentName, AttemptId, OrchestrationId, SubtaskId, TaskId, WorkerId};
 use crate::domain::plan::Why;
-use crate::domain::worker::Execution;
+use crate::domain::worker::{Execution, Purpose};
 
 /// A subtask is given to a master: the intent, before anything is on disk or started.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +25,9 @@ pub struct HandedOff {
     pub execution: Execution,
     /// See [`crate::domain::worker::Attempt::nonce`].
     pub nonce: String,
+    /// Whether the work is to be done or undone.
+    #[serde(default, skip_serializing_if = "Purpose::is_work")]
+    pub purpose: Purpose,
     /// Why this one and why now.
     pub why: Why,
 }

@@ -85,6 +85,9 @@ pub enum OrchestrationPhase {
         since: Moment,
         /// Why.
         reason: String,
+        /// What is undone, in that order.
+        #[serde(default)]
+        order: Vec<SubtaskId>,
     },
     /// What it did was undone.
     RolledBack {
@@ -161,6 +164,15 @@ pub struct RetryRecord {
     pub retry_modifications: String,
 }
 
+/// A time that has to go by first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackingOff {
+    /// From when the delay counts.
+    pub since: Moment,
+    /// How long it is.
+    pub delay_ms: u64,
+}
+
 /// How far a subtask is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "phase", rename_all = "snake_case")]
@@ -207,6 +219,9 @@ pub enum SubtaskPhase {
         since: Moment,
         /// What it had delivered.
         result: SubtaskResult,
+        /// The back-off before the next attempt at undoing it, if one is due.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        backoff: Option<BackingOff>,
     },
     /// It was done and is undone.
     Compensated {
@@ -344,10 +359,12 @@ impl Orchestration {
         }
     }
 
-    /// Returns completed subtasks per hundred (S4-62); skipped ones count as done.
+    /// Returns completed subtasks per hundred (S4-62); skipped ones count as done, and replaced ones
+    /// not at all.
     pub fn progress_percent(&self) -> u32 {
-        let done = self.runs.iter().filter(|r| r.is_satisfied()).count();
-        u32::try_from(done * 100 / self.runs.len().max(1)).unwrap_or(100)
+        let replaced = self.runs.iter().filter(|run| run.is_replaced()).count();
+        let done = self.runs.iter().filter(|run| run.is_satisfied()).count() - replaced;
+        u32::try_from(done * 100 / (self.runs.len() - replaced).max(1)).unwrap_or(100)
     }
 
     /// Returns the status word of the subtask at `position`.
@@ -362,14 +379,14 @@ impl Orchestration {
                 Some(attempt) if attempt.has_begun() => SubtaskStatus::Active,
                 Some(_) | None => SubtaskStatus::HandedOff,
             },
-            SubtaskPhase::Revising { .. }
-            | SubtaskPhase::Replaced { .. }
-            | SubtaskPhase::NotCompensated { .. } => SubtaskStatus::Failed,
+            SubtaskPhase::Revising { .. } | SubtaskPhase::NotCompensated { .. } => {
+                SubtaskStatus::Failed
+            }
             SubtaskPhase::Undoing { .. } => SubtaskStatus::Active,
             SubtaskPhase::Compensated { .. } => SubtaskStatus::Compensated,
             SubtaskPhase::Completed { .. } => SubtaskStatus::Completed,
             SubtaskPhase::Blocked { .. } => SubtaskStatus::Blocked,
-            SubtaskPhase::Skipped { .. } => SubtaskStatus::Skipped,
+            SubtaskPhase::Replaced { .. } | SubtaskPhase::Skipped { .. } => SubtaskStatus::Skipped,
             SubtaskPhase::Cancelled { .. } if self.failed_by(position) => SubtaskStatus::Failed,
             SubtaskPhase::Cancelled { .. } => SubtaskStatus::Cancelled,
         }
@@ -390,7 +407,7 @@ impl Orchestration {
         match self.plan.strategy {
             Strategy::Adaptive => self.order.dependencies(position).iter().all(|at| satisfied(*at)),
             Strategy::Staged => self.stage_of(position) <= self.current_stage,
-            Strategy::Sequential => (0..position).all(satisfied),
+            Strategy::Sequential => self.order.before(position).iter().all(|at| satisfied(*at)),
         }
     }
 

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::fields::{Fields, plain_text, whole_number};
-use super::handling::handling;
+use super::handling;
 use super::task::one_line;
 use crate::domain::Problem;
 use crate::domain::plan::{DraftSubtask, Range, Strategy};
@@ -100,8 +100,8 @@ fn subtask(value: &Value, file: &str, prefix: &str) -> Result<DraftSubtask, Prob
             .map(|criteria| criteria.trim().to_owned())
             .unwrap_or_default(),
         deliverables: fields.texts(&["deliverables"])?,
-        for_each: None,
-        handling: handling(&fields)?,
+        for_each: fields.word(&["for_each", "forEach"])?,
+        handling: handling::read(&fields)?,
         why: Vec::new(),
     })
 }
@@ -131,6 +131,8 @@ fn minutes<'a>(fields: &Fields<'a>, names: &[&'a str]) -> Result<Range, Problem>
 mod tests {
     use super::super::task;
     use super::*;
+    use crate::domain::plan::OnFailure;
+    use crate::domain::policy::Backoff;
     use serde_json::json;
 
     #[test]
@@ -145,7 +147,8 @@ mod tests {
                      "success_criteria": ["a", "b"], "deliverables": "docs/auth.md"},
                     {"id": "auth-002-backend", "description": "Build it\nwell",
                      "assigned_to": ["development", "security"], "depends_on": "auth-001-design",
-                     "minutes": "10-20", "components": ["x"]},
+                     "minutes": "10-20", "components": ["x"], "for_each": " auth-001-design",
+                     "optional": true, "retry": "immediate"},
                     "Write it up",
                 ],
                 "execution_plan": {"stage_10": ["auth-002-backend"], "stage_2": "auth-001-design",
@@ -163,6 +166,9 @@ mod tests {
         assert_eq!(second.assigned_to, ["development", "security"]);
         assert_eq!(second.dependencies, ["auth-001-design"]);
         assert_eq!(second.minutes, Range { low: 10, high: 20 });
+        assert_eq!(second.for_each.as_deref(), Some("auth-001-design"));
+        assert_eq!(second.handling.on_failure, OnFailure::Skip);
+        assert_eq!(second.handling.backoff, Some(Backoff::Immediate));
         assert_eq!(third.title, "Write it up");
         assert_eq!(spec.stages, [["auth-001-design"], ["auth-002-backend"]]);
         assert_eq!(spec.strategy, Some(Strategy::Adaptive));

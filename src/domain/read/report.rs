@@ -79,7 +79,7 @@ fn read(
         deliverables: fields.texts(&["deliverables"])?,
         tokens_used: fields.whole(&["tokens_used"])?,
         cost_usd: fields.amount(&["cost_usd"])?,
-        items: fields.texts(&["items"])?,
+        items: fields.get(&["items"]).map(|_| fields.texts(&["items"])).transpose()?,
         error: error(&fields)?,
     })
 }

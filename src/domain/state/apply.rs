@@ -1,6 +1,7 @@
 //! What each event changes, and what must be true before it.
 
 mod attempts;
+mod circuits;
 mod inbox;
 mod recovery;
 mod runs;

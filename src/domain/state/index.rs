@@ -1,19 +1,24 @@
 //! What can be derived from the rest of the state, kept so that no decision searches.
 
+mod revised;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::domain::effect::Effect;
 use crate::domain::evidence::{Liveness, Watched};
 use crate::domain::ids::{AgentName, AttemptId, OrchestrationId, SubtaskId, TaskId, WorkerId};
 use crate::domain::moment::{BootId, Moment};
-use crate::domain::plan::{Orchestration, OrchestrationPhase, RunKind, Strategy, SubtaskPhase};
+use crate::domain::plan::{
+    BackingOff, Orchestration, OrchestrationPhase, RunKind, Strategy, SubtaskPhase,
+};
 use crate::domain::spec::SpecWorker;
 use crate::domain::task::{Phase, Priority, Task, TaskSource};
 use crate::domain::watch::is_at_work;
 use crate::domain::worker::{Attempt, AttemptPhase, Execution};
 
 use super::since::Since;
-use super::{RunCounts, State};
+use super::starts::Starts;
+use super::{FilesInUse, RunCounts, State};
 
 /// The indexes.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -24,6 +29,8 @@ pub(in crate::domain) struct Index {
     pub(in crate::domain) subtasks: HashMap<SubtaskId, (OrchestrationId, usize)>,
     /// Subtasks that could start if limits allow, by master, in the order in which they go.
     pub(in crate::domain) ready: BTreeMap<AgentName, BTreeSet<Turn>>,
+    /// Subtasks whose list of items may be there: others, one for each, take their place.
+    pub(in crate::domain) fan_outs: BTreeSet<SubtaskId>,
     /// Back-offs by the boot and the boot time at which they end.
     pub(in crate::domain) backoffs: BTreeSet<(BootId, u64, SubtaskId)>,
     /// Attempts that still hold anything, and what.
@@ -46,8 +53,10 @@ pub(in crate::domain) struct Index {
     pub(in crate::domain) running: Since<OrchestrationId>,
     /// When each of them did.
     run_began: BTreeMap<OrchestrationId, Moment>,
+    /// When attempts of each master began lately, in this boot.
+    pub(in crate::domain) starts: BTreeMap<AgentName, Starts>,
     /// Files that a live attempt may change.
-    pub(in crate::domain) files_in_use: BTreeMap<String, SubtaskId>,
+    pub(in crate::domain) files_in_use: FilesInUse,
     /// Runs that are not over.
     pub(in crate::domain) open_runs: BTreeSet<OrchestrationId>,
     /// Tasks that have neither ended nor been refused.
@@ -62,10 +71,19 @@ pub(in crate::domain) struct Index {
     pub(in crate::domain) counts: RunCounts,
 }
 
+/// A task goes before one of the next higher priority that was accepted so many events later.
+///
+/// Age is counted in the journal's own numbers: a clock would lie across boots and jumps. What
+/// starves something is an inflow of other tasks, and each of them is events, so that its turn
+/// always comes; where nothing flows in, nothing has to be overtaken. Some thousands of subtasks
+/// are done in so many events: in the short run priority alone decides.
+pub(in crate::domain) const AGEING_EVENTS: u64 = 10_000;
+
 /// The place of a ready subtask in its master's line.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::domain) struct Turn {
-    priority: Priority,
+    /// Its age, with the ages that its priority lets it overtake.
+    rank: u64,
     accepted_seq: u64,
     pub(in crate::domain) position: usize,
     pub(in crate::domain) orchestration_id: OrchestrationId,
@@ -102,8 +120,14 @@ pub(in crate::domain) enum TimeKind {
 
 impl Turn {
     fn of(run: &Orchestration, position: usize) -> Self {
+        let steps = match run.priority {
+            Priority::Critical => 0,
+            Priority::High => 1,
+            Priority::Medium => 2,
+            Priority::Low => 3,
+        };
         Self {
-            priority: run.priority,
+            rank: run.accepted_seq.saturating_add(steps * AGEING_EVENTS),
             accepted_seq: run.accepted_seq,
             position,
             orchestration_id: run.id.clone(),
@@ -124,6 +148,11 @@ impl Index {
         }
         for run in state.orchestrations.values() {
             index.add_run(run);
+            for attempt in run.runs.iter().flat_map(|run| &run.attempts) {
+                if state.at.is_some_and(|at| at.boot == attempt.issued_at.boot) {
+                    index.note_start(&attempt.agent, &attempt.issued_at);
+                }
+            }
         }
         for worker in state.specs.values() {
             index.refresh_spec(worker);
@@ -136,6 +165,11 @@ impl Index {
             index.hold_claim(&task.source);
         }
         index
+    }
+
+    /// Notes that an attempt of a master began.
+    pub(super) fn note_start(&mut self, agent: &AgentName, at: &Moment) {
+        self.starts.entry(agent.clone()).or_default().note(at.boottime_ms);
     }
 
     /// Takes in a task that is new.
@@ -204,31 +238,41 @@ impl Index {
         {
             self.asked.insert(&asked.since, run.id.clone());
         }
+        let undone_next = run.next_to_undo();
         self.refresh_answered(run);
         for position in 0..run.runs.len() {
-            self.refresh_turn(run, position);
+            self.place_turn(run, position, undone_next);
         }
     }
 
-    /// Looks again at whether a subtask could start.
+    /// Looks again at whether a subtask could start, or could be undone.
     pub(super) fn refresh_turn(&mut self, run: &Orchestration, position: usize) {
+        self.place_turn(run, position, run.next_to_undo());
+    }
+
+    fn place_turn(&mut self, run: &Orchestration, position: usize, undone_next: Option<usize>) {
         let phase = &run.runs[position].phase;
-        let ready = matches!(run.phase, OrchestrationPhase::InProgress)
+        let may_begin = matches!(run.phase, OrchestrationPhase::InProgress)
             && matches!(phase, SubtaskPhase::Pending)
             && run.dependencies_satisfied(position);
+        let backoff = run.runs[position].backoff();
+        let may_be_undone = undone_next == Some(position) && backoff.is_none();
+        let is_list = run.plan.subtasks[position].for_each.is_some();
+        let ready = may_begin && !is_list || may_be_undone;
+        let agent = run.agent_of(position);
         if ready {
-            let agent = run.agent_of(position).clone();
-            self.ready.entry(agent).or_default().insert(Turn::of(run, position));
+            self.ready.entry(agent.clone()).or_default().insert(Turn::of(run, position));
         } else {
             self.leave_line(run, position);
         }
-        let revising = matches!(phase, SubtaskPhase::Revising { .. }) && !run.is_over();
         let subtask_id = &run.plan.subtasks[position].subtask_id;
+        put(&mut self.fan_outs, subtask_id.clone(), may_begin && is_list);
+        let revising = matches!(phase, SubtaskPhase::Revising { .. }) && !run.is_over();
         put(&mut self.owed, Effect::RevisePlan(subtask_id.clone()), revising);
-        if let SubtaskPhase::BackingOff { since, delay_ms } = phase {
-            let due = since.plus_ms(*delay_ms);
-            let id = run.plan.subtasks[position].subtask_id.clone();
-            put(&mut self.backoffs, (due.boot, due.boottime_ms, id), !run.is_over());
+        if let Some(BackingOff { since, delay_ms }) = backoff {
+            let due = since.plus_ms(delay_ms);
+            let due = (due.boot, due.boottime_ms, subtask_id.clone());
+            put(&mut self.backoffs, due, !run.is_over());
         }
     }
 
@@ -255,11 +299,14 @@ impl Index {
             }
             Strategy::Sequential => {
                 // Those right after it may have been left out before their turn came.
-                let next = (position + 1..run.runs.len()).find(|at| !run.runs[*at].is_satisfied());
-                if let Some(next) = next {
+                let after = run.order.after(position).iter();
+                if let Some(next) = after.copied().find(|at| !run.runs[*at].is_satisfied()) {
                     self.refresh_turn(run, next);
                 }
             }
+        }
+        if let Some(next) = run.next_to_undo() {
+            self.refresh_turn(run, next);
         }
     }
 
@@ -291,8 +338,8 @@ impl Index {
 
     /// Forgets a back-off that is over.
     pub(super) fn end_backoff(&mut self, run: &Orchestration, position: usize) {
-        if let SubtaskPhase::BackingOff { since, delay_ms } = &run.runs[position].phase {
-            let due = since.plus_ms(*delay_ms);
+        if let Some(BackingOff { since, delay_ms }) = run.runs[position].backoff() {
+            let due = since.plus_ms(delay_ms);
             let id = run.plan.subtasks[position].subtask_id.clone();
             self.backoffs.remove(&(due.boot, due.boottime_ms, id));
         }
@@ -336,9 +383,7 @@ impl Index {
             };
             *self.live_by_agent.entry(held.agent.clone()).or_default() += 1;
             self.live_launched += usize::from(launched);
-            for file in &held.files {
-                self.files_in_use.insert(file.clone(), subtask.subtask_id.clone());
-            }
+            self.files_in_use.take(&held.files);
             self.live.insert(id.clone(), held);
         } else if !attempt.is_live()
             && let Some(held) = self.live.get(id).cloned()
@@ -350,9 +395,7 @@ impl Index {
                     self.live_by_agent.remove(&held.agent);
                 }
             }
-            for file in &held.files {
-                self.files_in_use.remove(file);
-            }
+            self.files_in_use.release(&held.files);
             self.specs_left.extend(self.specs_by_attempt.get(id).into_iter().flatten().cloned());
         }
         self.refresh_times(attempt, &subtask.worker_type);

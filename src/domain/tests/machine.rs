@@ -3,11 +3,11 @@
 use serde_json::json;
 
 use super::laws;
+use super::narrow::{execution, policy};
 use super::words::{
-    Dice, MASTERS, draft, execution, exited, failure, finding, identity, policy, problem, reported,
-    result, word_of_attempt,
+    Dice, MASTERS, draft, exited, failure, finding, identity, problem, reported, result, revision,
+    word_of_attempt,
 };
-use crate::domain::deadline::deadline;
 use crate::domain::decide::decide;
 use crate::domain::ids::{AttemptId, ClaimId, CommandId, SubtaskId, TaskId};
 use crate::domain::input::Command;
@@ -16,7 +16,7 @@ use crate::domain::plan::{Draft, DraftIds, DraftOutcome};
 use crate::domain::report::{Outcome, ReportStatus};
 use crate::domain::task::{Priority, TaskSource, TaskSpec};
 use crate::domain::worker::Execution;
-use crate::domain::{Effect, Input, Moment, Policy, Record, State, outbox};
+use crate::domain::{Effect, Event, Input, Moment, Policy, Record, State, outbox};
 
 /// Ticks after which something goes on for ever.
 const TICKS_MAX: usize = 200;
@@ -28,6 +28,7 @@ pub(super) struct Machine {
     now: Moment,
     journal: Vec<Record>,
     claims: usize,
+    tally: laws::Tally,
 }
 
 impl Machine {
@@ -39,6 +40,7 @@ impl Machine {
             now: Moment { boot: BootId(5), boottime_ms: 1_000, wall },
             journal: Vec::new(),
             claims: 0,
+            tally: laws::Tally::default(),
         };
         machine.tell(&Input::DaemonStarted { version: "0".into(), pid: 1 });
         machine
@@ -78,12 +80,7 @@ impl Machine {
             self.tell(&input);
         }
         self.settle();
-        laws::hold(&self.state, &self.policy);
-        let due = deadline(&self.state, &self.policy);
-        let expected = laws::due(&self.state, &self.policy);
-        assert_eq!(due.map(|due| (due.boot, due.boottime_ms)), expected, "{:#?}", self.state);
-        let is_left = expected.is_some_and(|(_, due_ms)| due_ms <= self.now.boottime_ms);
-        assert!(!is_left, "something is due and nothing follows: {:#?}", self.state);
+        laws::hold(&self.state, &self.policy, self.now);
         self.a_snapshot_gives_the_same();
     }
 
@@ -105,6 +102,7 @@ impl Machine {
         if let Err(error) = self.state.apply(&record) {
             panic!("{error}\n{input:#?}\n{record:#?}");
         }
+        self.tally.note(&record, &self.state);
         self.journal.push(record);
         let may_repeat = matches!(
             input,
@@ -123,6 +121,11 @@ impl Machine {
     fn settle(&mut self) {
         let ticks = (0..TICKS_MAX).take_while(|_| self.tell(&Input::Tick)).count();
         assert!(ticks < TICKS_MAX, "ticks go on for ever: {:#?}", self.journal.last());
+    }
+
+    /// Returns the types of all events that ever happened.
+    pub(super) fn kinds(&self) -> impl Iterator<Item = &'static str> {
+        self.journal.iter().flat_map(|record| &record.events).map(Event::kind)
     }
 
     pub(super) fn replay_gives_the_same(&self) {
@@ -208,7 +211,7 @@ impl Machine {
                 Input::HandoffWithdrawn { attempt_id, in_time: b.is_multiple_of(2) }
             }
             Effect::StopWorker(attempt_id) => match b % 4 {
-                0 => exited(attempt_id, Outcome::Success(result())),
+                0 => exited(attempt_id, Outcome::Success(result(a))),
                 1 => exited(attempt_id, Outcome::Failure(failure(b))),
                 2 => Input::WorkerUnstoppable { attempt_id, survivors: vec![7] },
                 _ => Input::WorkerInterrupted { attempt_id, reason: "stopped".into() },
@@ -223,7 +226,11 @@ impl Machine {
                 Input::WorkerStarted { attempt_id, identity: identity() }
             }
             Effect::MoveSpec(worker_id) => Input::SpecMoved { worker_id },
-            Effect::DraftPlan(_) | Effect::RevisePlan(_) => return None,
+            Effect::RevisePlan(subtask_id) => {
+                let outcome = revision(&subtask_id, b);
+                Input::Revised { subtask_id, outcome }
+            }
+            Effect::DraftPlan(_) => return None,
         })
     }
 
@@ -256,7 +263,7 @@ impl Machine {
         Some(match (launched, b % 6) {
             (true, 0) => Input::WorkerInterrupted { attempt_id, reason: "reboot".into() },
             (true, 1 | 2) => exited(attempt_id, Outcome::Failure(failure(c))),
-            (true, _) => exited(attempt_id, Outcome::Success(result())),
+            (true, _) => exited(attempt_id, Outcome::Success(result(c))),
             (false, 0) => Input::HandoffTaken { attempt_id },
             (false, 1) => Input::HandoffLost { attempt_id },
             (false, 2) => {
@@ -305,8 +312,8 @@ impl Machine {
 
     fn command(&mut self, [a, b, c]: Dice) -> Input {
         let verbs = [
-            "cancel", "retry", "retry", "skip", "pause", "resume", "withdraw", "dance", "assign",
-            "fallback", "answer",
+            "cancel", "retry", "retry", "skip", "pause", "resume", "withdraw", "rollback", "dance",
+            "assign", "fallback", "answer",
         ];
         let answer = ["r", "s", "a"][c % 3];
         let subtask = || self.subtask(b).map(|id| id.as_str().to_owned());
@@ -348,10 +355,9 @@ impl Machine {
 
     fn change_policy(&mut self, [a, b, c]: Dice) {
         let name = MASTERS[a % MASTERS.len()];
-        let first = policy();
         match b % 4 {
             0 => drop(self.policy.masters.remove(name)),
-            1 => self.policy = first,
+            1 => self.policy = policy(),
             2 => {
                 self.policy.attempts_active_max = 1 + c % 4;
                 self.policy.supervision.untaken_alert_ms = [600_000, 0][c % 2];
@@ -372,7 +378,7 @@ impl Machine {
         self.now = self.now.plus_ms(steps[a % steps.len()]);
         match b % 8 {
             0 => {
-                self.now.boot = BootId((b % 10) as u128);
+                self.now.boot = BootId(6 + self.journal.len() as u128);
                 self.now.boottime_ms = 1;
                 Some(Input::DaemonStarted { version: "1".into(), pid: 2 })
             }

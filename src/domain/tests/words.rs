@@ -1,40 +1,25 @@
 //! What a machine without a world is told: plans, words about attempts, looks at workers.
 
 use super::handling::handling;
+use crate::domain::Input;
 use crate::domain::evidence::{Breach, Evidence, Finding, Liveness, Seen, Sign, Watched};
 use crate::domain::ids::{AttemptId, ClaimId, SubtaskId, WorkerId};
 use crate::domain::input::Problem;
 use crate::domain::moment::BootId;
 use crate::domain::plan::{
-    Complexity, Draft, DraftIds, DraftSubtask, Explanation, Range, Strategy, Workflow,
+    Complexity, Draft, DraftIds, DraftSubtask, Explanation, Handling, Range, RevisionOutcome,
+    Strategy, Why, Workflow,
 };
 use crate::domain::report::{
     Category, Failure, Outcome, Report, ReportError, ReportFinding, ReportStatus, ResultKind,
     SubtaskResult,
 };
-use crate::domain::worker::{Execution, Exit, ProcessIdentity};
-use crate::domain::{Input, Policy};
+use crate::domain::worker::{Exit, ProcessIdentity};
 
 pub(super) const MASTERS: [&str; 4] = ["cicd", "development", "inventory", "security"];
 
 /// Three numbers that a step makes its choices by.
 pub(super) type Dice = [usize; 3];
-
-/// Two masters of each kind, with hardly any room.
-pub(super) fn policy() -> Policy {
-    let mut policy = Policy { attempts_active_max: 3, ..Policy::default() };
-    for (nth, name) in MASTERS.into_iter().enumerate() {
-        let master = policy.masters.get_mut(name).unwrap();
-        master.execution = execution(nth < 2);
-        master.attempts_active_max = 1 + nth % 3;
-        master.domains.push("code".into());
-    }
-    policy
-}
-
-pub(super) fn execution(launched: bool) -> Execution {
-    if launched { Execution::Launched { backend: "command".into() } } else { Execution::External }
-}
 
 /// A plan of a few steps that wait for some of those before them and share a few files.
 pub(super) fn draft(count: usize, b: usize, c: usize) -> Draft {
@@ -54,12 +39,15 @@ pub(super) fn draft(count: usize, b: usize, c: usize) -> Draft {
         tokens: 1_000,
         files_affected: (0..3)
             .filter(|file| bit(b, nth + file * 2 + 3))
-            .map(|file| format!("src/{file}.rs"))
+            .map(|file| ["src/a", "src/a/b.rs", "src/c.rs"][file].to_owned())
             .collect(),
         success_criteria: "it is done".into(),
         deliverables: Vec::new(),
-        for_each: None,
-        handling: handling(b + nth),
+        for_each: (0..nth).find(|on| c.is_multiple_of(5) && bit(b, nth * 5 + on)).map(id),
+        handling: Handling {
+            compensation: bit(b, nth * 3 + 1).then(|| "undo it".to_owned()),
+            ..handling(b + nth)
+        },
         why: Vec::new(),
     };
     Draft {
@@ -94,7 +82,7 @@ pub(super) fn word_of_attempt(id: &AttemptId, [_, b, c]: Dice) -> Input {
         },
         6 => Input::WorkerInterrupted { attempt_id, reason: "reboot".into() },
         7 => exited(attempt_id, Outcome::Failure(failure(b))),
-        _ => exited(attempt_id, Outcome::Success(result())),
+        _ => exited(attempt_id, Outcome::Success(result(b))),
     }
 }
 
@@ -110,20 +98,21 @@ pub(super) fn reported(
     status: ReportStatus,
     c: usize,
 ) -> Input {
+    let newest = AttemptId::of(&subtask_id, number);
+    let folder = WorkerId::of(attempt_id.as_ref().unwrap_or(&newest));
+    let path = format!("workers/{folder}/report.json");
     let error = ReportError { category: Some(failure(c).category), message: "it broke".into() };
     let report = Report {
-        subtask_id: subtask_id.clone(),
-        attempt_id: attempt_id.clone(),
+        subtask_id,
+        attempt_id,
         status,
         summary: "said".into(),
         deliverables: Vec::new(),
         tokens_used: None,
         cost_usd: None,
-        items: Vec::new(),
+        items: items(c),
         error: (status != ReportStatus::Success).then_some(error),
     };
-    let folder = attempt_id.clone().unwrap_or_else(|| AttemptId::of(&subtask_id, number));
-    let path = format!("workers/{}/report.json", WorkerId::of(&folder));
     let missing = if c.is_multiple_of(9) { vec!["out.md".to_owned()] } else { Vec::new() };
     Input::ReportObserved {
         claim,
@@ -132,6 +121,9 @@ pub(super) fn reported(
 }
 
 pub(super) fn failure(c: usize) -> Failure {
+    if c.is_multiple_of(13) {
+        return Failure::new(Category::CodeError, "its time box is over");
+    }
     let categories = [
         Category::Transient,
         Category::Transient,
@@ -143,7 +135,30 @@ pub(super) fn failure(c: usize) -> Failure {
     Failure::new(categories[c % categories.len()], "it broke")
 }
 
-pub(super) fn result() -> SubtaskResult {
+/// A list of items, of none, or none at all.
+pub(super) fn items(c: usize) -> Option<Vec<String>> {
+    let item = |nth: usize| [" one ", "../two", "", "three\n3"][nth % 4].to_owned();
+    (!c.is_multiple_of(3)).then(|| (0..c % 5).map(|nth| item(nth + c / 5)).collect())
+}
+
+/// What takes the place of a subtask, whether or not it can.
+pub(super) fn revision(old: &SubtaskId, b: usize) -> RevisionOutcome {
+    if b.is_multiple_of(4) {
+        return RevisionOutcome::Refuse { reason: "no idea".into() };
+    }
+    let mut new = draft(1 + b % 3, b, b / 7).subtasks;
+    for subtask in &mut new {
+        // Now and then they bear ids that are taken.
+        if !b.is_multiple_of(11) {
+            let ids = std::iter::once(&mut subtask.subtask_id).chain(&mut subtask.dependencies);
+            ids.for_each(|id| *id = format!("{old}-{}", &id[5..]));
+        }
+        subtask.for_each = None;
+    }
+    RevisionOutcome::Replace { subtasks: new, why: Why::new("test", "said so") }
+}
+
+pub(super) fn result(c: usize) -> SubtaskResult {
     SubtaskResult {
         kind: ResultKind::Work,
         summary: "done".into(),
@@ -151,7 +166,7 @@ pub(super) fn result() -> SubtaskResult {
         worker_id: "w".parse().unwrap(),
         tokens_used: None,
         cost_usd: None,
-        items: Vec::new(),
+        items: items(c),
     }
 }
 

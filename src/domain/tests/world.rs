@@ -2,7 +2,9 @@
 //! the clock is moved by hand.
 
 use crate::domain::decide::decide;
-use crate::domain::ids::{AgentName, AttemptId, TaskId};
+use crate::domain::evidence::{Evidence, Finding, Liveness, Watched};
+use crate::domain::ids::{AgentName, AttemptId, ClaimId, CommandId, TaskId, WorkerId};
+use crate::domain::input::Command;
 use crate::domain::moment::{BootId, Timestamp};
 use crate::domain::plan::{
     Complexity, Draft, DraftIds, DraftOutcome, DraftSubtask, Explanation, Handling, Orchestration,
@@ -104,7 +106,8 @@ impl World {
         let spec = TaskSpec { id: Some(task.into()), title: "do it".into(), ..TaskSpec::default() };
         let source = TaskSource::Queue { index: 0, fingerprint: task.into(), has_id: true };
         self.tell(&Input::TaskObserved { source, spec: Box::new(spec) });
-        self.tell(&Input::Drafted { task_id: TaskId::parse(task).unwrap(), outcome });
+        let events = self.tell(&Input::Drafted { task_id: TaskId::parse(task).unwrap(), outcome });
+        assert!(!matches!(events[0], Event::TaskRejected { .. }), "{events:#?}");
     }
 
     pub(in crate::domain) fn published(&mut self, task: &str, agent: &str) -> AttemptId {
@@ -128,6 +131,28 @@ impl World {
         } else {
             Input::WorkerStarted { attempt_id, identity: identity(77) }
         });
+    }
+
+    /// A person asks for something.
+    pub(in crate::domain) fn command(&mut self, verb: &str, target: &str) -> Vec<Event> {
+        let name = format!("{verb}-{}", self.state.seq);
+        let command = Command {
+            command_id: CommandId::parse(&name).unwrap(),
+            verb: verb.into(),
+            target: target.into(),
+            args: serde_json::Value::Null,
+            created_at: Some(self.now.wall),
+            expires_at: None,
+        };
+        let claim = ClaimId::parse(&name).unwrap();
+        let events = self.tell(&Input::CommandObserved {
+            claim,
+            file: "c.json".into(),
+            owner: 1000,
+            command,
+        });
+        assert!(matches!(events[0], Event::CommandAccepted { .. }), "{events:#?}");
+        events
     }
 
     pub(in crate::domain) fn run(&self, task: &str) -> &Orchestration {
@@ -183,7 +208,7 @@ pub(in crate::domain) fn success() -> Outcome {
         worker_id: "w".parse().unwrap(),
         tokens_used: None,
         cost_usd: None,
-        items: Vec::new(),
+        items: None,
     })
 }
 
@@ -193,6 +218,16 @@ pub(in crate::domain) fn failure(message: &str) -> Outcome {
 
 pub(in crate::domain) fn exited(attempt_id: &AttemptId, outcome: Outcome) -> Input {
     Input::WorkerExited { attempt_id: attempt_id.clone(), exit: Exit::Code(0), outcome }
+}
+
+/// What a look found out about the worker of an attempt.
+pub(in crate::domain) fn found(id: &AttemptId, liveness: Liveness) -> Finding {
+    let evidence = Evidence { verdict: "so it seems".into(), ..Evidence::default() };
+    Finding { worker: Watched::Attempt(id.clone()), liveness, evidence, breach: None }
+}
+
+pub(in crate::domain) fn probed(findings: &[Finding]) -> Input {
+    Input::WorkersProbed { findings: findings.to_vec(), held: None }
 }
 
 /// A report about an attempt, read in the folder of its worker.
@@ -206,17 +241,17 @@ pub(in crate::domain) fn reported(id: &AttemptId, status: ReportStatus, digest: 
         deliverables: Vec::new(),
         tokens_used: None,
         cost_usd: None,
-        items: Vec::new(),
+        items: None,
         error: None,
     };
-    let path = format!("workers/worker-{id}/report.json");
+    let path = format!("workers/{}/report.json", WorkerId::of(id));
     let finding = ReportFinding { report, path, digest: digest.into(), missing: Vec::new() };
     Input::ReportObserved { claim: None, finding }
 }
 
 fn draft(agents: &[&str]) -> Draft {
     let subtask = |(nth, agent): (usize, &&str)| DraftSubtask {
-        subtask_id: format!("{:03}-step", nth + 1),
+        subtask_id: format!("plan-{:03}-step", nth + 1),
         title: "a step".into(),
         description: "do it".into(),
         assigned_to: vec![AgentName::parse(agent).unwrap().as_str().into()],

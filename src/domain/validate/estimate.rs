@@ -8,7 +8,7 @@ use crate::domain::plan::{Range, ResourceEstimate, Strategy, Subtask};
 
 /// Estimates a valid plan: `subtasks` in stage order, `stages` covering each exactly once.
 pub(super) fn of(
-    subtasks: &[Subtask],
+    subtasks: &[&Subtask],
     stages: &[Vec<SubtaskId>],
     strategy: Strategy,
 ) -> ResourceEstimate {
@@ -31,7 +31,7 @@ pub(super) fn of(
 }
 
 /// Returns the least and the most minutes of the path that everything else fits beside.
-fn duration(subtasks: &[Subtask], stages: &[Vec<SubtaskId>], strategy: Strategy) -> (u64, u64) {
+fn duration(subtasks: &[&Subtask], stages: &[Vec<SubtaskId>], strategy: Strategy) -> (u64, u64) {
     let side = |of: fn(&Range) -> u32| {
         let minutes = subtasks.iter().map(|s| u64::from(of(&s.estimated_duration_range)));
         match strategy {

@@ -28,11 +28,15 @@ pub(super) fn resolve(
     let mut named_by = vec![usize::MAX; draft.subtasks.len()];
     for (at, subtask) in draft.subtasks.iter().enumerate() {
         let mut edges = Vec::with_capacity(subtask.dependencies.len());
-        for name in &subtask.dependencies {
+        let waits_for = subtask.dependencies.iter().map(|name| ("dependencies", name));
+        // What the items come from has to be complete first.
+        let items_from = subtask.for_each.iter().map(|name| ("for_each", name));
+        for (field, name) in waits_for.chain(items_from) {
+            let id = &subtask.subtask_id;
             match index.get(name.as_str()) {
-                Some(_) if *name == subtask.subtask_id => errors.push(PlanError::subtask(
-                    &subtask.subtask_id,
-                    "dependencies",
+                Some(_) if name == id => errors.push(PlanError::subtask(
+                    id,
+                    field,
                     "it depends on itself",
                     "leave that dependency out",
                 )),
@@ -41,14 +45,50 @@ pub(super) fn resolve(
                     named_by[on] = at;
                     edges.push(on);
                 }
-                None => {
-                    errors.push(unknown(draft, &subtask.subtask_id, name, &mut suggestions));
-                }
+                None => errors.push(unknown(draft, id, field, name, &mut suggestions)),
             }
         }
         graph.push(edges);
     }
     graph
+}
+
+/// Looks up whose items each subtask is done for, and lets it wait for that one.
+pub(super) fn lists(
+    draft: &Draft,
+    index: &HashMap<&str, usize>,
+    graph: &mut Graph,
+    errors: &mut Vec<PlanError>,
+) -> Vec<Option<usize>> {
+    let mut suggestions = SUGGESTIONS_MAX;
+    let mut lists = vec![None; draft.subtasks.len()];
+    for (at, subtask) in draft.subtasks.iter().enumerate() {
+        let Some(name) = &subtask.for_each else { continue };
+        match index.get(name.as_str()) {
+            Some(_) if *name == subtask.subtask_id => errors.push(PlanError::subtask(
+                &subtask.subtask_id,
+                "for_each",
+                "it would list its own items",
+                "name the subtask whose report lists them",
+            )),
+            Some(&on) => {
+                lists[at] = Some(on);
+                if !graph[at].contains(&on) {
+                    graph[at].push(on);
+                }
+            }
+            None => {
+                let hint = suggestion(draft, &subtask.subtask_id, name, &mut suggestions);
+                errors.push(PlanError::subtask(
+                    &subtask.subtask_id,
+                    "for_each",
+                    format!("{name:?} is no subtask of this plan{hint}"),
+                    format!("the subtasks are {}", names(draft)),
+                ));
+            }
+        }
+    }
+    lists
 }
 
 /// Returns the stages as levels of the longest path; without those that a cycle holds up.
@@ -133,7 +173,9 @@ fn check_place(
         errors.push(PlanError::subtask(id, "stages", message, "add it to exactly one stage"));
         return;
     };
-    if graph[at].is_empty() && stage > 0 && draft.subtasks[at].dependencies.is_empty() {
+    let names_none =
+        draft.subtasks[at].dependencies.is_empty() && draft.subtasks[at].for_each.is_none();
+    if graph[at].is_empty() && stage > 0 && names_none {
         errors.push(PlanError::subtask(
             id,
             "stages",
@@ -240,11 +282,17 @@ fn cycle(draft: &Draft, graph: &Graph, levels: &[Option<usize>], at: usize) -> P
     )
 }
 
-fn unknown(draft: &Draft, subtask: &str, name: &str, suggestions: &mut usize) -> PlanError {
+fn unknown(
+    draft: &Draft,
+    subtask: &str,
+    field: &str,
+    name: &str,
+    suggestions: &mut usize,
+) -> PlanError {
     let hint = suggestion(draft, subtask, name, suggestions);
     PlanError::subtask(
         subtask,
-        "dependencies",
+        field,
         format!("{name:?} is no subtask of this plan{hint}"),
         format!("the subtasks are {}", names(draft)),
     )

@@ -6,6 +6,9 @@ use super::PlanError;
 use crate::domain::ids::SubtaskId;
 use crate::domain::plan::{Draft, DraftIds};
 
+/// The most characters of a subtask's id.
+const SUBTASK_ID_MAX: usize = 112;
+
 /// Slugs that are tried before giving up.
 const SLUGS_MAX: u32 = 1_000_000;
 
@@ -41,6 +44,23 @@ pub(super) fn subtask_ids(
     ids.unwrap_or_else(|found| {
         errors.extend(found);
         Vec::new()
+    })
+}
+
+/// Returns free ids for what takes the place of a subtask: its own, cut where it is too long, and
+/// one of the endings each; nothing when none are free.
+pub(crate) fn replacement_ids(
+    old: &SubtaskId,
+    endings: &[String],
+    taken: &dyn Fn(&SubtaskId) -> bool,
+) -> Option<Vec<SubtaskId>> {
+    let longest = endings.iter().map(String::len).max()?;
+    (1..=SLUGS_MAX).find_map(|number| {
+        let again = if number == 1 { String::new() } else { format!("-{number}") };
+        let room = SUBTASK_ID_MAX.checked_sub(longest + 1 + again.len())?;
+        let stem = old.as_str().get(..room).unwrap_or(old.as_str());
+        let id = |ending: &String| SubtaskId::parse(&format!("{stem}{again}-{ending}")).ok();
+        endings.iter().map(|ending| id(ending).filter(|id| !taken(id))).collect()
     })
 }
 

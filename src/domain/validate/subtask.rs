@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::suggest::did_you_mean;
 use super::{PlanError, listed};
 use crate::domain::ids::{AgentName, SubtaskId, TaskId};
-use crate::domain::plan::{Draft, DraftSubtask, Subtask};
+use crate::domain::plan::{Draft, DraftSubtask, Handling, Subtask};
 use crate::domain::policy::Policy;
 
 /// Whether the subtask is a part of a plan, or the whole of a task that one worker does.
@@ -48,10 +48,16 @@ impl Checked {
             success_criteria: draft.success_criteria.trim().to_owned(),
             deliverables: self.deliverables.clone(),
             for_each: None,
-            handling: draft.handling.clone(),
+            handling: handling(&draft.handling),
             why: draft.why.clone(),
         }
     }
+}
+
+/// An author's empty words are none.
+fn handling(drafted: &Handling) -> Handling {
+    let text = drafted.compensation.as_deref().map(str::trim).filter(|text| !text.is_empty());
+    Handling { compensation: text.map(str::to_owned), ..drafted.clone() }
 }
 
 /// Checks every subtask. Only when no error was added does the result hold one entry for each.
@@ -118,6 +124,11 @@ fn check(
         if text.trim().is_empty() {
             errors.push(PlanError::subtask(&subtask.subtask_id, field, "it is empty", remedy));
         }
+    }
+    if subtask.handling.attempts_max == Some(0) {
+        let remedy = "allow at least one, or leave it to the policy";
+        let message = "it may never be tried";
+        errors.push(PlanError::subtask(&subtask.subtask_id, "max_attempts", message, remedy));
     }
     let master = check_master(subtask, policy, mode, errors);
     check_sizes(subtask, policy, mode, errors);

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::domain::ids::AgentName;
 use crate::domain::plan::{
-    Complexity, DraftIds, DraftSubtask, Explanation, Handling, Range, Strategy, Why, Workflow,
+    Complexity, DraftIds, DraftSubtask, Explanation, Handling, OnFailure, Range, Strategy, Why,
+    Workflow,
 };
 
 /// A valid subtask.
@@ -335,6 +336,42 @@ fn a_whole_task_is_one_subtask_with_its_id() {
     assert!(validate_routed(&draft, &task(), &Policy::default()).is_err());
     draft.subtasks.clear();
     assert!(validate_routed(&draft, &task(), &Policy::default()).is_err());
+}
+
+#[test]
+fn what_is_said_about_failures_and_items_survives_under_the_ids_of_the_directory() {
+    let mut draft = graph(&[("x-a", &[]), ("x-b", &[]), ("x-c", &["x-b"])]);
+    draft.ids = DraftIds::Slug("x".into());
+    draft.subtasks[2].for_each = Some("x-a".into());
+    draft.subtasks[2].handling.on_failure = OnFailure::Skip;
+    let taken = |id: &SubtaskId| id.as_str() == "x-b";
+    let plan = validate(&draft, &task(), &Policy::default(), &taken).unwrap();
+    let last = &plan.subtasks[2];
+    assert_eq!(last.for_each.as_ref().map(SubtaskId::as_str), Some("x-2-a"));
+    let needed: Vec<&str> = last.dependencies.iter().map(SubtaskId::as_str).collect();
+    assert_eq!(needed, ["x-2-b", "x-2-a"], "it waits for what its items come from");
+    assert_eq!(last.handling.on_failure, OnFailure::Skip);
+
+    let mut bad = |at: usize, items_from: &str| {
+        draft.subtasks[at].for_each = Some(items_from.into());
+        refused_with(&draft)
+    };
+    assert!(bad(2, "x-d").contains("subtask x-c: for_each: \"x-d\" is no subtask of this plan"));
+    assert!(bad(2, "x-c").contains("subtask x-c: for_each: it depends on itself"));
+    assert!(bad(2, "x-a").is_empty());
+    assert!(bad(1, "x-c").contains("a cycle, each waiting for the next: x-b -> x-c -> x-b"));
+    draft.subtasks[1].for_each = None;
+    draft.subtasks[0].handling.attempts_max = Some(0);
+    assert!(refused_with(&draft).contains("subtask x-a: max_attempts: it may never be tried"));
+    let mut whole = explicit(vec![subtask("whatever", &[])]);
+    whole.subtasks[0].for_each = Some("other".into());
+    let errors = validate_routed(&whole, &task(), &Policy::default()).unwrap_err();
+    assert_eq!(errors[0].field, "for_each");
+}
+
+fn refused_with(draft: &Draft) -> String {
+    let errors = plan(draft).err().unwrap_or_default();
+    errors.iter().map(ToString::to_string).collect::<Vec<String>>().join("\n")
 }
 
 #[test]

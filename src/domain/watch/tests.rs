@@ -1,3 +1,5 @@
+mod breaches;
+
 use super::*;
 use crate::domain::evidence::Sign;
 use crate::domain::moment::Timestamp;
@@ -360,98 +362,6 @@ fn many_dead_at_once_are_held_for_a_look() {
         };
         let gone = findings.iter().filter(|finding| finding.liveness == Liveness::Gone).count();
         assert_eq!((held, gone, findings.len()), (None, dead - 1, dead - 1));
-    }
-}
-
-#[test]
-fn limits_that_only_looks_can_find() {
-    type Set = fn(&mut Bench);
-    let table: [(&str, Set, Does, u64, Option<Breach>); 8] = [
-        (
-            "silent",
-            |bench| bench.world.policy.supervision.silence_ms = 30 * MINUTE,
-            Computes(900),
-            31 * MINUTE,
-            Some(Breach::Silence { for_ms: 30 * MINUTE + 5 * SECOND + 1 }),
-        ),
-        (
-            "not yet",
-            |bench| bench.world.policy.supervision.silence_ms = 30 * MINUTE,
-            Computes(900),
-            30 * MINUTE,
-            None,
-        ),
-        (
-            "off",
-            |bench| bench.world.policy.supervision.silence_ms = 0,
-            Computes(900),
-            99 * MINUTE,
-            None,
-        ),
-        (
-            "memory",
-            |bench| {
-                bench.world.policy.supervision.memory_bytes_max = 100;
-                bench.probes[0].memory_bytes = 101;
-            },
-            Prints,
-            10 * SECOND,
-            Some(Breach::Memory { bytes: 101 }),
-        ),
-        (
-            "processes",
-            |bench| {
-                bench.world.policy.supervision.processes_max = 4;
-                bench.probes[0].processes = 5;
-            },
-            Prints,
-            10 * SECOND,
-            Some(Breach::Processes { count: 5 }),
-        ),
-        (
-            "as many as may be",
-            |bench| {
-                bench.world.policy.supervision.processes_max = 5;
-                bench.probes[0].processes = 5;
-            },
-            Prints,
-            10 * MINUTE,
-            None,
-        ),
-        (
-            "lingers",
-            |bench| bench.probes[0].report = true,
-            Nothing,
-            MINUTE + SECOND,
-            Some(Breach::Lingering { for_ms: MINUTE }),
-        ),
-        ("is on its way out", |bench| bench.probes[0].report = true, Nothing, 59 * SECOND, None),
-    ];
-    for (name, set, does, ms, expected) in table {
-        let mut bench = Bench::of("cicd");
-        set(&mut bench);
-        bench.look();
-        let found: Vec<Breach> =
-            bench.pass(does, ms).into_iter().filter_map(|f| f.breach).collect();
-        assert_eq!(found, expected.into_iter().collect::<Vec<_>>(), "{name}");
-        let mut bench = Bench::of("development");
-        set(&mut bench);
-        bench.look();
-        let found = bench.pass(does, ms).into_iter().filter_map(|f| f.breach).count();
-        assert_eq!(found, 0, "{name}: what is not ours has no such limits");
-    }
-}
-
-#[test]
-fn a_peak_is_no_breach() {
-    let mut bench = Bench::of("cicd");
-    bench.world.policy.supervision.memory_bytes_max = 100;
-    bench.look();
-    for bytes in [500, 50, 500, 50] {
-        bench.world.pass(MINUTE);
-        bench.probes[0].memory_bytes = bytes;
-        bench.does(0, Prints, MINUTE);
-        assert_eq!(bench.look(), None);
     }
 }
 

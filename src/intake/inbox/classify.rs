@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::domain::ids::ClaimId;
+use crate::domain::plan::{SubtaskPhase, SubtaskRun};
 use crate::domain::read;
 use crate::domain::report::ReportFinding;
 use crate::domain::task::TaskSource;
@@ -181,7 +182,10 @@ fn report_finding(
 ) -> Result<ReportFinding, Problem> {
     let report = read::report(value, dropped.file)?;
     let subtask = look.state.subtask(&report.subtask_id);
-    let subtask = subtask.map(|(run, position)| &run.plan.subtasks[position]);
+    let is_done = |run: &SubtaskRun| !matches!(run.phase, SubtaskPhase::Undoing { .. });
+    let subtask = subtask
+        .filter(|(run, position)| is_done(&run.runs[*position]))
+        .map(|(run, position)| &run.plan.subtasks[position]);
     let missing = missing_deliverables(look.workspace, &report, subtask);
     Ok(ReportFinding {
         report,

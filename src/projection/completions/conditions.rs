@@ -76,7 +76,8 @@ fn stages_in_order(run: &Orchestration) -> bool {
     let delivered: Vec<Option<(&Moment, &Moment)>> = run.runs.iter().map(delivery).collect();
     let group = |position: usize| match run.plan.strategy {
         Strategy::Staged => run.stage_of(position),
-        Strategy::Sequential => position,
+        // One after the other: the order within a stage counts too.
+        Strategy::Sequential => run.order.before(position).len(),
         Strategy::Adaptive => 0,
     };
     let mut positions: Vec<usize> = (0..run.runs.len()).collect();

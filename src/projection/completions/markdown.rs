@@ -73,7 +73,7 @@ fn task_hierarchy(run: &Orchestration, report: &Completion<'_>) -> String {
                 "- [{done}] {} {} - {}{waits}\n",
                 entry.subtask_id,
                 text(entry.title),
-                subtask_status_text(entry.status),
+                standing(entry),
             );
         }
         out.push('\n');
@@ -86,7 +86,7 @@ fn execution_timeline(report: &Completion<'_>) -> String {
         format!(
             "| {} | {} | {} | {} |\n",
             entry.subtask_id,
-            subtask_status_text(entry.status),
+            standing(entry),
             entry.duration_ms.map_or("-".to_owned(), duration_text),
             or_none(dependencies(entry)),
         )
@@ -151,6 +151,16 @@ fn dependencies(entry: &SubtaskEntry<'_>) -> String {
 
 fn or_none(text: String) -> String {
     if text.is_empty() { "None".to_owned() } else { text }
+}
+
+fn standing(entry: &SubtaskEntry<'_>) -> String {
+    match entry.replaced_by {
+        None => subtask_status_text(entry.status).to_owned(),
+        Some(by) => {
+            let by: Vec<&str> = by.iter().map(|id| id.as_str()).collect();
+            format!("replaced by {}", by.join(", "))
+        }
+    }
 }
 
 /// The words of C-05 for a subtask.

@@ -12,7 +12,8 @@ use crate::domain::evidence::{Evidence, Finding, Liveness, ProcessState, Seen, S
 use crate::domain::handoff::Handoff;
 use crate::domain::ids::AttemptId;
 use crate::domain::input::Input;
-use crate::domain::plan::Strategy;
+use crate::domain::plan::{Handling, OnFailure, Strategy};
+use crate::domain::policy::Backoff;
 use crate::domain::report::ResultKind;
 use crate::domain::{Moment, Timestamp};
 use crate::projection::worker_specs::{self, Sample};
@@ -161,6 +162,65 @@ fn every_handoff_is_a_handoff() {
     for id in attempts {
         let handoff = Handoff::of(&drive.state, &id, ResultKind::WorkOrder).unwrap();
         check(&schema, id.as_str(), &serde_json::to_value(handoff).unwrap());
+    }
+}
+
+#[test]
+fn what_is_to_become_of_failures_is_shown() {
+    let mut drive = Drive::new();
+    let task = drive.queue_task(0, Some("t"), "T");
+    let mut draft = chain(Strategy::Staged, "t");
+    let handling = Handling {
+        on_failure: OnFailure::FailParent,
+        backoff: Some(Backoff::Fixed),
+        attempts_max: Some(5),
+        compensation: Some("put it back".into()),
+    };
+    let last = draft.subtasks.last_mut().unwrap();
+    last.handling = handling;
+    last.for_each = last.dependencies.first().cloned();
+    drive.plan(&task, draft);
+    let run = drive.state.orchestrations.values().next().unwrap();
+    let last = run.plan.subtasks.last().unwrap();
+    let path = format!("orchestrator/subtasks/{}.json", last.subtask_id);
+    let shown: Value = serde_json::from_str(&drive.disk[&path]).unwrap();
+    check(&schema("subtask"), "subtask", &shown);
+    assert_eq!(
+        shown["handling"],
+        json!({"on_failure": "fail_parent", "backoff": "fixed", "attempts_max": 5,
+            "compensation": "put it back"})
+    );
+    assert_eq!(shown["for_each"], json!(last.dependencies[0]));
+    let plan: Value = serde_json::from_str(&drive.disk["orchestrator/tasks/orch-t.json"]).unwrap();
+    check(&schema("orchestration"), "plan", &plan);
+    let shown_last = plan["subtasks"].as_array().unwrap().last().unwrap();
+    assert_eq!(shown_last["handling"], shown["handling"]);
+    assert_eq!(plan["subtasks"][0].get("handling"), None, "nothing was said");
+}
+
+#[test]
+fn an_author_may_say_what_becomes_of_failures() {
+    let schema = schema("plan");
+    let plan = |field: &str, value: Value| {
+        let mut subtask =
+            json!({"subtask_id": "a", "assigned_to": "development", "success_criteria": "it is"});
+        subtask[field] = value;
+        json!({"title": "T", "subtasks": [subtask]})
+    };
+    for (field, good, bad) in [
+        ("critical", json!(true), json!("very")),
+        ("optional", json!(false), json!(3)),
+        ("failParentOnFailure", json!(true), json!([])),
+        ("fail_parent_on_failure", json!(false), json!("x")),
+        ("retry", json!("immediate"), json!("often")),
+        ("retry", json!({"backoff": "exponential", "max_attempts": 5}), json!({"backoff": "x"})),
+        ("max_attempts", json!(3), json!(0)),
+        ("compensation", json!("put it back"), json!(7)),
+        ("compensation", json!({"description": "put it back"}), json!({"text": "x"})),
+        ("for_each", json!("b"), json!(["b"])),
+    ] {
+        check(&schema, field, &plan(field, good));
+        assert!(!schema.is_valid(&plan(field, bad)), "{field}");
     }
 }
 

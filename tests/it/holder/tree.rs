@@ -62,6 +62,45 @@ async fn what_forks_away_twice_is_stopped_with_its_worker_by_whoever_is_left() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_starts_another_one_and_ends_again_and_again_is_ended() {
+    let place = Place::new();
+    let mut client = place.connect().await;
+    let mut gate = Gate::of(&place);
+    let mark = place.root.display().to_string();
+    let script = format!(
+        r#"( {{ echo 0 > /sys/fs/cgroup/unified/cgroup.procs; }} 2>/dev/null
+           exec env -i PATH="$PATH" setsid -f sh -c '
+             for f in 3 4 5 6 7 8 9; do eval "exec $f>&-"; done
+             flee() {{ flee & }}
+             flee' 'fleeing from {mark}' </dev/null >/dev/null 2>&1 )
+           read line < gate; exit 6"#
+    );
+    let identity = client.start("w-1", place.script(&script)).await;
+    let is_fleeing = || {
+        let processes = std::fs::read_dir("/proc").unwrap().flatten();
+        processes.filter_map(|process| std::fs::read(process.path().join("cmdline")).ok()).any(
+            |line| {
+                let line = String::from_utf8_lossy(&line).into_owned();
+                line.starts_with("sh") && line.contains(&format!("fleeing from {mark}"))
+            },
+        )
+    };
+    let begins = async {
+        while !is_fleeing() {
+            tokio::task::yield_now().await;
+        }
+    };
+    patiently(begins).await;
+    gate.open();
+    client.exited("w-1").await;
+    assert_eq!(place.folder("w-1"), Folder::Done { identity, exit: Exit::Code(6) });
+    for _ in 0..20 {
+        assert!(!is_fleeing());
+    }
+    client.client.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_killed_keeper_leaves_is_ended_by_the_holder() {
     let place = Place::new();
     let mut client = place.connect().await;
@@ -94,11 +133,15 @@ async fn an_interruption_is_told_only_when_nothing_works_on() {
     let script = format!("{script} exec tail -f /dev/null");
     let identity = client.start("w-1", place.script(&script)).await;
     let escaped = escaped(&place).await;
+    // Without a daemon nobody ends what is left.
+    drop(client);
     for watcher in [place.holder_of("w-1"), place.keeper_of("w-1"), identity.clone()] {
         kill(&watcher).await;
     }
     let folder = place.folder("w-1");
     assert_eq!(folder, Folder::Alive(identity.clone()), "two must not be at the same work");
+    let mut client = place.connect().await;
+    client.client.watch(&id("w-1")).await;
     client.exited("w-1").await;
     assert!(!process::is_alive(&escaped));
     assert_eq!(place.folder("w-1"), Folder::Interrupted(identity));

@@ -1,8 +1,10 @@
 //! Trying again what has failed, ended or come to a stop.
 
+use std::collections::BTreeSet;
+
 use super::target::Target;
 use super::{Done, count};
-use crate::domain::decide::{next_question, still_blocked};
+use crate::domain::decide::{fan_out, next_question, still_blocked};
 use crate::domain::event::Event;
 use crate::domain::evidence::Liveness;
 use crate::domain::ids::SubtaskId;
@@ -40,7 +42,8 @@ pub(super) fn retry(target: &Target<'_>, reason: &str) -> Done {
 
 /// Does again what has given up; all of it where nothing has.
 fn retry_run(run: &Orchestration, reason: &str) -> Done {
-    let all: Vec<usize> = (0..run.runs.len()).collect();
+    // What others took the place of is never done again.
+    let all: Vec<usize> = (0..run.runs.len()).filter(|at| !run.runs[*at].is_replaced()).collect();
     let given_up: Vec<usize> = all.iter().copied().filter(|at| has_given_up(run, *at)).collect();
     match run.phase {
         OrchestrationPhase::InProgress if run.kind == RunKind::Routed => again_now(run, 0, reason),
@@ -49,8 +52,9 @@ fn retry_run(run: &Orchestration, reason: &str) -> Done {
         | OrchestrationPhase::Compensating { .. } => {
             Err(format!("{} is not over, and nothing of it has given up", run.task_id))
         }
+        // What is still done was built on what was undone.
+        OrchestrationPhase::RolledBack { .. } => run_again(run, &all, reason),
         OrchestrationPhase::Completed { .. }
-        | OrchestrationPhase::RolledBack { .. }
         | OrchestrationPhase::Failed { .. }
         | OrchestrationPhase::Cancelled { .. }
         | OrchestrationPhase::Blocked(_) => {
@@ -98,6 +102,14 @@ fn is_doubted(attempt: &Attempt) -> bool {
 
 /// Begins subtasks anew that nobody is at.
 pub(super) fn run_again(run: &Orchestration, positions: &[usize], reason: &str) -> Done {
+    if run.is_compensating() {
+        return Err(format!("{} is being rolled back; try again when it is", run.task_id));
+    }
+    // One that lacks a list of items needs it said before anything else can come of it.
+    let lists = positions.iter().flat_map(|at| fan_out::sources_without_list(run, *at));
+    let positions: Vec<usize> =
+        positions.iter().copied().chain(lists).collect::<BTreeSet<usize>>().into_iter().collect();
+    let positions = positions.as_slice();
     let ids: Vec<SubtaskId> =
         positions.iter().map(|at| run.plan.subtasks[*at].subtask_id.clone()).collect();
     let busy = positions.iter().find(|at| run.runs[**at].attempts.iter().any(Attempt::is_live));
@@ -123,14 +135,14 @@ fn has_given_up(run: &Orchestration, position: usize) -> bool {
     match run.runs[position].phase {
         SubtaskPhase::Blocked { .. }
         | SubtaskPhase::Cancelled { .. }
-        | SubtaskPhase::Compensated { .. } => true,
+        | SubtaskPhase::Compensated { .. }
+        | SubtaskPhase::NotCompensated { .. } => true,
         SubtaskPhase::InAttempt => run.is_over(),
         SubtaskPhase::Pending
         | SubtaskPhase::BackingOff { .. }
         | SubtaskPhase::Revising { .. }
         | SubtaskPhase::Replaced { .. }
         | SubtaskPhase::Undoing { .. }
-        | SubtaskPhase::NotCompensated { .. }
         | SubtaskPhase::Completed { .. }
         | SubtaskPhase::Skipped { .. } => false,
     }

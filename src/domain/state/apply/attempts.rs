@@ -12,6 +12,7 @@ use crate::domain::worker::{
 };
 
 use super::Applied;
+use super::circuits::speaks_of_its_agent;
 
 impl State {
     pub(super) fn hand_off(&mut self, event: &Event, at: &Moment) -> Applied {
@@ -23,6 +24,7 @@ impl State {
             worker_id,
             execution,
             nonce,
+            purpose,
             ..
         }) = event
         else {
@@ -37,14 +39,21 @@ impl State {
             nonce: nonce.clone(),
             issued_at: *at,
             started: None,
-            purpose: Purpose::Work,
+            purpose: *purpose,
             standing: None,
             untaken_told: false,
             phase: AttemptPhase::Issued,
         };
+        self.index.note_start(assigned_to, at);
         self.with_run(subtask_id, |run, position| {
             let subtask = &mut run.runs[position];
-            if !matches!(subtask.phase, SubtaskPhase::Pending) {
+            let is_ready = match purpose {
+                Purpose::Work => matches!(subtask.phase, SubtaskPhase::Pending),
+                Purpose::Compensation => {
+                    matches!(subtask.phase, SubtaskPhase::Undoing { backoff: None, .. })
+                }
+            };
+            if !is_ready {
                 return Err(format!("subtask {subtask_id} is not ready"));
             }
             if subtask.attempts.iter().any(Attempt::is_live) {
@@ -54,8 +63,10 @@ impl State {
             if new.number != last + 1 {
                 return Err(format!("attempt {} does not follow {last}", new.number));
             }
+            if new.purpose.is_work() {
+                subtask.phase = SubtaskPhase::InAttempt;
+            }
             subtask.attempts.push(new);
-            subtask.phase = SubtaskPhase::InAttempt;
             Ok(())
         })
     }
@@ -139,6 +150,10 @@ impl State {
         let theirs = self.attempt(id).filter(|_| cause == Recall::Stalled).and_then(|found| {
             spec_of(self, found.2).and_then(|worker| worker.spec.identity.clone())
         });
+        if cause == Recall::Untaken {
+            let agent = self.live_attempt(id)?.agent.clone();
+            self.agent_failed(agent);
+        }
         self.with_attempt(id, |attempt| {
             let identity = match &attempt.phase {
                 AttemptPhase::Running { identity, .. } => Some(identity.clone()),
@@ -179,10 +194,17 @@ impl State {
         result: &SubtaskResult,
         at: &Moment,
     ) -> Applied {
+        if let Some((_, _, attempt)) = self.attempt(attempt_id) {
+            let agent = attempt.agent.clone();
+            self.agent_succeeded(&agent);
+        }
         if self.live_attempt(attempt_id).is_ok() {
             self.end_attempt(attempt_id, AttemptEnd::Completed, at)?;
         }
         self.with_run(subtask_id, |run, position| {
+            if run.is_compensating() {
+                return Err(format!("{} is being rolled back", run.id));
+            }
             let subtask = &mut run.runs[position];
             if subtask.is_satisfied() {
                 return Err(format!("subtask {subtask_id} is done"));
@@ -195,10 +217,16 @@ impl State {
     }
 
     pub(super) fn failed(&mut self, id: &AttemptId, failure: &Failure, at: &Moment) -> Applied {
+        let attempt = self.live_attempt(id)?;
+        let is_work = attempt.purpose.is_work();
+        if speaks_of_its_agent(attempt, failure) {
+            let agent = attempt.agent.clone();
+            self.agent_failed(agent);
+        }
         self.end_attempt(id, AttemptEnd::Failed { failure: failure.clone() }, at)?;
         let subtask_id = self.subtask_of(id)?;
         self.with_run(&subtask_id, |run, position| {
-            run.runs[position].failures += 1;
+            run.runs[position].failures += u32::from(is_work);
             Ok(())
         })?;
         self.leave_attempt(id, true)
@@ -219,7 +247,7 @@ impl State {
         }
     }
 
-    fn end_attempt(&mut self, id: &AttemptId, end: AttemptEnd, at: &Moment) -> Applied {
+    pub(super) fn end_attempt(&mut self, id: &AttemptId, end: AttemptEnd, at: &Moment) -> Applied {
         self.live_attempt(id)?;
         self.with_attempt(id, |attempt| {
             attempt.phase = AttemptPhase::Ended { at: *at, end };
@@ -233,7 +261,7 @@ impl State {
     fn leave_attempt(&mut self, id: &AttemptId, answers: bool) -> Applied {
         let subtask_id = self.subtask_of(id)?;
         self.with_run(&subtask_id, |run, position| {
-            let is_over = run.is_over();
+            let is_over = run.is_over() || run.is_compensating();
             let subtask = &mut run.runs[position];
             let was_in_attempt = match subtask.phase {
                 SubtaskPhase::InAttempt => true,
@@ -289,6 +317,7 @@ impl State {
             .get_mut(&orchestration_id)
             .ok_or_else(|| format!("there is no run {orchestration_id}"))?;
         self.index.end_backoff(run, position);
+        self.index.leave_line(run, position);
         change(run, position)?;
         self.index.refresh_turn(run, position);
         self.index.refresh_followers(run, position);

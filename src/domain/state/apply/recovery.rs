@@ -1,24 +1,23 @@
 //! Events about recovery: other agents, changed plans, roll-backs, circuit breakers.
 
 use crate::domain::event::{
-    CircuitChanged, Compensated, CompensationFailed, CompensationStarted, Overdue, PlanRevised,
-    Reassigned, RevisionRefused, RevisionRequested,
+    Compensated, CompensationFailed, CompensationStarted, Overdue, PlanRevised, Reassigned,
+    RevisionRefused, RevisionRequested,
 };
-use crate::domain::ids::{OrchestrationId, TaskId};
+use crate::domain::ids::{OrchestrationId, SubtaskId, TaskId};
 use crate::domain::moment::Moment;
-use crate::domain::plan::{OrchestrationPhase, RetryRecord, SubtaskPhase};
-use crate::domain::state::{Circuit, CircuitPhase, State};
-use crate::domain::worker::Attempt;
+use crate::domain::plan::{
+    Orchestration, OrchestrationPhase, Plan, RetryRecord, Revision, SubtaskPhase, SubtaskRun,
+};
+use crate::domain::state::State;
+use crate::domain::worker::{Attempt, AttemptEnd};
 
 use super::Applied;
+use super::runs::end_open_subtasks;
 
 impl State {
     pub(super) fn reassigned(&mut self, told: &Reassigned) -> Applied {
         let id = &told.subtask_id;
-        let (orchestration_id, position) = self.place(id)?;
-        if let Some(run) = self.orchestrations.get(&orchestration_id) {
-            self.index.leave_line(run, position);
-        }
         self.with_run(id, |run, position| {
             let from = run.agent_of(position).clone();
             let subtask = &mut run.runs[position];
@@ -68,8 +67,33 @@ impl State {
         })
     }
 
+    /// Puts others in the place of a subtask; everything that hangs on positions is derived anew.
     pub(super) fn plan_revised(&mut self, told: &PlanRevised, at: &Moment) -> Applied {
-        Err(format!("plan_revised {} {at:?}", told.subtask_id))
+        let id = &told.subtask_id;
+        let run = self
+            .orchestrations
+            .get_mut(&told.orchestration_id)
+            .ok_or_else(|| format!("there is no run {}", told.orchestration_id))?;
+        let position = run.position(id).ok_or_else(|| format!("there is no subtask {id}"))?;
+        let retry = follows(run, position, told)?;
+        if let Some(taken) =
+            told.replaced_by.iter().find(|new| self.index.subtasks.contains_key(*new))
+        {
+            return Err(format!("subtask {taken} exists"));
+        }
+        self.index.leave_turns(run);
+        let from = run.runs.len();
+        run.plan = (*told.plan).clone();
+        run.reorder();
+        run.runs[position].phase = SubtaskPhase::Replaced { at: *at, by: told.replaced_by.clone() };
+        let new = SubtaskRun { retry, ..SubtaskRun::new() };
+        run.runs.resize(run.plan.subtasks.len(), new);
+        run.revision += 1;
+        run.replans += u32::from(told.revision == Revision::Replan);
+        run.current_stage = run.first_open_stage(None).min(run.plan.stages.len());
+        self.index.add_subtasks(run, from);
+        self.index.refresh_run(run);
+        Ok(())
     }
 
     pub(super) fn revision_refused(&mut self, told: &RevisionRefused) -> Applied {
@@ -84,16 +108,51 @@ impl State {
         })
     }
 
+    /// From here on nothing of a run goes forward: what waits ends, what is done and can be undone
+    /// is undone by whoever did it.
     pub(super) fn compensation_started(
         &mut self,
         told: &CompensationStarted,
         at: &Moment,
     ) -> Applied {
-        Err(format!("compensation_started {} {at:?}", told.orchestration_id))
+        self.note_reopening(&told.orchestration_id, at);
+        self.change_run(&told.orchestration_id, |run| {
+            let is_rolled_back = matches!(run.phase, OrchestrationPhase::RolledBack { .. });
+            if run.is_compensating() || is_rolled_back || told.subtasks.is_empty() {
+                return Err(format!("run {} is {:?}", run.id, run.phase));
+            }
+            end_open_subtasks(&mut run.runs, at, &told.reason);
+            for id in &told.subtasks {
+                let position = run.position(id).ok_or_else(|| format!("there is no {id}"))?;
+                let Some(result) = run.runs[position].phase.result().cloned() else {
+                    return Err(format!("subtask {id} is not done"));
+                };
+                let did = run.runs[position]
+                    .attempts
+                    .iter()
+                    .rfind(|attempt| attempt.worker_id == result.worker_id)
+                    .map(|attempt| &attempt.agent)
+                    .filter(|agent| *agent != run.agent_of(position))
+                    .cloned();
+                let subtask = &mut run.runs[position];
+                subtask.agent = did.or(subtask.agent.take());
+                subtask.phase = SubtaskPhase::Undoing { since: *at, result, backoff: None };
+            }
+            run.phase = OrchestrationPhase::Compensating {
+                since: *at,
+                reason: told.reason.clone(),
+                order: told.subtasks.clone(),
+            };
+            run.current_stage = run.first_open_stage(None).min(run.plan.stages.len());
+            Ok(())
+        })
     }
 
     pub(super) fn compensated(&mut self, told: &Compensated, at: &Moment) -> Applied {
-        Err(format!("compensated {} {at:?}", told.subtask_id))
+        if self.live_attempt(&told.attempt_id).is_ok() {
+            self.end_attempt(&told.attempt_id, AttemptEnd::Completed, at)?;
+        }
+        self.undone(&told.subtask_id, SubtaskPhase::Compensated { at: *at })
     }
 
     pub(super) fn compensation_failed(
@@ -101,7 +160,19 @@ impl State {
         told: &CompensationFailed,
         at: &Moment,
     ) -> Applied {
-        Err(format!("compensation_failed {} {at:?}", told.subtask_id))
+        let failure = told.failure.clone();
+        self.undone(&told.subtask_id, SubtaskPhase::NotCompensated { at: *at, failure })
+    }
+
+    fn undone(&mut self, id: &SubtaskId, phase: SubtaskPhase) -> Applied {
+        self.with_run(id, |run, position| {
+            let subtask = &mut run.runs[position];
+            if !matches!(subtask.phase, SubtaskPhase::Undoing { .. }) {
+                return Err(format!("subtask {id} is not being undone"));
+            }
+            subtask.phase = phase;
+            Ok(())
+        })
     }
 
     pub(super) fn rolled_back(
@@ -111,28 +182,6 @@ impl State {
         at: &Moment,
     ) -> Applied {
         self.change_phase(id, OrchestrationPhase::RolledBack { at: *at, reason: reason.to_owned() })
-    }
-
-    pub(super) fn circuit_opened(&mut self, told: &CircuitChanged, at: &Moment) {
-        let phase = CircuitPhase::Open { since: *at, cool_down_ms: told.cool_down_ms };
-        let circuit = Circuit { failures: told.failures, phase };
-        self.circuits.insert(told.agent.clone(), circuit);
-    }
-
-    pub(super) fn circuit_half_opened(&mut self, told: &CircuitChanged) -> Applied {
-        let circuit = self
-            .circuits
-            .get_mut(&told.agent)
-            .ok_or_else(|| format!("the circuit of {} is closed", told.agent))?;
-        let CircuitPhase::Open { cool_down_ms, .. } = circuit.phase else {
-            return Err(format!("the circuit of {} is not open", told.agent));
-        };
-        circuit.phase = CircuitPhase::HalfOpen { cool_down_ms };
-        Ok(())
-    }
-
-    pub(super) fn circuit_closed(&mut self, told: &CircuitChanged) {
-        self.circuits.remove(&told.agent);
     }
 
     pub(super) fn draft_crashed(&mut self, id: &TaskId, times: u32) -> Applied {
@@ -155,4 +204,42 @@ impl State {
             | OrchestrationPhase::Cancelled { .. } => Err("it waits for nobody".into()),
         })
     }
+}
+
+/// Tells that a revised plan is the one before with others in the place of a subtask; returns what
+/// those have to know of the failure that led to it.
+fn follows(
+    run: &Orchestration,
+    position: usize,
+    told: &PlanRevised,
+) -> Result<Option<RetryRecord>, String> {
+    let id = &told.subtask_id;
+    let subtask = &run.runs[position];
+    let retry = match (&subtask.phase, told.revision) {
+        (SubtaskPhase::Pending, Revision::FanOut) => None,
+        (SubtaskPhase::Revising { revision, reason, .. }, told_as) if *revision == told_as => {
+            let before = subtask.retry.as_ref().map_or(0, |retry| retry.retry_count);
+            Some(RetryRecord {
+                retry_count: before + 1,
+                retry_reason: reason.clone(),
+                retry_modifications: match told_as {
+                    Revision::Split => {
+                        format!("split into {} smaller subtasks", told.replaced_by.len())
+                    }
+                    Revision::Replan => "planned again with what went wrong".to_owned(),
+                    Revision::FanOut => "one for each item".to_owned(),
+                },
+            })
+        }
+        _ => return Err(format!("subtask {id} is not being revised")),
+    };
+    if run.is_over() || run.is_compensating() || subtask.has_live_attempt() {
+        return Err(format!("subtask {id} is not free"));
+    }
+    let ids = |plan: &Plan| plan.subtasks.iter().map(|s| s.subtask_id.clone()).collect::<Vec<_>>();
+    let (before, after) = (ids(&run.plan), ids(&told.plan));
+    if told.replaced_by.is_empty() || after != [before, told.replaced_by.clone()].concat() {
+        return Err("it does not keep the plan before it".to_owned());
+    }
+    Ok(retry)
 }

@@ -4,11 +4,12 @@ use crate::domain::event::{Blocked, Event, Retried};
 use crate::domain::ids::{OrchestrationId, SubtaskId};
 use crate::domain::moment::Moment;
 use crate::domain::plan::{
-    Escalation, Orchestration, OrchestrationPhase, RetryRecord, SubtaskPhase, SubtaskRun,
+    BackingOff, Escalation, Orchestration, OrchestrationPhase, RetryRecord, SubtaskPhase,
+    SubtaskRun,
 };
 use crate::domain::report::{Category, Failure};
 use crate::domain::state::State;
-use crate::domain::worker::{Attempt, AttemptEnd, AttemptPhase};
+use crate::domain::worker::Attempt;
 
 use super::Applied;
 
@@ -27,10 +28,29 @@ impl State {
         };
         self.with_run(subtask_id, |run, position| {
             let subtask = &mut run.runs[position];
-            if !matches!(subtask.phase, SubtaskPhase::Pending) {
-                return Err(format!("subtask {subtask_id} has not failed"));
+            let (since, delay_ms) = (*at, *delay_ms);
+            match &mut subtask.phase {
+                SubtaskPhase::Pending => {
+                    subtask.phase = SubtaskPhase::BackingOff { since, delay_ms };
+                }
+                // What failed is no attempt at the work: its retries are no retries of it.
+                SubtaskPhase::Undoing { backoff, .. } => {
+                    *backoff = Some(BackingOff { since, delay_ms });
+                    return Ok(());
+                }
+                SubtaskPhase::BackingOff { .. }
+                | SubtaskPhase::InAttempt
+                | SubtaskPhase::Completed { .. }
+                | SubtaskPhase::Revising { .. }
+                | SubtaskPhase::Replaced { .. }
+                | SubtaskPhase::Compensated { .. }
+                | SubtaskPhase::NotCompensated { .. }
+                | SubtaskPhase::Blocked { .. }
+                | SubtaskPhase::Skipped { .. }
+                | SubtaskPhase::Cancelled { .. } => {
+                    return Err(format!("subtask {subtask_id} has not failed"));
+                }
             }
-            subtask.phase = SubtaskPhase::BackingOff { since: *at, delay_ms: *delay_ms };
             // The same count again: nothing failed, the attempt was interrupted.
             let counted = subtask.retry.as_ref().map_or(0, |retry| retry.retry_count);
             run.retries += u32::from(*retry_count > counted);
@@ -46,19 +66,24 @@ impl State {
     pub(super) fn backoff_ended(&mut self, subtask_id: &SubtaskId) -> Applied {
         self.with_run(subtask_id, |run, position| {
             let subtask = &mut run.runs[position];
-            if !matches!(subtask.phase, SubtaskPhase::BackingOff { .. }) {
+            if subtask.backoff().is_none() {
                 return Err(format!("subtask {subtask_id} is not backing off"));
             }
-            subtask.phase = SubtaskPhase::Pending;
+            if let SubtaskPhase::Undoing { backoff, .. } = &mut subtask.phase {
+                *backoff = None;
+            } else {
+                subtask.phase = SubtaskPhase::Pending;
+            }
             Ok(())
         })
     }
 
     pub(super) fn skipped(&mut self, subtask_id: &SubtaskId, reason: &str, at: &Moment) -> Applied {
         self.with_run(subtask_id, |run, position| {
+            let is_rolled_back = run.is_compensating();
             let subtask = &mut run.runs[position];
-            if subtask.is_satisfied() {
-                return Err(format!("subtask {subtask_id} is done"));
+            if subtask.is_satisfied() || is_rolled_back {
+                return Err(format!("subtask {subtask_id} is done, or being undone"));
             }
             subtask.phase = SubtaskPhase::Skipped { at: *at, reason: reason.to_owned() };
             Ok(())
@@ -88,6 +113,9 @@ impl State {
             return Err("it is no escalation".into());
         };
         self.with_run(blocking_subtask, |run, position| {
+            if run.is_compensating() {
+                return Err(format!("{orchestration_id} is being rolled back"));
+            }
             let subtask = &mut run.runs[position];
             // What blocks it need not be what its last attempt failed with.
             let failure = last_failure(subtask.attempts.last())
@@ -114,7 +142,7 @@ impl State {
 
     /// Changes the phase of a run, by this table: completed (when every subtask is), failed and
     /// cancelled from anything that is not over; paused from in progress; in progress from paused
-    /// or blocked.
+    /// or blocked; rolled back from compensating, when nothing is left to be undone.
     pub(super) fn change_phase(
         &mut self,
         id: &OrchestrationId,
@@ -129,24 +157,32 @@ impl State {
                     | OrchestrationPhase::Cancelled { .. },
                     _,
                 )
-                | (_, OrchestrationPhase::Blocked(_)) => false,
+                | (_, OrchestrationPhase::Blocked(_) | OrchestrationPhase::Compensating { .. })
+                | (OrchestrationPhase::Compensating { .. }, OrchestrationPhase::InProgress) => {
+                    false
+                }
                 (_, OrchestrationPhase::Completed { .. }) => {
                     run.runs.iter().all(SubtaskRun::is_satisfied)
                 }
                 (
                     _,
-                    OrchestrationPhase::Failed { at, .. }
-                    | OrchestrationPhase::RolledBack { at, .. }
-                    | OrchestrationPhase::Cancelled { at, .. },
+                    OrchestrationPhase::Failed { at, reason }
+                    | OrchestrationPhase::Cancelled { at, reason },
                 ) => {
-                    end_open_subtasks(&mut run.runs, at);
+                    end_open_subtasks(&mut run.runs, at, reason);
                     true
                 }
                 (from, OrchestrationPhase::Paused { .. }) => {
                     *from == OrchestrationPhase::InProgress
                 }
                 (from, OrchestrationPhase::InProgress) => *from != OrchestrationPhase::InProgress,
-                (_, OrchestrationPhase::Compensating { .. }) => true,
+                (from, OrchestrationPhase::RolledBack { .. }) => {
+                    let is_left = |run: &SubtaskRun| {
+                        run.has_live_attempt() || matches!(run.phase, SubtaskPhase::Undoing { .. })
+                    };
+                    matches!(from, OrchestrationPhase::Compensating { .. })
+                        && !run.runs.iter().any(is_left)
+                }
             };
             if !is_legal {
                 return Err(format!("run {id} is {:?}", run.phase));
@@ -172,6 +208,9 @@ impl State {
         reason: &str,
     ) -> Applied {
         self.change_run(id, |run| {
+            if run.is_compensating() {
+                return Err(format!("run {id} is being rolled back"));
+            }
             for subtask_id in subtasks {
                 let position = run
                     .position(subtask_id)
@@ -179,6 +218,9 @@ impl State {
                 let subtask = &mut run.runs[position];
                 if subtask.attempts.iter().any(Attempt::is_live) {
                     return Err(format!("subtask {subtask_id} has a live attempt"));
+                }
+                if subtask.is_replaced() {
+                    return Err(format!("others took the place of subtask {subtask_id}"));
                 }
                 subtask.phase = SubtaskPhase::Pending;
                 subtask.failures = 0;
@@ -217,6 +259,7 @@ impl State {
         self.index.end_question(run);
         for position in 0..run.runs.len() {
             self.index.end_backoff(run, position);
+            self.index.leave_line(run, position);
         }
         let changed = change(run);
         self.index.count(run, 1);
@@ -228,8 +271,9 @@ impl State {
     }
 }
 
-/// Every subtask that has neither ended nor a live attempt ends with its run.
-fn end_open_subtasks(runs: &mut [SubtaskRun], at: &Moment) {
+/// Every subtask that has neither ended nor a live attempt ends with its run, and what is not
+/// undone yet stays as it is.
+pub(super) fn end_open_subtasks(runs: &mut [SubtaskRun], at: &Moment, reason: &str) {
     for subtask in runs {
         match subtask.phase {
             SubtaskPhase::Pending
@@ -243,10 +287,14 @@ fn end_open_subtasks(runs: &mut [SubtaskRun], at: &Moment) {
                     SubtaskPhase::Cancelled { at: *at }
                 };
             }
+            SubtaskPhase::Undoing { .. } => {
+                let message = format!("the run ended before it was undone: {reason}");
+                let failure = Failure::new(Category::Blocker, message);
+                subtask.phase = SubtaskPhase::NotCompensated { at: *at, failure };
+            }
             SubtaskPhase::InAttempt
             | SubtaskPhase::Completed { .. }
             | SubtaskPhase::Replaced { .. }
-            | SubtaskPhase::Undoing { .. }
             | SubtaskPhase::Compensated { .. }
             | SubtaskPhase::NotCompensated { .. }
             | SubtaskPhase::Skipped { .. }
@@ -256,13 +304,5 @@ fn end_open_subtasks(runs: &mut [SubtaskRun], at: &Moment) {
 }
 
 fn last_failure(attempt: Option<&Attempt>) -> Option<Failure> {
-    match &attempt?.phase {
-        AttemptPhase::Ended { end: AttemptEnd::Failed { failure }, .. } => Some(failure.clone()),
-        AttemptPhase::Ended { .. }
-        | AttemptPhase::Issued
-        | AttemptPhase::Published { .. }
-        | AttemptPhase::Taken { .. }
-        | AttemptPhase::Running { .. }
-        | AttemptPhase::Ending { .. } => None,
-    }
+    attempt?.failure().cloned()
 }

@@ -1,0 +1,99 @@
+//! When the first thing is due that time alone brings about.
+
+use super::changes::undone_next;
+use super::laws::{ended, is_held, live, may_start};
+use crate::domain::deadline::deadline;
+use crate::domain::moment::BootId;
+use crate::domain::plan::{BackingOff, Orchestration, OrchestrationPhase, SubtaskPhase};
+use crate::domain::state::CircuitPhase;
+use crate::domain::worker::{Attempt, AttemptPhase, Execution};
+use crate::domain::{Moment, Policy, State};
+
+/// Works out when the first thing is due that time alone brings about.
+fn due(state: &State, policy: &Policy) -> Option<(BootId, u64)> {
+    let at = state.at?;
+    let boot = state.boot_seen.unwrap_or(Moment { boottime_ms: 0, ..at });
+    let after = |at: &Moment, ms: u64| {
+        let began_ms = if at.boot == boot.boot { at.boottime_ms } else { boot.boottime_ms };
+        (boot.boot, began_ms + ms)
+    };
+    let mut all: Vec<(BootId, u64)> = Vec::new();
+    for run in state.orchestrations.values().filter(|run| !ended(run)) {
+        let task = &state.tasks[&run.task_id];
+        if let OrchestrationPhase::Blocked(asked) = &run.phase
+            && !asked.overdue
+        {
+            all.push(after(&asked.since, policy.recovery.overdue_ms));
+        }
+        if matches!(run.phase, OrchestrationPhase::InProgress | OrchestrationPhase::Blocked(_)) {
+            all.push(after(&task.reopened_at.unwrap_or(run.created_at), policy.run_ms_max));
+        }
+        for subtask in &run.runs {
+            match &subtask.phase {
+                SubtaskPhase::BackingOff { since, delay_ms }
+                | SubtaskPhase::Undoing { backoff: Some(BackingOff { since, delay_ms }), .. } => {
+                    all.push((since.boot, since.boottime_ms + delay_ms));
+                }
+                _ => {}
+            }
+        }
+    }
+    for (run, at, attempt) in live(state) {
+        let limits = policy.supervision_of(&attempt.agent, &run.plan.subtasks[at].worker_type);
+        let is_ours = attempt.execution != Execution::External;
+        match &attempt.phase {
+            AttemptPhase::Running { at, .. } if limits.time_box_ms > 0 => {
+                all.push(after(at, limits.time_box_ms));
+            }
+            AttemptPhase::Published { at: published } if !is_ours => {
+                if limits.untaken_alert_ms > 0 && !attempt.untaken_told {
+                    all.push(after(published, limits.untaken_alert_ms));
+                } else if limits.untaken_max_ms > 0 && has_others(policy, run, at, attempt) {
+                    all.push(after(published, limits.untaken_max_ms));
+                }
+            }
+            AttemptPhase::Issued
+            | AttemptPhase::Published { .. }
+            | AttemptPhase::Taken { .. }
+            | AttemptPhase::Running { .. }
+            | AttemptPhase::Ending { .. }
+            | AttemptPhase::Ended { .. } => {}
+        }
+    }
+    for circuit in state.circuits.values() {
+        if let CircuitPhase::Open { since, cool_down_ms } = &circuit.phase {
+            all.push((since.boot, since.boottime_ms + cool_down_ms));
+        }
+    }
+    all.into_iter().min_by_key(|(its, due_ms)| (*its == boot.boot, *due_ms))
+}
+
+/// Tells whether anybody else takes the work of an attempt who did not have it before.
+fn has_others(policy: &Policy, run: &Orchestration, at: usize, attempt: &Attempt) -> bool {
+    let Some(master) = policy.masters.get(&attempt.agent) else { return false };
+    policy.masters.iter().any(|(name, other)| {
+        *name != attempt.agent
+            && !run.runs[at].agents_before.contains(name)
+            && other.domains.iter().any(|domain| master.domains.contains(domain))
+    })
+}
+
+/// The deadline is the first of what time alone brings about, and nothing of it is left over. Only
+/// when a rate allows the next start is not worked out again here.
+pub(super) fn the_deadline_is_the_first(state: &State, policy: &Policy, now: Moment) {
+    let found = deadline(state, policy).map(|due| (due.boot, due.boottime_ms));
+    let first = due(state, policy);
+    let waits_for_a_start = |run: &Orchestration| {
+        let is_free = |at: usize| !is_held(state, policy, run, at);
+        let waits = |at: usize| may_start(run, at) && is_free(at);
+        run.phase == OrchestrationPhase::InProgress && (0..run.runs.len()).any(waits)
+            || undone_next(run).is_some_and(is_free)
+    };
+    if state.orchestrations.values().any(waits_for_a_start) {
+        assert!(found.is_some(), "a start waits and nothing wakes: {state:#?}");
+    } else {
+        assert_eq!(found, first, "{state:#?}");
+    }
+    let is_left = first.is_some_and(|(boot, due_ms)| boot == now.boot && due_ms <= now.boottime_ms);
+    assert!(!is_left, "something is due and nothing follows: {state:#?}");
+}
