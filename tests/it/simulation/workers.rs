@@ -407,7 +407,7 @@ fn report(job: &Job, deliverables: &[String]) -> Report {
         deliverables: deliverables.to_vec(),
         tokens_used: None,
         cost_usd: None,
-        items: Vec::new(),
+        items: None,
         error: None,
     }
 }
