@@ -29,12 +29,11 @@ fn due(state: &State, policy: &Policy) -> Option<(BootId, u64)> {
             all.push(after(&task.reopened_at.unwrap_or(run.created_at), policy.run_ms_max));
         }
         for subtask in &run.runs {
-            match &subtask.phase {
-                SubtaskPhase::BackingOff { since, delay_ms }
-                | SubtaskPhase::Undoing { backoff: Some(BackingOff { since, delay_ms }), .. } => {
-                    all.push((since.boot, since.boottime_ms + delay_ms));
-                }
-                _ => {}
+            if let SubtaskPhase::BackingOff { since, delay_ms }
+            | SubtaskPhase::Undoing { backoff: Some(BackingOff { since, delay_ms }), .. } =
+                &subtask.phase
+            {
+                all.push((since.boot, since.boottime_ms + delay_ms));
             }
         }
     }
