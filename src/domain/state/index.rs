@@ -1,5 +1,6 @@
 //! What can be derived from the rest of the state, kept so that no decision searches.
 
+mod questions;
 mod revised;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -307,32 +308,6 @@ impl Index {
         }
         if let Some(next) = run.next_to_undo() {
             self.refresh_turn(run, next);
-        }
-    }
-
-    /// Looks again at whether what a person was asked about a run is still the question.
-    pub(super) fn refresh_answered(&mut self, run: &Orchestration) {
-        let is_answered = match &run.phase {
-            OrchestrationPhase::Blocked(asked) => {
-                let at = run.position(&asked.blocking_subtask);
-                let phase = at.map(|at| &run.runs[at].phase);
-                !matches!(phase, Some(SubtaskPhase::Blocked { .. }))
-            }
-            OrchestrationPhase::InProgress
-            | OrchestrationPhase::Paused { .. }
-            | OrchestrationPhase::Compensating { .. }
-            | OrchestrationPhase::RolledBack { .. }
-            | OrchestrationPhase::Completed { .. }
-            | OrchestrationPhase::Failed { .. }
-            | OrchestrationPhase::Cancelled { .. } => false,
-        };
-        put(&mut self.answered, run.id.clone(), is_answered);
-    }
-
-    /// Forgets what a person was asked about a run.
-    pub(super) fn end_question(&mut self, run: &Orchestration) {
-        if let OrchestrationPhase::Blocked(asked) = &run.phase {
-            self.asked.remove(&asked.since, run.id.clone());
         }
     }
 
