@@ -155,7 +155,9 @@ fn escapes((bug, laws): &(Bug, &[&str])) -> Option<String> {
 
 #[test]
 fn survey() {
-    let Some(seeds) = std::env::var("SURVEY").ok().map(|text| text.parse().unwrap()) else { return };
+    let Some(seeds) = std::env::var("SURVEY").ok().map(|text| text.parse().unwrap()) else {
+        return;
+    };
     let seen = std::sync::Mutex::new(std::collections::BTreeMap::new());
     let _ = live(seeds, &|seed| {
         let result = std::panic::catch_unwind(|| Life::live(setting(seed)));
@@ -163,7 +165,12 @@ fn survey() {
             Ok(lived) => lived,
             Err(_) => {
                 seen.lock().unwrap().entry("panic").or_insert((0, seed, String::new())).0 += 1;
-                return Lived { steps: 0, trace: trace::Trace::new(false), journal_digest: 0, broken: None };
+                return Lived {
+                    steps: 0,
+                    trace: trace::Trace::new(false),
+                    journal_digest: 0,
+                    broken: None,
+                };
             }
         };
         if let Some(broken) = lived.broken.take() {

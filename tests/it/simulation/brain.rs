@@ -1,7 +1,7 @@
 //! The pure functions of the domain, and where bugs are planted around them.
 
-use baton::domain::decide::decide;
 use baton::domain::deadline::deadline;
+use baton::domain::decide::decide;
 use baton::domain::event::{Decided, Record};
 use baton::domain::ids::AttemptId;
 use baton::domain::moment::Timestamp;
@@ -275,9 +275,10 @@ fn distort_one(bug: Bug, state: &State, event: &mut Event) {
             told.delay_ms = 0;
             None
         }
-        (Bug::TakesLateReports, Event::ReportRefused { subtask_id, attempt_id, path, digest, .. }) => {
-            late(state, subtask_id, attempt_id.as_ref(), path, digest)
-        }
+        (
+            Bug::TakesLateReports,
+            Event::ReportRefused { subtask_id, attempt_id, path, digest, .. },
+        ) => late(state, subtask_id, attempt_id.as_ref(), path, digest),
         (Bug::AnswersTwice, Event::CommandRepeated { claim, command_id }) => {
             let command = baton::domain::input::Command {
                 command_id: command_id.clone(),

@@ -505,8 +505,7 @@ impl RunTold {
             );
             if is_open {
                 let is_live = subtask.attempts.last().is_some_and(|id| live.contains(id));
-                subtask.phase =
-                    if is_live { SubtaskPhase::Live } else { SubtaskPhase::Cancelled };
+                subtask.phase = if is_live { SubtaskPhase::Live } else { SubtaskPhase::Cancelled };
             }
         }
         self.phase = RunPhase::Over;

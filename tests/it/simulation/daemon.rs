@@ -49,13 +49,14 @@ impl Daemon {
     /// Returns when it goes on by itself.
     pub(super) fn wakes_at(&self, life: &Life) -> u64 {
         let now = life.clock.now();
-        let deadline = life.brain.deadline(&self.state, &life.policy).map(|moment| {
-            life.clock.total_of(&moment).max(self.woke_at_ms + DEADLINE_AGAIN_MS)
-        });
-        let look = life
+        let deadline = life
             .brain
-            .look_due(&self.watch, &self.state, &life.policy, now)
-            .map(|ms| (life.clock.total_ms + ms.saturating_sub(now.boottime_ms)).max(self.woke_at_ms + DEADLINE_AGAIN_MS));
+            .deadline(&self.state, &life.policy)
+            .map(|moment| life.clock.total_of(&moment).max(self.woke_at_ms + DEADLINE_AGAIN_MS));
+        let look = life.brain.look_due(&self.watch, &self.state, &life.policy, now).map(|ms| {
+            (life.clock.total_ms + ms.saturating_sub(now.boottime_ms))
+                .max(self.woke_at_ms + DEADLINE_AGAIN_MS)
+        });
         let effects = life
             .brain
             .outbox(&self.state)
@@ -71,7 +72,8 @@ impl Daemon {
 impl Life {
     /// Takes the directory: replays, says that it is there, finds out what became of workers.
     pub(super) fn boot(&mut self, records: &[Record]) -> Result<(), Stop> {
-        let state = self.brain.replay(records).map_err(|error| self.broken("replay_equals_live", error))?;
+        let state =
+            self.brain.replay(records).map_err(|error| self.broken("replay_equals_live", error))?;
         // Where nothing was lost, the same is true as before.
         let same = self.last_state.take().is_none_or(|last| last.seq != state.seq || last == state);
         if !same {
@@ -130,7 +132,9 @@ impl Life {
             daemon.noted.extend(live);
         }
         // Before anybody is judged, results are looked for.
-        if self.is_look_due(now) && let Some(daemon) = &mut self.daemon {
+        if self.is_look_due(now)
+            && let Some(daemon) = &mut self.daemon
+        {
             daemon.is_hinted = true;
             let live: Vec<AttemptId> = daemon.state.live_attempts().cloned().collect();
             daemon.noted.extend(live);
@@ -340,7 +344,8 @@ impl Life {
             // A later one in the same place has taken its place.
             let is_gone = self.letters[nth + 1..].iter().any(|l| l.finding.path == finding.path);
             if !is_seen && !is_gone {
-                let claim = letter.by_inbox.then(|| ClaimId::parse(&format!("claim-r{nth}")).unwrap());
+                let claim =
+                    letter.by_inbox.then(|| ClaimId::parse(&format!("claim-r{nth}")).unwrap());
                 inputs.push(Input::ReportObserved { claim, finding });
             }
         }
@@ -361,7 +366,8 @@ impl Life {
         let mut probes = Vec::new();
         for (id, attempt) in self.told.live() {
             if attempt.is_launched {
-                let of = |p: &&Process| p.job.attempt_id.as_str() == id && p.job.nonce == attempt.nonce;
+                let of =
+                    |p: &&Process| p.job.attempt_id.as_str() == id && p.job.nonce == attempt.nonce;
                 probes.extend(self.processes.iter().find(of).map(Process::probe));
             } else {
                 let paper = self.papers.iter().find(|p| p.job.attempt_id.as_str() == id);

@@ -94,8 +94,12 @@ impl Life {
 
     fn publish(&mut self, attempt_id: &AttemptId, flight: &InFlight) -> Vec<Input> {
         let is_there = self.papers.iter().any(|paper| paper.job.attempt_id == *attempt_id);
-        let is_launched = self.told.attempts.get(attempt_id.as_str()).is_some_and(|a| a.is_launched);
-        if !is_there && !is_launched && let Some(job) = flight.job.clone() {
+        let is_launched =
+            self.told.attempts.get(attempt_id.as_str()).is_some_and(|a| a.is_launched);
+        if !is_there
+            && !is_launched
+            && let Some(job) = flight.job.clone()
+        {
             let good = if self.is_calm { 1000 } else { 550 };
             let custom = habits::custom(&mut self.dice, good);
             let takes_after_ms = custom.takes_after_ms;

@@ -79,7 +79,11 @@ pub(super) enum Deed {
     Launched(usize),
     Published(usize),
     /// A signal was sent to the process that bears this number.
-    Signalled { attempt_id: AttemptId, pid: u32, is_its_own: bool },
+    Signalled {
+        attempt_id: AttemptId,
+        pid: u32,
+        is_its_own: bool,
+    },
 }
 
 pub(super) struct Life {

@@ -91,8 +91,8 @@ impl Life {
         let next_ms = self.dice.between(1, 30) * MINUTE_MS;
         self.after(next_ms, Due::Operator);
         let verbs = [
-            "cancel", "retry", "retry", "skip", "pause", "resume", "withdraw", "assign", "fallback",
-            "rollback", "dance",
+            "cancel", "retry", "retry", "skip", "pause", "resume", "withdraw", "assign",
+            "fallback", "rollback", "dance",
         ];
         let verb = self.dice.pick(&verbs);
         let target = self.any_target();
@@ -125,7 +125,8 @@ impl Life {
             match &run.phase {
                 RunPhase::Paused => commands.push(("resume", run.task_id.clone())),
                 RunPhase::Blocked(_) => {
-                    let blocked = run.subtasks.iter().position(|s| s.phase == SubtaskPhase::Blocked);
+                    let blocked =
+                        run.subtasks.iter().position(|s| s.phase == SubtaskPhase::Blocked);
                     let id = blocked.map(|at| run.plan.subtasks[at].subtask_id.to_string());
                     commands.extend(id.map(|id| ("answer", id)));
                 }

@@ -124,10 +124,8 @@ pub(super) fn open_circuits_get_nothing(life: &Life, record: &Record, event: &Ev
 pub(super) fn failing_masters_rest(life: &Life, _: &Record, event: &Event) -> Verdict {
     let Event::SubtaskHandedOff(told) = event else { return Ok(()) };
     let agent = told.assigned_to.as_str();
-    let (count, max) = (
-        life.told.failures_of.get(agent).copied().unwrap_or(0),
-        life.policy.circuit.failures_max,
-    );
+    let (count, max) =
+        (life.told.failures_of.get(agent).copied().unwrap_or(0), life.policy.circuit.failures_max);
     let is_known = max == 0 || count < max || life.told.circuits.contains_key(agent);
     unless(is_known, || format!("{agent} failed {count} times in a row and is given more"))
 }
@@ -166,8 +164,8 @@ pub(super) fn nobody_gives_up_early(life: &Life, record: &Record) -> Verdict {
         let Some(attempt) = life.told.attempts.get(attempt) else { continue };
         let count = failures(life, subtask, &attempt.agent) + 1;
         let same = run.subtasks[at].same_failures + 1;
-        let is_used_up = count >= attempts_max(life, subtask)
-            || same >= life.policy.recovery.same_failure_max;
+        let is_used_up =
+            count >= attempts_max(life, subtask) || same >= life.policy.recovery.same_failure_max;
         unless(is_hopeless || is_used_up || told.blocking_subtask.as_str() != subtask, || {
             format!("{subtask} is given up after {count} failures")
         })?;

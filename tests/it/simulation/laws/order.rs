@@ -32,7 +32,9 @@ pub(super) fn stages_follow_each_other(life: &Life, _: &Record, event: &Event) -
     }
     let is_before = |other: usize| match run.plan.strategy {
         Strategy::Staged => run.stage(other) < run.stage(at),
-        Strategy::Sequential => run.stage(other) < run.stage(at) || other < at && run.stage(other) == run.stage(at),
+        Strategy::Sequential => {
+            run.stage(other) < run.stage(at) || other < at && run.stage(other) == run.stage(at)
+        }
         Strategy::Adaptive => false,
     };
     let open = (0..run.subtasks.len()).find(|other| is_before(*other) && !run.is_satisfied(*other));

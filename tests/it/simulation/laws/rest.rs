@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use baton::domain::plan::{OrchestrationPhase, Strategy};
 use baton::domain::plan::SubtaskPhase as Phase;
+use baton::domain::plan::{OrchestrationPhase, Strategy};
 use baton::domain::{Effect, Moment, State, outbox};
 
 use super::limits::{MINUTE_MS, starts, waited_ms};
 use super::{Verdict, unless};
-use crate::simulation::chronicle::{AttemptTold, Chronicle, RunPhase, RunTold, SubtaskPhase, TaskTold};
+use crate::simulation::chronicle::{
+    AttemptTold, Chronicle, RunPhase, RunTold, SubtaskPhase, TaskTold,
+};
 use crate::simulation::life::Life;
 
 /// The state says of every task, run, subtask and attempt what the journal says.
@@ -196,7 +198,8 @@ pub(super) fn nobody_waits_busily(life: &Life) -> Verdict {
 
 /// In a run that goes on, whatever may start is held by a limit or by a file that is in use.
 pub(super) fn what_may_start_is_held(life: &Life) -> Verdict {
-    let Some(_) = life.daemon.as_ref().filter(|daemon| life.is_news && daemon.is_awake(life)) else {
+    let Some(_) = life.daemon.as_ref().filter(|daemon| life.is_news && daemon.is_awake(life))
+    else {
         return Ok(());
     };
     for (id, run) in life.told.runs.iter().filter(|(_, run)| run.phase == RunPhase::Going) {
@@ -229,9 +232,7 @@ fn may_start(life: &Life, run: &RunTold, at: usize) -> bool {
             .all(|other| run.stage(other) >= run.stage(at) || run.is_satisfied(other)),
         Strategy::Sequential => (0..at).all(|other| run.is_satisfied(other)),
     };
-    run.subtasks[at].phase == SubtaskPhase::Free
-        && is_turn
-        && subtask.dependencies.iter().all(done)
+    run.subtasks[at].phase == SubtaskPhase::Free && is_turn && subtask.dependencies.iter().all(done)
 }
 
 fn is_held(life: &Life, run: &RunTold, at: usize) -> bool {
@@ -251,7 +252,8 @@ fn is_held(life: &Life, run: &RunTold, at: usize) -> bool {
             run.plan.subtasks[at].files_affected.iter().any(|file| files.contains(file))
         })
     });
-    let is_last_live = run.subtasks[at].attempts.last().is_some_and(|id| life.told.attempts[id].is_live());
+    let is_last_live =
+        run.subtasks[at].attempts.last().is_some_and(|id| life.told.attempts[id].is_live());
     busy >= master.attempts_active_max
         || is_ours && launched >= life.policy.attempts_active_max
         || in_use

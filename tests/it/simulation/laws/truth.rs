@@ -46,9 +46,8 @@ pub(super) fn the_tree_is_gone_first(life: &Life, _: &Record, event: &Event) -> 
     unless(lives.is_none(), || {
         format!("{} begins while {:?} lives", told.attempt_id, lives.map(|p| &p.job.attempt_id))
     })?;
-    let lies = |paper: &&Paper| {
-        paper.job.subtask_id == told.subtask_id && paper.place == Place::There
-    };
+    let lies =
+        |paper: &&Paper| paper.job.subtask_id == told.subtask_id && paper.place == Place::There;
     let paper = life.papers.iter().find(lies);
     unless(paper.is_none(), || {
         format!("{} begins while {:?} can be taken", told.attempt_id, paper.map(|p| &p.job))
@@ -75,8 +74,9 @@ pub(super) fn nobody_is_left_running(life: &Life, record: &Record, event: &Event
 /// What was delivered counts, whatever else is known of who delivered it.
 pub(super) fn delivered_is_never_lost(life: &Life, _: &Record, event: &Event) -> Verdict {
     let (id, is_verdict) = match event {
-        Event::SubtaskFailed { attempt_id, .. }
-        | Event::AttemptInterrupted { attempt_id, .. } => (attempt_id.as_str(), true),
+        Event::SubtaskFailed { attempt_id, .. } | Event::AttemptInterrupted { attempt_id, .. } => {
+            (attempt_id.as_str(), true)
+        }
         Event::WorkerGone(Found { attempt_id: Some(id), .. })
         | Event::WorkerStalled(Found { attempt_id: Some(id), .. }) => (id.as_str(), true),
         Event::AttemptCancelled { attempt_id, .. } => (attempt_id.as_str(), false),
@@ -85,9 +85,10 @@ pub(super) fn delivered_is_never_lost(life: &Life, _: &Record, event: &Event) ->
     let Some(attempt) = life.told.attempts.get(id) else { return Ok(()) };
     let is_wanted = attempt.recalled.is_none_or(|(cause, _)| cause != Recall::Unwanted);
     let Some(process) = process(life, id) else { return Ok(()) };
-    let is_awaited = life.told.find(&attempt.subtask).is_some_and(|(run, at)| {
-        !run.is_over() && run.subtasks[at].phase == SubtaskPhase::Live
-    });
+    let is_awaited = life
+        .told
+        .find(&attempt.subtask)
+        .is_some_and(|(run, at)| !run.is_over() && run.subtasks[at].phase == SubtaskPhase::Live);
     let is_condemned = is_verdict || attempt.recalled.is_some();
     let is_lost = process.has_delivered && is_wanted && is_awaited && is_condemned;
     unless(!is_lost, || format!("{id} has delivered"))
