@@ -448,7 +448,9 @@ fn is_condemned(attempt: &Attempt, launched: bool, phase: &SubtaskPhase) -> bool
     is_at_work(attempt)
         && match liveness.unwrap_or_default() {
             Liveness::Gone => true,
-            Liveness::Stalled => launched || matches!(phase, SubtaskPhase::InAttempt),
+            Liveness::Stalled => {
+                launched || matches!(phase, SubtaskPhase::InAttempt | SubtaskPhase::Undoing { .. })
+            }
             Liveness::Healthy | Liveness::Quiet | Liveness::Suspect => false,
         }
 }
