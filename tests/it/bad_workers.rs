@@ -85,12 +85,16 @@ fn every_bad_worker_gets_its_verdict_and_its_recovery() {
     assert!(cases.len() >= 25, "only {}", cases.len());
     let waiting: Mutex<VecDeque<&Case>> = Mutex::new(cases.into());
     let took: Mutex<Vec<String>> = Mutex::default();
+    let failed: Mutex<Vec<&str>> = Mutex::default();
     std::thread::scope(|scope| {
         for _ in 0..SIDE_BY_SIDE {
             scope.spawn(|| {
                 while let Some(case) = next(&waiting) {
-                    let line = play(case);
-                    took.lock().unwrap().push(line);
+                    // The others are played to their end, so that one run shows all that is wrong.
+                    match std::panic::catch_unwind(|| play(case)) {
+                        Ok(line) => took.lock().unwrap().push(line),
+                        Err(_) => failed.lock().unwrap().push(case.name),
+                    }
                 }
             });
         }
@@ -98,6 +102,8 @@ fn every_bad_worker_gets_its_verdict_and_its_recovery() {
     let mut took = took.into_inner().unwrap();
     took.sort();
     println!("{}", took.join("\n"));
+    let failed = failed.into_inner().unwrap();
+    assert!(failed.is_empty(), "wrong: {failed:?}");
 }
 
 fn next<'a>(waiting: &Mutex<VecDeque<&'a Case>>) -> Option<&'a Case> {

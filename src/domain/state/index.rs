@@ -2,6 +2,7 @@
 
 mod questions;
 mod revised;
+mod turn;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -13,13 +14,16 @@ use crate::domain::plan::{
     BackingOff, Orchestration, OrchestrationPhase, RunKind, Strategy, SubtaskPhase,
 };
 use crate::domain::spec::SpecWorker;
-use crate::domain::task::{Phase, Priority, Task, TaskSource};
+use crate::domain::task::{Phase, Task, TaskSource};
 use crate::domain::watch::is_at_work;
 use crate::domain::worker::{Attempt, AttemptPhase, Execution};
 
 use super::since::Since;
 use super::starts::Starts;
 use super::{FilesInUse, RunCounts, State};
+#[cfg(test)]
+pub(in crate::domain) use turn::AGEING_EVENTS;
+pub(in crate::domain) use turn::Turn;
 
 /// The indexes.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -72,24 +76,6 @@ pub(in crate::domain) struct Index {
     pub(in crate::domain) counts: RunCounts,
 }
 
-/// A task goes before one of the next higher priority that was accepted so many events later.
-///
-/// Age is counted in the journal's own numbers: a clock would lie across boots and jumps. What
-/// starves something is an inflow of other tasks, and each of them is events, so that its turn
-/// always comes; where nothing flows in, nothing has to be overtaken. Some thousands of subtasks
-/// are done in so many events: in the short run priority alone decides.
-pub(in crate::domain) const AGEING_EVENTS: u64 = 10_000;
-
-/// The place of a ready subtask in its master's line.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::domain) struct Turn {
-    /// Its age, with the ages that its priority lets it overtake.
-    rank: u64,
-    accepted_seq: u64,
-    pub(in crate::domain) position: usize,
-    pub(in crate::domain) orchestration_id: OrchestrationId,
-}
-
 /// What a live attempt holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::domain) struct Held {
@@ -117,23 +103,6 @@ pub(in crate::domain) enum TimeKind {
     UntakenAlert,
     /// How long it may lie before it goes to somebody else.
     Untaken,
-}
-
-impl Turn {
-    fn of(run: &Orchestration, position: usize) -> Self {
-        let steps = match run.priority {
-            Priority::Critical => 0,
-            Priority::High => 1,
-            Priority::Medium => 2,
-            Priority::Low => 3,
-        };
-        Self {
-            rank: run.accepted_seq.saturating_add(steps * AGEING_EVENTS),
-            accepted_seq: run.accepted_seq,
-            position,
-            orchestration_id: run.id.clone(),
-        }
-    }
 }
 
 impl Index {
