@@ -79,7 +79,11 @@ pub(super) enum Deed {
     Launched(usize),
     Published(usize),
     /// A signal was sent to the process that bears this number.
-    Signalled { attempt_id: AttemptId, pid: u32, is_its_own: bool },
+    Signalled {
+        attempt_id: AttemptId,
+        pid: u32,
+        is_its_own: bool,
+    },
 }
 
 pub(super) struct Life {
@@ -121,7 +125,7 @@ pub(super) struct Life {
 }
 
 /// How long trouble is made.
-const CHAOS_MS: u64 = 2 * 3_600_000;
+const CHAOS_MS: u64 = 90 * 60_000;
 /// Everything that was accepted has come to an end so long after the last trouble.
 const CALM_MS_MAX: u64 = 20 * 24 * 3_600_000;
 /// No life has more steps.
@@ -195,6 +199,9 @@ impl Life {
                 Ok(()) => {}
                 Err(Stop::Crash(at)) => self.crash(at),
                 Err(Stop::Broken(broken)) => return Err(broken),
+            }
+            if self.is_news {
+                self.change_mind();
             }
             self.check_step()?;
         }

@@ -31,10 +31,12 @@ pub(super) struct Order {
 
 /// Limits that are reached often: few places, few attempts, short patience.
 pub(super) fn policy(dice: &mut Dice) -> Policy {
-    let mut policy = Policy { attempts_active_max: dice.between(1, 4) as usize, ..Policy::default() };
+    let mut policy =
+        Policy { attempts_active_max: dice.between(1, 4) as usize, ..Policy::default() };
     let count = dice.between(3, 5) as usize;
     let launched = dice.between(1, count as u64 - 1) as usize;
-    policy.masters = (0..count).map(|nth| (name(nth), master(dice, nth < launched, count))).collect();
+    policy.masters =
+        (0..count).map(|nth| (name(nth), master(dice, nth < launched, count))).collect();
     policy.retry = RetryPolicy {
         attempts_max: dice.between(1, 4) as u32,
         backoff: dice.pick(&[Backoff::Immediate, Backoff::Fixed, Backoff::Exponential]),
@@ -96,7 +98,9 @@ fn order(dice: &mut Dice, nth: usize, masters: usize) -> Order {
     let id = format!("task-{}", ["a", "b", "c", "d"][nth]);
     let draft = match dice.below(10) {
         0 => DraftOutcome::Route(Box::new(draft(dice, &id, 1, masters))),
-        1 if nth > 0 => DraftOutcome::Refuse { reason: "unclear".into(), remedy: "say more".into() },
+        1 if nth > 0 => {
+            DraftOutcome::Refuse { reason: "unclear".into(), remedy: "say more".into() }
+        }
         _ => {
             let count = dice.between(3, 8) as usize;
             DraftOutcome::Plan(Box::new(draft(dice, &id, count, masters)))
@@ -150,13 +154,15 @@ fn subtask(dice: &mut Dice, slug: &str, nth: usize, density: u64, masters: usize
         1 => OnFailure::Skip,
         _ => OnFailure::Ask,
     };
+    let dependencies: Vec<String> = (0..nth).filter(|_| dice.happens(density)).map(id).collect();
+    let each = dependencies.first().filter(|_| dice.happens(150)).cloned();
     DraftSubtask {
         subtask_id: id(nth),
         title: "a step".into(),
         description: "do it".into(),
         assigned_to: vec![name(dice.place(masters)).as_str().to_owned()],
         worker_type: dice.pick(&["implementation", "test"]).into(),
-        dependencies: (0..nth).filter(|_| dice.happens(density)).map(id).collect(),
+        dependencies,
         minutes: Range { low: 5, high: 10 },
         tokens: 1_000,
         files_affected: (0..4)
@@ -166,7 +172,7 @@ fn subtask(dice: &mut Dice, slug: &str, nth: usize, density: u64, masters: usize
             .collect(),
         success_criteria: "it is done".into(),
         deliverables: if dice.happens(500) { vec![format!("out/{}.md", id(nth))] } else { vec![] },
-        for_each: None,
+        for_each: each,
         handling: Handling {
             on_failure,
             backoff: None,

@@ -127,7 +127,8 @@ impl Life {
         let mut inputs = Vec::new();
         for stranger in &self.strange {
             let id = &stranger.spec.worker_id;
-            let is_awaited = daemon.state.specs.get(id).is_some_and(|known| known.settled.is_none());
+            let is_awaited =
+                daemon.state.specs.get(id).is_some_and(|known| known.settled.is_none());
             if stranger.is_active {
                 let mut spec = stranger.spec.clone();
                 // A process that is gone cannot be found any more.

@@ -17,7 +17,11 @@ impl Trace {
 
     pub(super) fn say(&mut self, total_ms: u64, line: impl FnOnce() -> String) {
         if let Some(lines) = &mut self.lines {
-            lines.push(format!("{:>12} {}", format!("{}.{:03}", total_ms / 1000, total_ms % 1000), line()));
+            lines.push(format!(
+                "{:>12} {}",
+                format!("{}.{:03}", total_ms / 1000, total_ms % 1000),
+                line()
+            ));
         }
     }
 
@@ -48,9 +52,24 @@ fn brief(event: &baton::domain::Event) -> String {
     let json = serde_json::to_value(event).unwrap();
     let mut line = event.kind().to_owned();
     let wanted = [
-        "task_id", "subtask_id", "attempt_id", "assigned_to", "blocking_subtask", "reason", "error",
-        "delay_ms", "stage", "strategy", "failure", "failure_reason", "exit", "cause", "message",
-        "survivors", "subtasks", "options",
+        "task_id",
+        "subtask_id",
+        "attempt_id",
+        "assigned_to",
+        "blocking_subtask",
+        "reason",
+        "error",
+        "delay_ms",
+        "stage",
+        "strategy",
+        "failure",
+        "failure_reason",
+        "exit",
+        "cause",
+        "message",
+        "survivors",
+        "subtasks",
+        "options",
     ];
     for name in wanted {
         if let Some(value) = json.get(name) {

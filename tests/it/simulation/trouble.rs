@@ -77,6 +77,7 @@ impl Life {
             }
         }
         self.trace.say(self.clock.total_ms, || "RELOAD".to_owned());
+        self.note_deadline();
         self.hint();
     }
 
@@ -91,14 +92,25 @@ impl Life {
         let next_ms = self.dice.between(1, 30) * MINUTE_MS;
         self.after(next_ms, Due::Operator);
         let verbs = [
-            "cancel", "retry", "retry", "skip", "pause", "resume", "withdraw", "assign", "fallback",
-            "rollback", "dance",
+            "cancel", "retry", "retry", "skip", "pause", "resume", "withdraw", "assign",
+            "fallback", "rollback", "dance",
         ];
         let verb = self.dice.pick(&verbs);
         let target = self.any_target();
         let master = self.dice.pick(&orders::MASTERS);
         let args = if verb == "assign" { serde_json::json!({"to": master}) } else { Value::Null };
         self.command(verb, &target, args);
+    }
+
+    /// Somebody changes his mind about what was given out just now.
+    pub(super) fn change_mind(&mut self) {
+        if self.is_calm || !self.dice.happens(10) {
+            return;
+        }
+        let newest = self.told.attempts.iter().max_by_key(|(_, attempt)| attempt.seq);
+        let Some(target) = newest.map(|(id, _)| id.clone()) else { return };
+        let verb = self.dice.pick(&["withdraw", "skip", "fallback", "cancel"]);
+        self.command(verb, &target, Value::Null);
     }
 
     fn any_target(&mut self) -> String {
@@ -125,7 +137,8 @@ impl Life {
             match &run.phase {
                 RunPhase::Paused => commands.push(("resume", run.task_id.clone())),
                 RunPhase::Blocked(_) => {
-                    let blocked = run.subtasks.iter().position(|s| s.phase == SubtaskPhase::Blocked);
+                    let blocked =
+                        run.subtasks.iter().position(|s| s.phase == SubtaskPhase::Blocked);
                     let id = blocked.map(|at| run.plan.subtasks[at].subtask_id.to_string());
                     commands.extend(id.map(|id| ("answer", id)));
                 }

@@ -1,5 +1,6 @@
 //! How much there may be of something, and how long it is waited.
 
+use baton::domain::plan::Revision;
 use baton::domain::policy::Backoff;
 use baton::domain::report::Category;
 use baton::domain::{Event, Moment, Record};
@@ -64,16 +65,29 @@ pub(super) fn fallbacks_have_a_budget(life: &Life, record: &Record, event: &Even
     unless(before < max, || format!("{} went to {before} others already", told.subtask_id))
 }
 
+/// A run is planned again no more often than the policy says.
+pub(super) fn replans_have_a_budget(life: &Life, _: &Record, event: &Event) -> Verdict {
+    let Event::PlanRevised(told) = event else { return Ok(()) };
+    let Some(run) = life.told.runs.get(told.orchestration_id.as_str()) else { return Ok(()) };
+    let max = life.policy.recovery.replans_max;
+    unless(told.revision != Revision::Replan || run.replans < max, || {
+        format!("{} was planned again {} times already", told.orchestration_id, run.replans)
+    })
+}
+
 /// What waits is not given out before its time.
 pub(super) fn backoffs_are_waited_for(life: &Life, record: &Record, event: &Event) -> Verdict {
     if let Event::SubtaskHandedOff(told) = event {
         let Some((run, at)) = life.told.find(told.subtask_id.as_str()) else { return Ok(()) };
-        let waits = matches!(run.subtasks[at].phase, SubtaskPhase::BackingOff(..));
+        let phase = &run.subtasks[at].phase;
+        let waits = matches!(phase, SubtaskPhase::BackingOff(..) | SubtaskPhase::Undoing(Some(_)));
         return unless(!waits, || format!("{} is backing off", told.subtask_id));
     }
     let Event::BackoffEnded { subtask_id, .. } = event else { return Ok(()) };
     let Some((run, at)) = life.told.find(subtask_id.as_str()) else { return Ok(()) };
-    let SubtaskPhase::BackingOff(since, delay_ms) = run.subtasks[at].phase else {
+    let (SubtaskPhase::BackingOff(since, delay_ms)
+    | SubtaskPhase::Undoing(Some((since, delay_ms)))) = run.subtasks[at].phase
+    else {
         return Err(format!("{subtask_id} is not backing off"));
     };
     if is_wished(record) {
@@ -124,10 +138,8 @@ pub(super) fn open_circuits_get_nothing(life: &Life, record: &Record, event: &Ev
 pub(super) fn failing_masters_rest(life: &Life, _: &Record, event: &Event) -> Verdict {
     let Event::SubtaskHandedOff(told) = event else { return Ok(()) };
     let agent = told.assigned_to.as_str();
-    let (count, max) = (
-        life.told.failures_of.get(agent).copied().unwrap_or(0),
-        life.policy.circuit.failures_max,
-    );
+    let (count, max) =
+        (life.told.failures_of.get(agent).copied().unwrap_or(0), life.policy.circuit.failures_max);
     let is_known = max == 0 || count < max || life.told.circuits.contains_key(agent);
     unless(is_known, || format!("{agent} failed {count} times in a row and is given more"))
 }
@@ -166,8 +178,8 @@ pub(super) fn nobody_gives_up_early(life: &Life, record: &Record) -> Verdict {
         let Some(attempt) = life.told.attempts.get(attempt) else { continue };
         let count = failures(life, subtask, &attempt.agent) + 1;
         let same = run.subtasks[at].same_failures + 1;
-        let is_used_up = count >= attempts_max(life, subtask)
-            || same >= life.policy.recovery.same_failure_max;
+        let is_used_up =
+            count >= attempts_max(life, subtask) || same >= life.policy.recovery.same_failure_max;
         unless(is_hopeless || is_used_up || told.blocking_subtask.as_str() != subtask, || {
             format!("{subtask} is given up after {count} failures")
         })?;
