@@ -24,7 +24,7 @@ pub struct Reports {
 /// Reads the report of a worker that has ended; `None` when there is none.
 ///
 /// # Errors
-/// The file is there and cannot be a report.
+/// The file is there and cannot be a report, or it is about another's work.
 pub fn read_report(
     store: &Store,
     workspace: &Path,
@@ -33,7 +33,30 @@ pub fn read_report(
 ) -> Result<Option<ReportFinding>, Problem> {
     let path = handoff::report_path(attempt);
     let content = store.read(&path, LENGTH_MAX).map_err(|error| error.problem())?;
-    content.map(|content| finding(workspace, attempt, subtask, &path, &content)).transpose()
+    let found = content.map(|content| finding(workspace, attempt, subtask, &path, &content));
+    let Some(finding) = found.transpose()? else { return Ok(None) };
+    match speaks_of_another(&finding.report, attempt, subtask) {
+        Some((field, named, own)) => Err(Problem {
+            file: path,
+            field: field.to_owned(),
+            message: format!("the report is about {named}, and its worker was at {own}"),
+            remedy: "write it where the handoff of that one says".to_owned(),
+        }),
+        None => Ok(Some(finding)),
+    }
+}
+
+/// Says which field of a worker's report names another's work, what it names, and what is its own.
+fn speaks_of_another<'a>(
+    report: &'a Report,
+    attempt: &'a Attempt,
+    subtask: &'a Subtask,
+) -> Option<(&'static str, &'a str, &'a str)> {
+    if report.subtask_id != subtask.subtask_id {
+        return Some(("subtask_id", report.subtask_id.as_str(), subtask.subtask_id.as_str()));
+    }
+    let named = report.attempt_id.as_ref().filter(|id| **id != attempt.id)?;
+    Some(("attempt_id", named.as_str(), attempt.id.as_str()))
 }
 
 /// Lists what a report or its subtask names as delivered and what is not there, beneath the

@@ -54,8 +54,6 @@ struct PlanFile<'a> {
     complexity: Complexity,
     created_at: Timestamp,
     status: &'static str,
-    /// How often the plan was changed since it began.
-    revision: u32,
     #[serde(flatten)]
     ending: Ending<'a>,
     goal: &'a str,
@@ -72,6 +70,8 @@ struct PlanFile<'a> {
     resource_actual: Option<Actual>,
     progress: Progress<'a>,
     explanation: &'a Explanation,
+    /// How often the plan was changed since it began.
+    revision: u32,
 }
 
 impl<'a> PlanFile<'a> {
@@ -86,7 +86,6 @@ impl<'a> PlanFile<'a> {
             complexity: plan.complexity,
             created_at: run.created_at.wall,
             status: status_word(&run.phase),
-            revision: run.revision,
             ending: Ending::of(&run.phase),
             goal: &plan.goal,
             domains: &plan.domains,
@@ -101,6 +100,7 @@ impl<'a> PlanFile<'a> {
             resource_actual: run.is_over().then(|| Actual::of(run)),
             progress: Progress::of(run, plan),
             explanation: &plan.explanation,
+            revision: run.revision,
         }
     }
 }

@@ -111,6 +111,7 @@ fn a_plan_has_the_names_of_the_protocol_in_its_order() {
         "resource_estimate",
         "progress",
         "explanation",
+        "revision",
     ];
     assert_eq!(names(&plan), protocol);
     assert_eq!(plan["status"], "in_progress");

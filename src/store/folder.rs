@@ -35,7 +35,10 @@ impl Folder {
 
     /// Returns at most `limit` of the names that are wanted, sorted; none where it cannot be read.
     pub fn names(&self, limit: usize, is_wanted: &dyn Fn(&str) -> bool) -> Vec<String> {
-        let Ok(directory) = rustix::fs::Dir::read_from(&self.directory) else { return Vec::new() };
+        // What was opened to look at files cannot itself be read.
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+        let opened = beneath::open_at(self.directory.as_fd(), ".", flags, 0);
+        let Ok(directory) = opened.and_then(rustix::fs::Dir::new) else { return Vec::new() };
         let mut names: Vec<String> = directory
             .filter_map(|entry| {
                 let entry = entry.ok()?;

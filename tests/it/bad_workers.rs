@@ -85,12 +85,16 @@ fn every_bad_worker_gets_its_verdict_and_its_recovery() {
     assert!(cases.len() >= 25, "only {}", cases.len());
     let waiting: Mutex<VecDeque<&Case>> = Mutex::new(cases.into());
     let took: Mutex<Vec<String>> = Mutex::default();
+    let failed: Mutex<Vec<&str>> = Mutex::default();
     std::thread::scope(|scope| {
         for _ in 0..SIDE_BY_SIDE {
             scope.spawn(|| {
                 while let Some(case) = next(&waiting) {
-                    let line = play(case);
-                    took.lock().unwrap().push(line);
+                    // The others are played to their end, so that one run shows all that is wrong.
+                    match std::panic::catch_unwind(|| play(case)) {
+                        Ok(line) => took.lock().unwrap().push(line),
+                        Err(_) => failed.lock().unwrap().push(case.name),
+                    }
                 }
             });
         }
@@ -98,6 +102,8 @@ fn every_bad_worker_gets_its_verdict_and_its_recovery() {
     let mut took = took.into_inner().unwrap();
     took.sort();
     println!("{}", took.join("\n"));
+    let failed = failed.into_inner().unwrap();
+    assert!(failed.is_empty(), "wrong: {failed:?}");
 }
 
 fn next<'a>(waiting: &Mutex<VecDeque<&'a Case>>) -> Option<&'a Case> {
@@ -106,7 +112,7 @@ fn next<'a>(waiting: &Mutex<VecDeque<&'a Case>>) -> Option<&'a Case> {
 
 /// Plays one case to its end and says what came of it when.
 fn play(case: &Case) -> String {
-    let env = TestEnv::new(&format!("{}{SETTINGS}{}", masters_of(case), case.settings));
+    let env = TestEnv::new(&format!("{}{}", masters_of(case), limits_of(case)));
     std::fs::write(env.path("../worker.sh"), format!("{PRELUDE}\n{}", case.script)).unwrap();
     let mut subtask = json!({
         "subtask_id": "t-work", "title": "Do the work", "description": "all of it",
@@ -165,6 +171,20 @@ fn masters_of(case: &Case) -> String {
         "[masters.development]\n{program}domains = [\"development\", \"testing\"]\n\
          [masters.elsewhere]\nbackend = \"external\"\ndomains = [\"elsewhere\"]\n"
     )
+}
+
+/// The common limits with those of the case, which stand before its first table.
+fn limits_of(case: &Case) -> String {
+    let own: Vec<&str> = case
+        .settings
+        .lines()
+        .take_while(|line| !line.starts_with('['))
+        .filter_map(|line| line.split_once('=').map(|(key, _)| key.trim()))
+        .collect();
+    let is_common =
+        |line: &&str| line.split_once('=').is_none_or(|(key, _)| !own.contains(&key.trim()));
+    let common: Vec<&str> = SETTINGS.lines().filter(is_common).collect();
+    format!("{}\n{}", common.join("\n"), case.settings)
 }
 
 fn is_about_it(event: &Value) -> bool {

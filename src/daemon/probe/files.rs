@@ -220,10 +220,20 @@ mod tests {
         let mut count = |at| names.look_into(&place.store, "workers/w", at).others.len();
         assert_eq!(count(now.wall), 0);
         place.own("a", "x");
-        assert_eq!((count(now.wall), count(later), count(later)), (1, 1, 1));
+        assert_eq!(count(now.wall), 1);
+        // As if a while went by: what changes from now on has another time.
+        let folder = place.root.path().join("coordination/workers/w");
+        let rest = || {
+            let long_ago = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1);
+            fs::File::open(&folder).unwrap().set_modified(long_ago).unwrap();
+        };
+        rest();
+        assert_eq!((count(later), count(later)), (1, 1));
         place.own("b", "x");
         assert_eq!(count(later), 2);
-        fs::remove_file(place.root.path().join("coordination/workers/w/a")).unwrap();
+        rest();
+        assert_eq!(count(later), 2);
+        fs::remove_file(folder.join("a")).unwrap();
         assert_eq!(count(later), 1);
         names.retain(|_| false);
         assert!(names.known.is_empty());

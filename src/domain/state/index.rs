@@ -1,6 +1,8 @@
 //! What can be derived from the rest of the state, kept so that no decision searches.
 
+mod questions;
 mod revised;
+mod turn;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -12,13 +14,16 @@ use crate::domain::plan::{
     BackingOff, Orchestration, OrchestrationPhase, RunKind, Strategy, SubtaskPhase,
 };
 use crate::domain::spec::SpecWorker;
-use crate::domain::task::{Phase, Priority, Task, TaskSource};
+use crate::domain::task::{Phase, Task, TaskSource};
 use crate::domain::watch::is_at_work;
 use crate::domain::worker::{Attempt, AttemptPhase, Execution};
 
 use super::since::Since;
 use super::starts::Starts;
 use super::{FilesInUse, RunCounts, State};
+#[cfg(test)]
+pub(in crate::domain) use turn::AGEING_EVENTS;
+pub(in crate::domain) use turn::Turn;
 
 /// The indexes.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -71,24 +76,6 @@ pub(in crate::domain) struct Index {
     pub(in crate::domain) counts: RunCounts,
 }
 
-/// A task goes before one of the next higher priority that was accepted so many events later.
-///
-/// Age is counted in the journal's own numbers: a clock would lie across boots and jumps. What
-/// starves something is an inflow of other tasks, and each of them is events, so that its turn
-/// always comes; where nothing flows in, nothing has to be overtaken. Some thousands of subtasks
-/// are done in so many events: in the short run priority alone decides.
-pub(in crate::domain) const AGEING_EVENTS: u64 = 10_000;
-
-/// The place of a ready subtask in its master's line.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::domain) struct Turn {
-    /// Its age, with the ages that its priority lets it overtake.
-    rank: u64,
-    accepted_seq: u64,
-    pub(in crate::domain) position: usize,
-    pub(in crate::domain) orchestration_id: OrchestrationId,
-}
-
 /// What a live attempt holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::domain) struct Held {
@@ -116,23 +103,6 @@ pub(in crate::domain) enum TimeKind {
     UntakenAlert,
     /// How long it may lie before it goes to somebody else.
     Untaken,
-}
-
-impl Turn {
-    fn of(run: &Orchestration, position: usize) -> Self {
-        let steps = match run.priority {
-            Priority::Critical => 0,
-            Priority::High => 1,
-            Priority::Medium => 2,
-            Priority::Low => 3,
-        };
-        Self {
-            rank: run.accepted_seq.saturating_add(steps * AGEING_EVENTS),
-            accepted_seq: run.accepted_seq,
-            position,
-            orchestration_id: run.id.clone(),
-        }
-    }
 }
 
 impl Index {
@@ -310,32 +280,6 @@ impl Index {
         }
     }
 
-    /// Looks again at whether what a person was asked about a run is still the question.
-    pub(super) fn refresh_answered(&mut self, run: &Orchestration) {
-        let is_answered = match &run.phase {
-            OrchestrationPhase::Blocked(asked) => {
-                let at = run.position(&asked.blocking_subtask);
-                let phase = at.map(|at| &run.runs[at].phase);
-                !matches!(phase, Some(SubtaskPhase::Blocked { .. }))
-            }
-            OrchestrationPhase::InProgress
-            | OrchestrationPhase::Paused { .. }
-            | OrchestrationPhase::Compensating { .. }
-            | OrchestrationPhase::RolledBack { .. }
-            | OrchestrationPhase::Completed { .. }
-            | OrchestrationPhase::Failed { .. }
-            | OrchestrationPhase::Cancelled { .. } => false,
-        };
-        put(&mut self.answered, run.id.clone(), is_answered);
-    }
-
-    /// Forgets what a person was asked about a run.
-    pub(super) fn end_question(&mut self, run: &Orchestration) {
-        if let OrchestrationPhase::Blocked(asked) = &run.phase {
-            self.asked.remove(&asked.since, run.id.clone());
-        }
-    }
-
     /// Forgets a back-off that is over.
     pub(super) fn end_backoff(&mut self, run: &Orchestration, position: usize) {
         if let Some(BackingOff { since, delay_ms }) = run.runs[position].backoff() {
@@ -504,7 +448,9 @@ fn is_condemned(attempt: &Attempt, launched: bool, phase: &SubtaskPhase) -> bool
     is_at_work(attempt)
         && match liveness.unwrap_or_default() {
             Liveness::Gone => true,
-            Liveness::Stalled => launched || matches!(phase, SubtaskPhase::InAttempt),
+            Liveness::Stalled => {
+                launched || matches!(phase, SubtaskPhase::InAttempt | SubtaskPhase::Undoing { .. })
+            }
             Liveness::Healthy | Liveness::Quiet | Liveness::Suspect => false,
         }
 }

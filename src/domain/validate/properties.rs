@@ -1,11 +1,13 @@
 //! The validator against a plain model of the rules, on random plans.
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 
 use super::tests::{explicit, subtask, task};
-use super::validate;
+use super::{Change, revise, validate};
 use crate::domain::ids::SubtaskId;
-use crate::domain::plan::{Draft, Plan};
+use crate::domain::plan::{Draft, DraftSubtask, Plan};
 use crate::domain::policy::Policy;
 
 const NODES_MAX: usize = 7;
@@ -150,6 +152,90 @@ proptest! {
             Err(errors) => {
                 prop_assert!(!model.is_good(), "refused against the rules: {errors:?}");
                 prop_assert!(errors.iter().all(|e| !e.message.is_empty() && !e.remedy.is_empty()));
+            }
+        }
+    }
+}
+
+/// One change: which subtask, by how many, and which of those wait for which.
+fn change() -> impl Strategy<Value = (usize, usize, u8)> {
+    (any::<usize>(), 1..=3_usize, any::<u8>())
+}
+
+/// Writes a plan as its author would have.
+fn as_drafted(plan: &Plan) -> Draft {
+    let id = |id: &SubtaskId| id.as_str().to_owned();
+    let mut draft = explicit(Vec::new());
+    draft.strategy = plan.strategy;
+    draft.stages = plan.stages.iter().map(|stage| stage.iter().map(id).collect()).collect();
+    draft.subtasks = plan
+        .subtasks
+        .iter()
+        .map(|subtask| {
+            let mut drafted = subtask.to_draft(&subtask.assigned_to);
+            drafted.dependencies = subtask.dependencies.iter().map(id).collect();
+            drafted
+        })
+        .collect();
+    draft
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    /// The one validator is the judge of what comes out, and nothing that was there moves.
+    #[test]
+    fn a_revision_of_a_plan_is_a_plan(
+        model in model(),
+        changes in proptest::collection::vec(change(), 1..5),
+    ) {
+        let Ok(mut plan) = validate(&model.draft(), &task(), &policy(), &|_| false) else {
+            return Ok(());
+        };
+        let mut replaced = BTreeSet::new();
+        for (nth, (which, count, edges)) in changes.into_iter().enumerate() {
+            let open: Vec<usize> = (0..plan.subtasks.len())
+                .filter(|at| !replaced.contains(&plan.subtasks[*at].subtask_id))
+                .collect();
+            let position = open[which % open.len()];
+            let old = plan.subtasks[position].subtask_id.clone();
+            let name = |at: usize| format!("r{nth}-{at}");
+            let by: Vec<DraftSubtask> = (0..count)
+                .map(|at| {
+                    let on: Vec<String> =
+                        (0..at).filter(|on| edges >> (at * 2 + on) & 1 == 1).map(name).collect();
+                    let on: Vec<&str> = on.iter().map(String::as_str).collect();
+                    subtask(&name(at), &on)
+                })
+                .collect();
+            let change = Change { plan: &plan, replaced: &replaced, position, by: &by };
+            match revise(&change, &policy(), &|_| false) {
+                Ok((revised, ids)) => {
+                    let had = plan.subtasks.len();
+                    prop_assert_eq!(ids.len(), count);
+                    let new: Vec<&SubtaskId> =
+                        revised.subtasks[had..].iter().map(|s| &s.subtask_id).collect();
+                    prop_assert_eq!(new, ids.iter().collect::<Vec<_>>());
+                    let waits = revised.subtasks.iter().any(|s| s.dependencies.contains(&old));
+                    prop_assert!(!waits, "somebody waits for what never comes");
+                    let waited = plan.subtasks.iter().filter(|s| s.dependencies.contains(&old));
+                    for follower in waited {
+                        let at = revised.subtasks.iter()
+                            .position(|s| s.subtask_id == follower.subtask_id).unwrap();
+                        let on = &revised.subtasks[at].dependencies;
+                        prop_assert!(ids.iter().any(|id| on.contains(id)), "nobody is waited for");
+                    }
+                    let left = had - replaced.len() - 1 + count;
+                    prop_assert_eq!(revised.estimate.total_subtasks, left);
+                    let again = validate(&as_drafted(&revised), &task(), &policy(), &|_| false);
+                    prop_assert!(again.is_ok(), "{again:?}");
+                    replaced.insert(old);
+                    plan = revised;
+                }
+                Err(errors) => prop_assert!(
+                    errors.iter().all(|error| error.field == "stages"),
+                    "{errors:?}"
+                ),
             }
         }
     }

@@ -28,7 +28,7 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         name: "writes a million lines",
-        script: "i=0; while [ $i -lt 1000000 ]; do i=$((i+1)); echo line number $i; done; good",
+        script: "seq -f 'line number %.0f' 500000; sleep 2; seq -f 'line number %.0f' 500000; sleep 1; good",
         settings: "output_bytes_max = 1048576\n",
         then: &[("subtask_completed", &[("attempt_id", "t-work-attempt-1")])],
         never: &["worker_stalled", "subtask_failed"],

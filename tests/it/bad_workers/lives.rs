@@ -110,7 +110,8 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         name: "is quiet for long and then delivers",
-        script: "sleep 3; good",
+        script: "sleep 6; good",
+        settings: "stall_after_ms = 30000\n",
         then: &[
             ("worker_heartbeat_missed", &[]),
             ("subtask_completed", &[("attempt_id", "t-work-attempt-1")]),
