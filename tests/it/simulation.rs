@@ -5,7 +5,12 @@
 //! a disk that loses what was not synced) and a daemon that goes about the real pure functions as
 //! the real one does, and crashes. After every step the laws of [`laws`] are looked at; they share
 //! nothing with what they check. `SEEDS` says how many lives are lived (5,000 when not said),
-//! `BATON_SEED` repeats one and tells it line by line.
+//! `BATON_SEED` repeats one and tells it line by line, with the bug that `BATON_BUG` names planted.
+
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a law looks at the events that it is about, and a bug at those that it spoils"
+)]
 
 mod brain;
 mod chronicle;
@@ -24,16 +29,19 @@ mod trace;
 mod trouble;
 mod workers;
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use laws::{Broken, LAWS};
-use life::{Life, Lived, Setting};
+use life::{Life, Setting};
 use sabotage::{BUGS, Bug};
 
 /// Lives in an ordinary run of the tests.
 const SEEDS: u64 = 5_000;
 /// Steps that a life has on average, at least.
 const STEPS_MIN: u64 = 300;
+/// When so many lives are broken, the shortest of them is short enough to read.
+const WRECKS_MAX: usize = 20;
 /// A planted bug is caught within so many lives.
 const BUG_SEEDS: u64 = 1_000;
 
@@ -41,48 +49,55 @@ fn setting(seed: u64) -> Setting {
     Setting { seed, bug: None, honest_wall: false, is_told: false }
 }
 
-/// Lives one life after another on every processor, until one is broken. Returns the steps.
-fn live(seeds: u64, each: &(dyn Fn(u64) -> Lived + Sync)) -> Result<u64, (u64, String)> {
+/// A life that broke a law, and after how many steps.
+struct Wreck {
+    steps: u64,
+    seed: u64,
+    broken: Broken,
+}
+
+/// Lives one life after another on every processor. Returns the steps of all, and the lives that
+/// broke a law, the shortest first.
+fn live(seeds: u64) -> (u64, Vec<Wreck>) {
     let (next, steps) = (AtomicU64::new(1), AtomicU64::new(0));
-    let first_broken = std::sync::Mutex::new(None);
+    let wrecks: Mutex<Vec<Wreck>> = Mutex::default();
     let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed > seeds || first_broken.lock().unwrap().is_some() {
+                    if seed > seeds || wrecks.lock().unwrap().len() >= WRECKS_MAX {
                         return;
                     }
-                    let lived = each(seed);
+                    let lived = Life::live(setting(seed));
                     steps.fetch_add(lived.steps, Ordering::Relaxed);
-                    if let Some(broken) = lived.broken {
-                        *first_broken.lock().unwrap() = Some((seed, broken.to_string()));
-                    }
+                    let wreck =
+                        lived.broken.map(|broken| Wreck { steps: lived.steps, seed, broken });
+                    wrecks.lock().unwrap().extend(wreck);
                 }
             });
         }
     });
-    match first_broken.into_inner().unwrap() {
-        Some(broken) => Err(broken),
-        None => Ok(steps.into_inner()),
-    }
+    let mut wrecks = wrecks.into_inner().unwrap();
+    wrecks.sort_by_key(|wreck| (wreck.steps, wreck.seed));
+    (steps.into_inner(), wrecks)
 }
 
 #[test]
 fn every_life_keeps_the_laws() {
     let seeds = std::env::var("SEEDS").ok().map_or(SEEDS, |text| text.parse().unwrap());
-    match live(seeds, &|seed| Life::live(setting(seed))) {
-        Ok(steps) => {
-            let mean = steps / seeds.max(1);
-            println!("{seeds} lives of {mean} steps on average keep {} laws", LAWS.len());
-            assert!(mean >= STEPS_MIN, "a life has only {mean} steps on average");
-        }
-        Err((seed, broken)) => panic!(
-            "seed {seed}: {broken}\nrepeat it with\n  BATON_SEED={seed} cargo test --test it \
-             simulation::replay -- --nocapture"
-        ),
+    let (steps, wrecks) = live(seeds);
+    if let Some(Wreck { seed, broken, .. }) = wrecks.first() {
+        panic!(
+            "seed {seed}, the shortest of {} broken lives: {broken}\nrepeat it, told line by line, \
+             with\n  BATON_SEED={seed} cargo test --test it simulation::replay -- --nocapture",
+            wrecks.len()
+        );
     }
+    let mean = steps / seeds.max(1);
+    println!("{seeds} lives of {mean} steps on average keep {} laws", LAWS.len());
+    assert!(mean >= STEPS_MIN, "a life has only {mean} steps on average");
 }
 
 /// Tells one life line by line.
@@ -123,19 +138,22 @@ fn the_wall_clock_decides_nothing() {
 #[test]
 fn every_planted_bug_is_caught() {
     assert!(BUGS.len() >= 20, "only {} bugs are planted", BUGS.len());
-    let escaped: Vec<String> = std::thread::scope(|scope| {
+    let hunted: Vec<Result<String, String>> = std::thread::scope(|scope| {
         let halves = BUGS.chunks(BUGS.len().div_ceil(2));
-        let hunts: Vec<_> = halves
-            .map(|bugs| scope.spawn(|| bugs.iter().filter_map(escapes).collect::<Vec<String>>()))
-            .collect();
+        let hunts: Vec<_> =
+            halves.map(|bugs| scope.spawn(|| bugs.iter().map(hunt).collect::<Vec<_>>())).collect();
         hunts.into_iter().flat_map(|hunt| hunt.join().unwrap()).collect()
     });
+    for caught in hunted.iter().flatten() {
+        println!("{caught}");
+    }
+    let escaped: Vec<String> = hunted.into_iter().filter_map(Result::err).collect();
     assert!(escaped.is_empty(), "{}", escaped.join("\n"));
 }
 
 /// Lives with a planted bug until a law catches it; says what is wrong if none does, or another
 /// than should.
-fn escapes((bug, laws): &(Bug, &[&str])) -> Option<String> {
+fn hunt((bug, laws): &(Bug, &[&str])) -> Result<String, String> {
     let found = (1..=BUG_SEEDS).find_map(|seed| {
         let with_bug = Setting { bug: Some(*bug), ..setting(seed) };
         let lived = Life::live(with_bug);
@@ -147,41 +165,10 @@ fn escapes((bug, laws): &(Bug, &[&str])) -> Option<String> {
         Some((seed, lived.broken?))
     });
     let Some((seed, broken)) = found else {
-        return Some(format!("{bug:?} is not caught in {BUG_SEEDS} lives"));
+        return Err(format!("{bug:?} is not caught in {BUG_SEEDS} lives"));
     };
-    println!("{bug:?} is caught in life {seed} by {}", broken.law);
-    (!laws.contains(&broken.law)).then(|| format!("{bug:?} is caught in life {seed} by {broken}"))
-}
-
-#[test]
-fn survey() {
-    let Some(seeds) = std::env::var("SURVEY").ok().map(|text| text.parse().unwrap()) else {
-        return;
-    };
-    let seen = std::sync::Mutex::new(std::collections::BTreeMap::new());
-    let _ = live(seeds, &|seed| {
-        let result = std::panic::catch_unwind(|| Life::live(setting(seed)));
-        let mut lived = match result {
-            Ok(lived) => lived,
-            Err(_) => {
-                seen.lock().unwrap().entry("panic").or_insert((0, seed, String::new())).0 += 1;
-                return Lived {
-                    steps: 0,
-                    trace: trace::Trace::new(false),
-                    journal_digest: 0,
-                    broken: None,
-                };
-            }
-        };
-        if let Some(broken) = lived.broken.take() {
-            let mut seen = seen.lock().unwrap();
-            let entry = seen.entry(broken.law).or_insert((0, seed, broken.to_string()));
-            entry.0 += 1;
-        }
-        lived
-    })
-    .map(|steps| println!("mean {}", steps / seeds));
-    for (law, (count, seed, what)) in seen.into_inner().unwrap() {
-        println!("{count:>6} {law} first {seed}: {}", what.chars().take(1500).collect::<String>());
+    if !laws.contains(&broken.law) {
+        return Err(format!("{bug:?} is caught in life {seed} by {broken}"));
     }
+    Ok(format!("{bug:?} is caught in life {seed} by {}", broken.law))
 }

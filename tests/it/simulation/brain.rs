@@ -1,6 +1,8 @@
 //! The pure functions of the domain, and where bugs are planted around them.
 
 use baton::domain::deadline::deadline;
+use std::collections::BTreeSet;
+
 use baton::domain::decide::decide;
 use baton::domain::event::{Decided, Record};
 use baton::domain::ids::AttemptId;
@@ -62,6 +64,7 @@ impl Brain {
             Bug::StopsOthers => {
                 policy.masters.values_mut().for_each(|master| master.may_stop = true);
             }
+            Bug::ReplansForEver => policy.recovery.replans_max = 1_000,
             Bug::NeverRestsMasters => policy.circuit.failures_max = 0,
             Bug::IgnoresRates => {
                 policy.masters.values_mut().for_each(|master| master.starts_per_minute_max = 0);
@@ -155,6 +158,16 @@ impl Brain {
         }
     }
 
+    /// Tells whether something is under way that excludes an effect: publishing, withdrawing,
+    /// launching and stopping one attempt do.
+    pub(super) fn is_busy(&self, running: &BTreeSet<Effect>, effect: &Effect) -> bool {
+        let Some(attempt_id) = attempt_of(effect).filter(|_| self.bug != Some(Bug::DoesAllAtOnce))
+        else {
+            return running.contains(effect);
+        };
+        running.iter().any(|other| attempt_of(other) == Some(attempt_id))
+    }
+
     /// Tells whether a start looks for workers of an earlier life.
     pub(super) fn adopts(&self, _: &AttemptId) -> bool {
         self.bug != Some(Bug::LaunchesAgain)
@@ -170,6 +183,20 @@ impl Brain {
 
     pub(super) fn signals_by_number(&self) -> bool {
         self.bug == Some(Bug::SignalsByNumber)
+    }
+}
+
+/// Returns the attempt that an effect acts on.
+fn attempt_of(effect: &Effect) -> Option<&AttemptId> {
+    match effect {
+        Effect::WithdrawHandoff(id)
+        | Effect::StopWorker(id)
+        | Effect::PublishHandoff(id)
+        | Effect::LaunchWorker(id) => Some(id),
+        Effect::SettleClaim(_)
+        | Effect::DraftPlan(_)
+        | Effect::RevisePlan(_)
+        | Effect::MoveSpec(_) => None,
     }
 }
 
@@ -298,6 +325,17 @@ fn distort_one(bug: Bug, state: &State, event: &mut Event) {
         (Bug::BuriesTheLiving, Event::WorkerSpecSettled(told)) => {
             told.folder = SpecFolder::Zombie;
             None
+        }
+        (Bug::UndoesInOrder, Event::CompensationStarted(told)) => {
+            told.subtasks.reverse();
+            None
+        }
+        (Bug::ForgetsToUndo, Event::CompensationStarted(told)) => {
+            Some(Event::OrchestrationRolledBack {
+                orchestration_id: told.orchestration_id.clone(),
+                task_id: told.task_id.clone(),
+                reason: told.reason.clone(),
+            })
         }
         (Bug::HidesOptions, Event::OrchestrationBlocked(told)) => {
             told.options.clear();

@@ -1,16 +1,18 @@
 //! What the journal says, told in our own words: a second fold that shares nothing with the first.
-#![expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "a fold for laws notes what they are about and passes over the rest"
-)]
 
-use std::collections::{BTreeMap, BTreeSet};
+mod told;
 
+use std::collections::BTreeMap;
+
+use baton::domain::Event;
 use baton::domain::event::{HandedOff, Record, Retried};
-use baton::domain::plan::Plan;
-use baton::domain::report::{Category, Failure};
+use baton::domain::plan::{Plan, Revision};
+use baton::domain::report::Category;
 use baton::domain::worker::{Execution, Recall};
-use baton::domain::{Event, Moment};
+
+pub(super) use told::{
+    AttemptTold, CircuitTold, End, RunPhase, RunTold, SubtaskPhase, SubtaskTold, TaskTold,
+};
 
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Chronicle {
@@ -28,106 +30,6 @@ pub(super) struct Chronicle {
     pub(super) circuits: BTreeMap<String, CircuitTold>,
     /// How often in a row each master failed at what it was to do.
     pub(super) failures_of: BTreeMap<String, u32>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum TaskTold {
-    Planning,
-    Running,
-    Ended,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct RunTold {
-    pub(super) task_id: String,
-    pub(super) is_routed: bool,
-    pub(super) plan: Plan,
-    pub(super) phase: RunPhase,
-    pub(super) subtasks: Vec<SubtaskTold>,
-    pub(super) replans: u32,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum RunPhase {
-    Going,
-    Paused,
-    /// Something is blocked, and why.
-    Blocked(String),
-    RollingBack,
-    Completed,
-    /// Failed, rolled back or cancelled.
-    Over,
-}
-
-#[derive(Debug, Clone, PartialEq, Default)]
-pub(super) struct SubtaskTold {
-    pub(super) phase: SubtaskPhase,
-    pub(super) attempts: Vec<String>,
-    /// Failures of each agent since a person last began it anew.
-    pub(super) failures_on: BTreeMap<String, u32>,
-    pub(super) agent: Option<String>,
-    pub(super) fallbacks: u32,
-    pub(super) last_failure: Option<Failure>,
-    /// How often in a row the last failure looked the same.
-    pub(super) same_failures: u32,
-}
-
-#[derive(Debug, Clone, PartialEq, Default)]
-pub(super) enum SubtaskPhase {
-    #[default]
-    Free,
-    BackingOff(Moment, u64),
-    Live,
-    Done(String),
-    Skipped,
-    Revising,
-    Replaced,
-    Undoing,
-    Undone,
-    Blocked,
-    Cancelled,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct AttemptTold {
-    pub(super) subtask: String,
-    pub(super) agent: String,
-    pub(super) is_launched: bool,
-    pub(super) number: u32,
-    pub(super) nonce: String,
-    /// The event that decided it.
-    pub(super) seq: u64,
-    pub(super) issued_at: Moment,
-    pub(super) is_published: bool,
-    pub(super) published_at: Option<Moment>,
-    pub(super) is_taken: bool,
-    pub(super) started_at: Option<Moment>,
-    pub(super) recalled: Option<(Recall, Moment)>,
-    /// The first event of the record that suspects it, while that stands.
-    pub(super) suspected_seq: Option<u64>,
-    /// It was said to be stalled or gone.
-    pub(super) is_condemned: bool,
-    /// It was told that nobody takes it.
-    pub(super) is_untaken: bool,
-    /// Something of it could not be ended.
-    pub(super) is_unstoppable: bool,
-    pub(super) end: Option<End>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
-    Completed,
-    Failed,
-    Interrupted,
-    Withdrawn,
-    Cancelled,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct CircuitTold {
-    pub(super) since: Moment,
-    pub(super) cool_down_ms: u64,
-    pub(super) is_half_open: bool,
 }
 
 impl Chronicle {
@@ -232,11 +134,18 @@ impl Chronicle {
                 subtask.last_failure = Some(failure.clone());
             }
             Event::SubtaskRetried(Retried { subtask_id, delay_ms, .. }) => {
-                self.subtask(subtask_id.as_str()).phase =
-                    SubtaskPhase::BackingOff(record.at, *delay_ms);
+                let subtask = self.subtask(subtask_id.as_str());
+                subtask.phase = match subtask.phase {
+                    SubtaskPhase::Undoing(_) => SubtaskPhase::Undoing(Some((record.at, *delay_ms))),
+                    _ => SubtaskPhase::BackingOff(record.at, *delay_ms),
+                };
             }
             Event::BackoffEnded { subtask_id, .. } => {
-                self.subtask(subtask_id.as_str()).phase = SubtaskPhase::Free;
+                let subtask = self.subtask(subtask_id.as_str());
+                subtask.phase = match subtask.phase {
+                    SubtaskPhase::Undoing(_) => SubtaskPhase::Undoing(None),
+                    _ => SubtaskPhase::Free,
+                };
             }
             Event::SubtaskSkipped { subtask_id, .. } => {
                 self.subtask(subtask_id.as_str()).phase = SubtaskPhase::Skipped;
@@ -265,13 +174,18 @@ impl Chronicle {
             }
             Event::PlanRevised(told) => {
                 let run_id = told.orchestration_id.to_string();
+                self.run(&run_id).replans += u32::from(told.revision == Revision::Replan);
                 self.revise(&run_id, &told.plan, told.subtask_id.as_str());
             }
             Event::CompensationStarted(told) => {
                 self.end_run(told.orchestration_id.as_str());
-                self.run(told.orchestration_id.as_str()).phase = RunPhase::RollingBack;
+                let run = self.run(told.orchestration_id.as_str());
+                run.phase = RunPhase::RollingBack;
+                run.undone = told.subtasks.iter().map(ToString::to_string).collect();
                 for id in &told.subtasks {
-                    self.subtask(id.as_str()).phase = SubtaskPhase::Undoing;
+                    let subtask = self.subtask(id.as_str());
+                    subtask.phase = SubtaskPhase::Undoing(None);
+                    subtask.failures_on.clear();
                 }
             }
             Event::SubtaskCompensated(told) => {
@@ -382,6 +296,7 @@ impl Chronicle {
             phase: RunPhase::Going,
             subtasks: vec![SubtaskTold::default(); plan.subtasks.len()],
             replans: 0,
+            undone: Vec::new(),
         };
         self.runs.insert(run.to_owned(), told);
     }
@@ -401,7 +316,7 @@ impl Chronicle {
         let seq = self.seq;
         let subtask = self.subtask(told.subtask_id.as_str());
         subtask.attempts.push(id.clone());
-        if subtask.phase != SubtaskPhase::Undoing {
+        if !matches!(subtask.phase, SubtaskPhase::Undoing(_)) {
             subtask.phase = SubtaskPhase::Live;
         }
         let attempt = AttemptTold {
@@ -435,7 +350,8 @@ impl Chronicle {
         // A question about a worker that failed, or is gone at last, has answered itself.
         let answers = end == End::Failed || attempt.is_unstoppable;
         let subtask = attempt.subtask.clone();
-        let is_over = self.runs[&self.places[&subtask].0].is_over();
+        let run = &self.runs[&self.places[&subtask].0];
+        let is_over = run.is_over() || run.phase == RunPhase::RollingBack;
         let subtask = self.subtask(&subtask);
         let was_at_it = subtask.phase == SubtaskPhase::Live
             || answers && subtask.phase == SubtaskPhase::Blocked;
@@ -486,52 +402,6 @@ impl Chronicle {
 
     pub(super) fn live(&self) -> impl Iterator<Item = (&String, &AttemptTold)> {
         self.attempts.iter().filter(|(_, attempt)| attempt.is_live())
-    }
-}
-
-impl RunTold {
-    pub(super) fn is_over(&self) -> bool {
-        matches!(self.phase, RunPhase::Completed | RunPhase::Over)
-    }
-
-    fn end(&mut self, live: &BTreeSet<String>) {
-        for subtask in &mut self.subtasks {
-            let is_open = matches!(
-                subtask.phase,
-                SubtaskPhase::Free
-                    | SubtaskPhase::BackingOff(..)
-                    | SubtaskPhase::Revising
-                    | SubtaskPhase::Blocked
-            );
-            if is_open {
-                let is_live = subtask.attempts.last().is_some_and(|id| live.contains(id));
-                subtask.phase = if is_live { SubtaskPhase::Live } else { SubtaskPhase::Cancelled };
-            }
-        }
-        self.phase = RunPhase::Over;
-    }
-
-    /// Tells whether what waits for a subtask may go on.
-    pub(super) fn is_satisfied(&self, at: usize) -> bool {
-        matches!(
-            self.subtasks[at].phase,
-            SubtaskPhase::Done(_) | SubtaskPhase::Skipped | SubtaskPhase::Replaced
-        )
-    }
-
-    pub(super) fn agent(&self, at: usize) -> &str {
-        self.subtasks[at].agent.as_deref().unwrap_or(self.plan.subtasks[at].assigned_to.as_str())
-    }
-
-    pub(super) fn stage(&self, at: usize) -> usize {
-        let id = &self.plan.subtasks[at].subtask_id;
-        self.plan.stages.iter().position(|stage| stage.contains(id)).unwrap_or(0)
-    }
-}
-
-impl AttemptTold {
-    pub(super) fn is_live(&self) -> bool {
-        self.end.is_none()
     }
 }
 

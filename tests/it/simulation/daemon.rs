@@ -34,6 +34,8 @@ pub(super) struct Daemon {
     pub(super) was_away: bool,
     tick_at_ms: u64,
     woke_at_ms: u64,
+    /// When the domain next wants a tick, as it said at the end of the last turn.
+    pub(super) deadline: Option<Moment>,
     /// Since when nothing kept it from looking, on the clock that stands still in sleep.
     pub(super) fresh_since_ms: u64,
     /// It is stopped until then, and knows nothing of it.
@@ -49,9 +51,8 @@ impl Daemon {
     /// Returns when it goes on by itself.
     pub(super) fn wakes_at(&self, life: &Life) -> u64 {
         let now = life.clock.now();
-        let deadline = life
-            .brain
-            .deadline(&self.state, &life.policy)
+        let deadline = self
+            .deadline
             .map(|moment| life.clock.total_of(&moment).max(self.woke_at_ms + DEADLINE_AGAIN_MS));
         let look = life.brain.look_due(&self.watch, &self.state, &life.policy, now).map(|ms| {
             (life.clock.total_ms + ms.saturating_sub(now.boottime_ms))
@@ -61,7 +62,7 @@ impl Daemon {
             .brain
             .outbox(&self.state)
             .into_iter()
-            .filter(|effect| !self.running.contains(*effect))
+            .filter(|effect| !life.brain.is_busy(&self.running, effect))
             .map(|effect| self.not_before.get(effect).copied().unwrap_or(0))
             .min();
         let soonest = [Some(self.tick_at_ms), deadline, look, effects].into_iter().flatten().min();
@@ -94,6 +95,7 @@ impl Life {
             was_away: false,
             tick_at_ms: now_ms,
             woke_at_ms: now_ms,
+            deadline: None,
             fresh_since_ms: self.clock.awake_ms,
             frozen_until_ms: 0,
         });
@@ -149,9 +151,17 @@ impl Life {
             self.tell(input)?;
         }
         self.settle()?;
+        self.note_deadline();
         self.answered(&answers);
         self.commit()?;
         self.begin_effects()
+    }
+
+    /// Asks when the domain next wants a tick.
+    pub(super) fn note_deadline(&mut self) {
+        if let Some(daemon) = &mut self.daemon {
+            daemon.deadline = self.brain.deadline(&daemon.state, &self.policy);
+        }
     }
 
     /// What is heard comes twice, or in another order.
@@ -182,7 +192,7 @@ impl Life {
             at: now,
             epoch: daemon.epoch,
             schema: 1,
-            cause: cause.clone(),
+            cause,
             events,
         };
         self.trace.record(self.clock.total_ms, &record);
@@ -399,9 +409,10 @@ impl Life {
         for effect in owed {
             let Some(daemon) = &mut self.daemon else { return Ok(()) };
             let is_early = daemon.not_before.get(&effect).is_some_and(|at| *at > now_ms);
-            if is_early || !daemon.running.insert(effect.clone()) {
+            if is_early || self.brain.is_busy(&daemon.running, &effect) {
                 continue;
             }
+            daemon.running.insert(effect.clone());
             self.begin_effect(effect);
             if !self.is_calm && self.dice.happens(3) {
                 return Err(Stop::Crash("between effects"));

@@ -4,6 +4,7 @@ use baton::domain::ids::AttemptId;
 use baton::domain::plan::RevisionOutcome;
 use baton::domain::worker::{Execution, Exit, ProcessIdentity};
 use baton::domain::{Effect, Input, State};
+use baton::planner;
 
 use super::daemon::told;
 use super::habits::{self, OnTerm};
@@ -88,7 +89,12 @@ impl Life {
     }
 
     fn revise(&mut self, subtask_id: &baton::domain::ids::SubtaskId) -> Vec<Input> {
-        let outcome = RevisionOutcome::Refuse { reason: "nobody knows how".into() };
+        let outcome = match &self.daemon {
+            Some(daemon) if !self.dice.happens(150) => {
+                planner::revise(&daemon.state, subtask_id, &self.policy)
+            }
+            Some(_) | None => RevisionOutcome::Refuse { reason: "nobody knows how".into() },
+        };
         vec![Input::Revised { subtask_id: subtask_id.clone(), outcome }]
     }
 
@@ -231,7 +237,7 @@ impl Life {
             paper.is_over = true;
         }
         let letters = self.letters.iter().filter(|l| l.from == *attempt_id && !l.by_inbox);
-        let finding = letters.last().map(|letter| letter.finding.clone());
+        let finding = letters.into_iter().next_back().map(|letter| letter.finding.clone());
         let reported = finding.map(|finding| Input::ReportObserved { claim: None, finding });
         let (attempt_id, reason) = (attempt_id.clone(), "it was stopped".to_owned());
         reported.into_iter().chain([Input::WorkerInterrupted { attempt_id, reason }]).collect()

@@ -62,7 +62,8 @@ impl Journal {
 
     /// Returns every record, each as it was read back from its line.
     pub(super) fn all(&self) -> Vec<Record> {
-        self.bytes.split(|byte| *byte == b'\n').filter_map(line).collect()
+        let rest = self.bytes[self.read_bytes..].split(|byte| *byte == b'\n').filter_map(line);
+        self.read.iter().cloned().chain(rest).collect()
     }
 
     /// Returns a number that differs where the bytes do.

@@ -125,7 +125,7 @@ pub(super) struct Life {
 }
 
 /// How long trouble is made.
-const CHAOS_MS: u64 = 2 * 3_600_000;
+const CHAOS_MS: u64 = 90 * 60_000;
 /// Everything that was accepted has come to an end so long after the last trouble.
 const CALM_MS_MAX: u64 = 20 * 24 * 3_600_000;
 /// No life has more steps.
@@ -199,6 +199,9 @@ impl Life {
                 Ok(()) => {}
                 Err(Stop::Crash(at)) => self.crash(at),
                 Err(Stop::Broken(broken)) => return Err(broken),
+            }
+            if self.is_news {
+                self.change_mind();
             }
             self.check_step()?;
         }

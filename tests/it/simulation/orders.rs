@@ -154,13 +154,15 @@ fn subtask(dice: &mut Dice, slug: &str, nth: usize, density: u64, masters: usize
         1 => OnFailure::Skip,
         _ => OnFailure::Ask,
     };
+    let dependencies: Vec<String> = (0..nth).filter(|_| dice.happens(density)).map(id).collect();
+    let each = dependencies.first().filter(|_| dice.happens(150)).cloned();
     DraftSubtask {
         subtask_id: id(nth),
         title: "a step".into(),
         description: "do it".into(),
         assigned_to: vec![name(dice.place(masters)).as_str().to_owned()],
         worker_type: dice.pick(&["implementation", "test"]).into(),
-        dependencies: (0..nth).filter(|_| dice.happens(density)).map(id).collect(),
+        dependencies,
         minutes: Range { low: 5, high: 10 },
         tokens: 1_000,
         files_affected: (0..4)
@@ -170,7 +172,7 @@ fn subtask(dice: &mut Dice, slug: &str, nth: usize, density: u64, masters: usize
             .collect(),
         success_criteria: "it is done".into(),
         deliverables: if dice.happens(500) { vec![format!("out/{}.md", id(nth))] } else { vec![] },
-        for_each: None,
+        for_each: each,
         handling: Handling {
             on_failure,
             backoff: None,

@@ -77,6 +77,7 @@ impl Life {
             }
         }
         self.trace.say(self.clock.total_ms, || "RELOAD".to_owned());
+        self.note_deadline();
         self.hint();
     }
 
@@ -99,6 +100,17 @@ impl Life {
         let master = self.dice.pick(&orders::MASTERS);
         let args = if verb == "assign" { serde_json::json!({"to": master}) } else { Value::Null };
         self.command(verb, &target, args);
+    }
+
+    /// Somebody changes his mind about what was given out just now.
+    pub(super) fn change_mind(&mut self) {
+        if self.is_calm || !self.dice.happens(10) {
+            return;
+        }
+        let newest = self.told.attempts.iter().max_by_key(|(_, attempt)| attempt.seq);
+        let Some(target) = newest.map(|(id, _)| id.clone()) else { return };
+        let verb = self.dice.pick(&["withdraw", "skip", "fallback", "cancel"]);
+        self.command(verb, &target, Value::Null);
     }
 
     fn any_target(&mut self) -> String {

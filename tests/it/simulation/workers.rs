@@ -407,7 +407,8 @@ fn report(job: &Job, deliverables: &[String]) -> Report {
         deliverables: deliverables.to_vec(),
         tokens_used: None,
         cost_usd: None,
-        items: None,
+        // Where nobody asked for a list it is passed over.
+        items: Some(vec!["one".to_owned(), "two".to_owned()]),
         error: None,
     }
 }

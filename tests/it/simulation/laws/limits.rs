@@ -1,5 +1,6 @@
 //! How much there may be of something, and how long it is waited.
 
+use baton::domain::plan::Revision;
 use baton::domain::policy::Backoff;
 use baton::domain::report::Category;
 use baton::domain::{Event, Moment, Record};
@@ -64,16 +65,29 @@ pub(super) fn fallbacks_have_a_budget(life: &Life, record: &Record, event: &Even
     unless(before < max, || format!("{} went to {before} others already", told.subtask_id))
 }
 
+/// A run is planned again no more often than the policy says.
+pub(super) fn replans_have_a_budget(life: &Life, _: &Record, event: &Event) -> Verdict {
+    let Event::PlanRevised(told) = event else { return Ok(()) };
+    let Some(run) = life.told.runs.get(told.orchestration_id.as_str()) else { return Ok(()) };
+    let max = life.policy.recovery.replans_max;
+    unless(told.revision != Revision::Replan || run.replans < max, || {
+        format!("{} was planned again {} times already", told.orchestration_id, run.replans)
+    })
+}
+
 /// What waits is not given out before its time.
 pub(super) fn backoffs_are_waited_for(life: &Life, record: &Record, event: &Event) -> Verdict {
     if let Event::SubtaskHandedOff(told) = event {
         let Some((run, at)) = life.told.find(told.subtask_id.as_str()) else { return Ok(()) };
-        let waits = matches!(run.subtasks[at].phase, SubtaskPhase::BackingOff(..));
+        let phase = &run.subtasks[at].phase;
+        let waits = matches!(phase, SubtaskPhase::BackingOff(..) | SubtaskPhase::Undoing(Some(_)));
         return unless(!waits, || format!("{} is backing off", told.subtask_id));
     }
     let Event::BackoffEnded { subtask_id, .. } = event else { return Ok(()) };
     let Some((run, at)) = life.told.find(subtask_id.as_str()) else { return Ok(()) };
-    let SubtaskPhase::BackingOff(since, delay_ms) = run.subtasks[at].phase else {
+    let (SubtaskPhase::BackingOff(since, delay_ms)
+    | SubtaskPhase::Undoing(Some((since, delay_ms)))) = run.subtasks[at].phase
+    else {
         return Err(format!("{subtask_id} is not backing off"));
     };
     if is_wished(record) {

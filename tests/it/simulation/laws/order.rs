@@ -32,9 +32,7 @@ pub(super) fn stages_follow_each_other(life: &Life, _: &Record, event: &Event) -
     }
     let is_before = |other: usize| match run.plan.strategy {
         Strategy::Staged => run.stage(other) < run.stage(at),
-        Strategy::Sequential => {
-            run.stage(other) < run.stage(at) || other < at && run.stage(other) == run.stage(at)
-        }
+        Strategy::Sequential => run.turn(other) < run.turn(at),
         Strategy::Adaptive => false,
     };
     let open = (0..run.subtasks.len()).find(|other| is_before(*other) && !run.is_satisfied(*other));
@@ -94,7 +92,7 @@ pub(super) fn what_rests_hands_nothing_out(life: &Life, _: &Record, event: &Even
                 | SubtaskPhase::Blocked
                 | SubtaskPhase::Cancelled
         ),
-        RunPhase::RollingBack => *subtask == SubtaskPhase::Undoing,
+        RunPhase::RollingBack => *subtask == SubtaskPhase::Undoing(None),
         RunPhase::Paused | RunPhase::Blocked(_) | RunPhase::Completed | RunPhase::Over => false,
     };
     unless(may, || {
@@ -120,4 +118,65 @@ pub(super) fn completed_runs_are_complete(life: &Life, _: &Record, event: &Event
     let all = (0..run.subtasks.len()).all(|at| run.is_satisfied(at));
     let some = run.subtasks.iter().any(|s| matches!(s.phase, SubtaskPhase::Done(_)));
     unless(all && some && !run.is_over(), || format!("{orchestration_id} is {:?}", run.subtasks))
+}
+
+/// What was done is undone in reverse: nothing while something that needed it is still done.
+pub(super) fn undone_in_reverse(life: &Life, _: &Record, event: &Event) -> Verdict {
+    if let Event::CompensationStarted(told) = event {
+        let Some(run) = life.told.runs.get(told.orchestration_id.as_str()) else { return Ok(()) };
+        for (nth, later) in told.subtasks.iter().enumerate() {
+            let Some((_, at)) = life.told.find(later.as_str()) else { return Ok(()) };
+            let is_done = matches!(run.subtasks[at].phase, SubtaskPhase::Done(_));
+            unless(is_done, || format!("{later} was not done"))?;
+            let needed = &run.plan.subtasks[at].dependencies;
+            let before = told.subtasks[..nth].iter().find(|earlier| needed.contains(earlier));
+            unless(before.is_none(), || format!("{before:?} is undone before {later}"))?;
+        }
+        return Ok(());
+    }
+    let Event::SubtaskHandedOff(told) = event else { return Ok(()) };
+    let Some((run, _)) = life.told.find(told.subtask_id.as_str()) else { return Ok(()) };
+    if run.phase != RunPhase::RollingBack {
+        return Ok(());
+    }
+    let before = run.undone.iter().take_while(|id| *id != told.subtask_id.as_str());
+    let mut open = before.filter(|id| {
+        let found = life.told.find(id);
+        found.is_none_or(|(run, at)| run.subtasks[at].phase != SubtaskPhase::Undone)
+    });
+    let open = open.next();
+    unless(open.is_none(), || format!("{} is undone before {open:?}", told.subtask_id))
+}
+
+/// A run is rolled back when nothing of it is left to be undone.
+pub(super) fn rolled_back_means_undone(life: &Life, _: &Record, event: &Event) -> Verdict {
+    let Event::OrchestrationRolledBack { orchestration_id, .. } = event else { return Ok(()) };
+    let Some(run) = life.told.runs.get(orchestration_id.as_str()) else { return Ok(()) };
+    let is_open = |id: &&String| {
+        let found = life.told.find(id);
+        found.is_none_or(|(run, at)| run.subtasks[at].phase != SubtaskPhase::Undone)
+    };
+    let open = run.undone.iter().find(is_open);
+    unless(run.phase == RunPhase::RollingBack && open.is_none(), || {
+        format!("{orchestration_id} is {:?}, and {open:?} is not undone", run.phase)
+    })
+}
+
+/// What waited for a subtask waits for what took its place.
+pub(super) fn replacements_are_waited_for(life: &Life, _: &Record, event: &Event) -> Verdict {
+    let Event::PlanRevised(told) = event else { return Ok(()) };
+    let Some(run) = life.told.runs.get(told.orchestration_id.as_str()) else { return Ok(()) };
+    for (at, before) in run.plan.subtasks.iter().enumerate() {
+        let Some(after) = told.plan.subtasks.get(at) else {
+            return Err(format!("{} is gone from the plan", before.subtask_id));
+        };
+        let is_same = after.subtask_id == before.subtask_id;
+        unless(is_same, || format!("{} stands elsewhere", before.subtask_id))?;
+        let waits = before.dependencies.contains(&told.subtask_id) && !run.is_satisfied(at);
+        let still = after.dependencies.iter().any(|id| told.replaced_by.contains(id));
+        unless(!waits || still || told.replaced_by.is_empty(), || {
+            format!("{} waits for nothing of {:?}", before.subtask_id, told.replaced_by)
+        })?;
+    }
+    Ok(())
 }

@@ -77,7 +77,7 @@ fn subtask_word(phase: &SubtaskPhase) -> &'static str {
         SubtaskPhase::Skipped => "skipped",
         SubtaskPhase::Revising => "revising",
         SubtaskPhase::Replaced => "replaced",
-        SubtaskPhase::Undoing => "undoing",
+        SubtaskPhase::Undoing(_) => "undoing",
         SubtaskPhase::Undone => "undone",
         SubtaskPhase::Blocked => "blocked",
         SubtaskPhase::Cancelled => "cancelled",
@@ -148,14 +148,19 @@ pub(super) fn what_is_owed_is_owed(life: &Life) -> Verdict {
 
 /// What waits for time alone is looked at again when its time has come.
 pub(super) fn what_waits_has_a_deadline(life: &Life) -> Verdict {
-    let Some(daemon) = life.daemon.as_ref().filter(|_| life.is_news) else { return Ok(()) };
+    let awake = life.daemon.as_ref().filter(|daemon| life.is_news && daemon.is_awake(life));
+    let Some(daemon) = awake else { return Ok(()) };
     let now = life.clock.now();
-    let deadline = life.brain.deadline(&daemon.state, &life.policy);
+    let deadline = daemon.deadline;
     for run in life.told.runs.values().filter(|run| !run.is_over()) {
         for (at, subtask) in run.subtasks.iter().enumerate() {
             let live = subtask.attempts.last().map(|id| &life.told.attempts[id]);
             let (since, delay_ms) = match (&subtask.phase, live) {
-                (SubtaskPhase::BackingOff(since, delay_ms), _) => (*since, *delay_ms),
+                (
+                    SubtaskPhase::BackingOff(since, delay_ms)
+                    | SubtaskPhase::Undoing(Some((since, delay_ms))),
+                    _,
+                ) => (*since, *delay_ms),
                 (SubtaskPhase::Live, Some(attempt)) => match time_box(life, attempt) {
                     Some(time_box) => time_box,
                     None => continue,
@@ -191,7 +196,7 @@ pub(super) fn nobody_waits_busily(life: &Life) -> Verdict {
         return Ok(());
     };
     let now = life.clock.now();
-    let Some(deadline) = life.brain.deadline(&daemon.state, &life.policy) else { return Ok(()) };
+    let Some(deadline) = daemon.deadline else { return Ok(()) };
     let is_to_come = deadline.boot == now.boot && deadline.boottime_ms > now.boottime_ms;
     unless(is_to_come, || format!("the deadline {deadline:?} has passed"))
 }
@@ -230,7 +235,8 @@ fn may_start(life: &Life, run: &RunTold, at: usize) -> bool {
         Strategy::Adaptive => true,
         Strategy::Staged => (0..run.subtasks.len())
             .all(|other| run.stage(other) >= run.stage(at) || run.is_satisfied(other)),
-        Strategy::Sequential => (0..at).all(|other| run.is_satisfied(other)),
+        Strategy::Sequential => (0..run.subtasks.len())
+            .all(|other| run.turn(other) >= run.turn(at) || run.is_satisfied(other)),
     };
     run.subtasks[at].phase == SubtaskPhase::Free && is_turn && subtask.dependencies.iter().all(done)
 }

@@ -6,7 +6,7 @@ use baton::domain::worker::{Exit, Recall};
 use baton::domain::{Event, Record};
 
 use super::{Verdict, unless};
-use crate::simulation::chronicle::{End, SubtaskPhase};
+use crate::simulation::chronicle::{End, RunPhase, SubtaskPhase};
 use crate::simulation::habits::Ending;
 use crate::simulation::life::{Deed, Life};
 use crate::simulation::strangers::Stranger;
@@ -30,6 +30,8 @@ pub(super) fn the_intent_comes_first(life: &Life, deed: &Deed) -> Verdict {
     let attempt = life.told.attempts.get(job.attempt_id.as_str());
     let is_on_disk =
         attempt.is_some_and(|a| a.nonce == job.nonce && a.seq <= life.journal.synced_seq);
+    let is_over = attempt.is_some_and(|attempt| !attempt.is_live());
+    unless(!is_over, || format!("{} is begun although it is over", job.attempt_id))?;
     unless(is_on_disk, || format!("{} is begun and was not decided: {attempt:?}", job.attempt_id))
 }
 
@@ -85,10 +87,10 @@ pub(super) fn delivered_is_never_lost(life: &Life, _: &Record, event: &Event) ->
     let Some(attempt) = life.told.attempts.get(id) else { return Ok(()) };
     let is_wanted = attempt.recalled.is_none_or(|(cause, _)| cause != Recall::Unwanted);
     let Some(process) = process(life, id) else { return Ok(()) };
-    let is_awaited = life
-        .told
-        .find(&attempt.subtask)
-        .is_some_and(|(run, at)| !run.is_over() && run.subtasks[at].phase == SubtaskPhase::Live);
+    let is_awaited = life.told.find(&attempt.subtask).is_some_and(|(run, at)| {
+        let goes_on = !run.is_over() && run.phase != RunPhase::RollingBack;
+        goes_on && run.subtasks[at].phase == SubtaskPhase::Live
+    });
     let is_condemned = is_verdict || attempt.recalled.is_some();
     let is_lost = process.has_delivered && is_wanted && is_awaited && is_condemned;
     unless(!is_lost, || format!("{id} has delivered"))
@@ -97,7 +99,11 @@ pub(super) fn delivered_is_never_lost(life: &Life, _: &Record, event: &Event) ->
 /// What is done was delivered: by a report that is true, or where none is there by exit 0 and a
 /// word.
 pub(super) fn completed_means_delivered(life: &Life, _: &Record, event: &Event) -> Verdict {
-    let Event::SubtaskCompleted { subtask_id, attempt_id, .. } = event else { return Ok(()) };
+    let (subtask_id, attempt_id) = match event {
+        Event::SubtaskCompleted { subtask_id, attempt_id, .. } => (subtask_id, attempt_id),
+        Event::SubtaskCompensated(told) => (&told.subtask_id, &told.attempt_id),
+        _ => return Ok(()),
+    };
     let Some(attempt) = life.told.attempts.get(attempt_id.as_str()) else {
         return Err(format!("there is no attempt {attempt_id}"));
     };
