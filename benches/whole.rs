@@ -204,10 +204,13 @@ fn watched() {
         each(all - of_loop),
         each(of_loop)
     );
-    served.signal(rustix::process::Signal::TERM);
-    // Asked twice at once would be once.
-    served.exits_within(Duration::from_millis(200));
     served.stop();
+    // They outlive a daemon that is only asked to end.
+    for started in events(&dir, "worker_started") {
+        let pid = i32::try_from(started["identity"]["pid"].as_i64().unwrap()).unwrap();
+        let pid = rustix::process::Pid::from_raw(pid).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    }
 }
 
 /// Writes a journal of about `events` events as the daemon would: plans of five subtasks that all
@@ -389,10 +392,14 @@ fn report(what: &str, mut times: Vec<Duration>) {
 
 /// Reads who serves a directory out of its events.
 fn daemon_pid(dir: &Path) -> u64 {
+    events(dir, "daemon_started").last().unwrap()["pid"].as_u64().unwrap()
+}
+
+/// Returns the events of one type, the oldest first.
+fn events(dir: &Path, kind: &str) -> Vec<serde_json::Value> {
     let text = std::fs::read_to_string(dir.join("dashboard-events.jsonl")).unwrap();
     let events = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
-    let mut pids = events.filter(|event| event["type"] == "daemon_started");
-    pids.next_back().unwrap()["pid"].as_u64().unwrap()
+    events.filter(|event| event["type"] == kind).collect()
 }
 
 /// What a process took of the processor, with all its threads.

@@ -135,7 +135,7 @@ enum Command {
     Pause(operate::OperateArgs),
     /// Go on with what was paused
     Resume(operate::OperateArgs),
-    /// Undo what a task did, the last first, as far as its subtasks say how
+    /// Undo what a task did, the last first
     Rollback(operate::OperateArgs),
     /// Print a completion script for a shell
     Completions(completions::CompletionsArgs),

@@ -35,12 +35,18 @@ use crate::store::{LockError, Published, ReadError, Store, StoreError};
 
 /// The name of the lock.
 pub(super) const LOCK_NAME: &str = "attempt.lock";
-/// The variable that tells the processes of one attempt from all others.
+/// The variable that tells the processes of one attempt from all others; see [`mark`].
 pub(super) const NONCE_VARIABLE: &str = "BATON_NONCE";
 /// What `identity.json` says that it is.
 pub(super) const IDENTITY_SCHEMA: &str = "baton/identity@1";
 /// No file of ours in the folder is longer.
 const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// Returns what the environment of a worker holds: its nonce and its own process. Two directories
+/// may come up with the same nonce in the same millisecond, and neither may end the other's workers.
+pub(super) fn mark(nonce: &str, process: &ProcessIdentity) -> String {
+    format!("{nonce}@{}.{}", process.pid, process.start_ticks)
+}
 
 /// What a worker's folder says.
 #[derive(Debug, Clone, PartialEq, Eq)]

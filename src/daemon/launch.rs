@@ -140,7 +140,8 @@ fn prepare() -> Result<Prepared, StepSays> {
     std::env::set_current_dir(&launch.cwd)
         .map_err(|e| failed(&format!("enter {}", launch.cwd.display()), &e))?;
     let mut command = Command::new(&launch.program);
-    command.args(&launch.args).env_clear().envs(&launch.env).env(NONCE_VARIABLE, &order.nonce);
+    command.args(&launch.args).env_clear().envs(&launch.env);
+    command.env(NONCE_VARIABLE, folder::mark(&order.nonce, &identity));
     let leaf = cgroups.as_ref().map(|cgroups| cgroups.leaf(&order.worker_id, &order.nonce));
     let begun = Begun {
         schema: folder::IDENTITY_SCHEMA.into(),

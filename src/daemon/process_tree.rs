@@ -20,7 +20,7 @@ use tokio::time::{sleep, timeout};
 
 use super::cgroup;
 use super::children::Child;
-use super::folder::{LOCK_NAME, NONCE_VARIABLE};
+use super::folder::{self, LOCK_NAME, NONCE_VARIABLE};
 use super::process::{self, Stat};
 use crate::clock;
 use crate::domain::worker::ProcessIdentity;
@@ -56,7 +56,7 @@ impl Tree {
         lock_path: &Path,
         cgroup: Option<PathBuf>,
     ) -> Self {
-        let marks = Some(Marks::of(nonce, lock_path));
+        let marks = Some(Marks::of(nonce, &leader, lock_path));
         Self { leader, keeper, marks, cgroup, known: BTreeMap::new() }
     }
 
@@ -229,10 +229,10 @@ struct Marks {
 }
 
 impl Marks {
-    fn of(nonce: &str, lock_path: &Path) -> Self {
+    fn of(nonce: &str, leader: &ProcessIdentity, lock_path: &Path) -> Self {
         Self {
             owner: rustix::process::geteuid().as_raw(),
-            variable: format!("{NONCE_VARIABLE}={nonce}").into_bytes(),
+            variable: format!("{NONCE_VARIABLE}={}", folder::mark(nonce, leader)).into_bytes(),
             lock: fs::symlink_metadata(lock_path).ok().map(|lock| (lock.dev(), lock.ino())),
         }
     }

@@ -6,8 +6,8 @@
 //! - `given`: `masters` (name to `external` or `launched`), `domains` and `fallbacks` (name to
 //!   list), `attempts_max`, `backoff`, `jitter_percent`, `same_failure_max`, `fallbacks_max`,
 //!   `replans_max` and `splits` (none when not said), `attempts_active_max`, `max_active` and
-//!   `starts_per_minute_max` (per master), `orchestration`, `circuit` (failures, cool-down and
-//!   longest cool-down in milliseconds).
+//!   `starts_per_minute_max` (per master), `orchestration`, `circuit` (none that is met when not
+//!   said; failures, cool-down and longest cool-down in milliseconds).
 //! - `steps`: one of `drop` (a task of the queue), `plan` (one with subtasks, of which only what
 //!   matters is said), `inbox` (a task file), `input` (any input as JSON), `events` (what happened,
 //!   as JSON), `worker` with `does`, `report` with `missing`, `command`, `advance_ms`, `crash`; each
@@ -456,10 +456,11 @@ fn policy(given: &Given) -> Policy {
     for master in policy.masters.values_mut() {
         master.starts_per_minute_max = given.starts_per_minute_max.unwrap_or(0);
     }
-    if let Some([failures, cool_down_ms, cool_down_ms_max]) = given.circuit {
-        let failures_max = u32::try_from(failures).unwrap();
-        policy.circuit = CircuitPolicy { failures_max, cool_down_ms, cool_down_ms_max };
-    }
+    // A story about failures is not to be broken off by a breaker that it does not mention.
+    let [failures, cool_down_ms, cool_down_ms_max] =
+        given.circuit.unwrap_or([1_000, 60_000, 600_000]);
+    let failures_max = u32::try_from(failures).unwrap();
+    policy.circuit = CircuitPolicy { failures_max, cool_down_ms, cool_down_ms_max };
     policy
 }
 
