@@ -143,6 +143,9 @@ impl Life {
     fn launch(&mut self, attempt_id: &AttemptId, flight: &InFlight) -> Vec<Input> {
         let attempt_id = attempt_id.clone();
         let Some(job) = flight.job.clone() else { return Vec::new() };
+        // A holder takes requests in the order in which they came: what an earlier daemon had asked
+        // for is there by now, or never will be.
+        self.in_flight.retain(|_, other| other.effect != flight.effect);
         let not_started = |error: &str, transient| {
             let (attempt_id, error) = (attempt_id.clone(), error.to_owned());
             vec![Input::WorkerNotStarted { attempt_id, error, transient }]

@@ -177,9 +177,9 @@ impl State {
                 }
                 (from, OrchestrationPhase::InProgress) => *from != OrchestrationPhase::InProgress,
                 (from, OrchestrationPhase::RolledBack { .. }) => {
-                    let is_left = |run: &SubtaskRun| {
-                        run.has_live_attempt() || matches!(run.phase, SubtaskPhase::Undoing { .. })
-                    };
+                    // An attempt may still be ending: an older one has undone it after all.
+                    let is_left =
+                        |run: &SubtaskRun| matches!(run.phase, SubtaskPhase::Undoing { .. });
                     matches!(from, OrchestrationPhase::Compensating { .. })
                         && !run.runs.iter().any(is_left)
                 }
