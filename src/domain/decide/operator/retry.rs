@@ -112,15 +112,14 @@ pub(super) fn run_again(run: &Orchestration, positions: &[usize], reason: &str) 
     let positions = positions.as_slice();
     let ids: Vec<SubtaskId> =
         positions.iter().map(|at| run.plan.subtasks[*at].subtask_id.clone()).collect();
-    // A worker that a person was asked about is called back; what is ending by itself is not yet.
-    let is_in_the_way =
-        |attempt: &Attempt| attempt.is_live() && (attempt.is_ending() || !is_doubted(attempt));
-    let busy = positions.iter().find(|at| run.runs[**at].attempts.iter().any(is_in_the_way));
+    let busy = positions.iter().find(|at| run.runs[**at].attempts.iter().any(Attempt::is_live));
     if let Some(at) = busy {
         let id = &run.plan.subtasks[*at].subtask_id;
-        return Err(format!("an attempt at {id} is still ending; try again when it is gone"));
+        return Err(format!(
+            "an attempt at {id} is not over; `baton withdraw {id}` calls back one that a master \
+             has, then try again"
+        ));
     }
-    let recalls: Vec<Event> = positions.iter().filter_map(|at| recall(run, *at, reason)).collect();
     let begin = if ids.len() == 1 { "begins" } else { "begin" };
     let mut message = format!("{} of {} {begin} anew", count(ids.len(), "subtask"), run.task_id);
     if let Some(other) = still_blocked(run, positions).filter(|_| !run.is_over()) {
@@ -132,8 +131,7 @@ pub(super) fn run_again(run: &Orchestration, positions: &[usize], reason: &str) 
         subtasks: ids,
         reason: reason.to_owned(),
     };
-    let events = recalls.into_iter().chain([again]).chain(next_question(run, positions));
-    Ok((message, events.collect()))
+    Ok((message, [again].into_iter().chain(next_question(run, positions)).collect()))
 }
 
 fn has_given_up(run: &Orchestration, position: usize) -> bool {
