@@ -107,20 +107,19 @@ pub(super) fn completed_means_delivered(life: &Life, _: &Record, event: &Event) 
     let Some(attempt) = life.told.attempts.get(attempt_id.as_str()) else {
         return Err(format!("there is no attempt {attempt_id}"));
     };
-    let is_true = if attempt.is_launched {
-        process(life, attempt_id.as_str()).is_some_and(|process| {
-            process.has_delivered
-                || process.report.is_none()
-                    && !process.is_report_foreign
-                    && process.habit.ending != Ending::Nothing
-                    && process.traces.output > 0
-                    && process.exit == Some(Exit::Code(0))
-        })
-    } else {
-        // A report that names no attempt may be taken for the newest.
-        let papers = life.papers.iter().filter(|paper| paper.job.subtask_id == *subtask_id);
-        papers.into_iter().any(|paper| paper.has_delivered)
-    };
+    // A report that names no attempt is taken for the newest, whoever carries that one out.
+    let mut papers = life.papers.iter().filter(|paper| paper.job.subtask_id == *subtask_id);
+    let is_reported = papers.any(|paper| paper.has_delivered);
+    let is_true = is_reported
+        || attempt.is_launched
+            && process(life, attempt_id.as_str()).is_some_and(|process| {
+                process.has_delivered
+                    || process.report.is_none()
+                        && !process.is_report_foreign
+                        && process.habit.ending != Ending::Nothing
+                        && process.traces.output > 0
+                        && process.exit == Some(Exit::Code(0))
+            });
     unless(is_true, || format!("{attempt_id} has delivered nothing"))
 }
 
