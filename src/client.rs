@@ -2,6 +2,7 @@
 //!
 //! The daemon is spoken to by files alone, so most of this works while it is down.
 
+pub mod batch;
 pub mod checkup;
 pub mod documents;
 pub mod explain;

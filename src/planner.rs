@@ -12,12 +12,15 @@ mod lexicon;
 mod request;
 mod revise;
 mod rules;
+mod said;
 mod segment;
 mod select;
 mod text;
 
 #[cfg(test)]
 mod tests;
+
+pub use said::Said;
 
 use crate::domain::ids::SubtaskId;
 use crate::domain::plan::{DraftOutcome, RevisionOutcome};

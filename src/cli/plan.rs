@@ -1,5 +1,9 @@
 //! `baton plan`: what would become of a request, with every rule that fired; nothing is written.
 
+mod batch;
+
+use std::path::PathBuf;
+
 use clap::Args;
 
 use super::Context;
@@ -8,24 +12,28 @@ use super::submit::RequestArgs;
 use crate::client::Client;
 use crate::client::preview::{Preview, Verdict, preview};
 use crate::config::{Config, Overrides};
+use crate::domain::Policy;
 use crate::domain::plan::{Explanation, Plan};
 
 /// Arguments of `baton plan`.
 #[derive(Debug, Args)]
+#[command(mut_arg("request", |arg| arg.required(false).required_unless_present("batch")))]
 pub(crate) struct PlanArgs {
     #[command(flatten)]
     request: RequestArgs,
+    /// Plan many requests, one JSON object a line ({"id", "text"}), and answer with one line each
+    #[arg(long, value_name = "FILE|-", conflicts_with_all = ["request", "title", "priority", "kind", "master"])]
+    batch: Option<PathBuf>,
 }
 
 impl PlanArgs {
     pub(crate) fn run(&self, context: &Context) -> Result<Exit, CliError> {
+        if let Some(file) = &self.batch {
+            return batch::run(context, file);
+        }
         let request = self.request.read()?;
         let client = Client::open(&context.directory()?).ok();
-        let env = |name: &str| std::env::var(name).ok();
-        let policy = match &client {
-            Some(client) => Config::load(client.root(), &env, &Overrides::default())?.policy,
-            None => crate::domain::Policy::default(),
-        };
+        let policy = policy(client.as_ref())?;
         let preview = preview(&request, &policy, client.as_ref());
         context.out.show(&preview)?;
         Ok(match preview.verdict {
@@ -33,6 +41,15 @@ impl PlanArgs {
             Verdict::Refuse { .. } | Verdict::Invalid { .. } => Exit::BadInput,
         })
     }
+}
+
+/// Returns the settings of a directory; the built-in ones without a directory.
+fn policy(client: Option<&Client>) -> Result<Policy, CliError> {
+    let env = |name: &str| std::env::var(name).ok();
+    Ok(match client {
+        Some(client) => Config::load(client.root(), &env, &Overrides::default())?.policy,
+        None => Policy::default(),
+    })
 }
 
 impl View for Preview {
@@ -53,8 +70,11 @@ impl View for Preview {
                 estimate(page, plan);
                 explanation(page, &plan.explanation);
             }
-            Verdict::Refuse { reason, remedy } => {
+            Verdict::Refuse { reason, remedy, question } => {
                 page.point(Tone::Bad, "refused:", reason);
+                if let Some(question) = question {
+                    page.point(Tone::Strong, "question:", question);
+                }
                 page.point(Tone::Busy, "     →", remedy);
             }
             Verdict::Invalid { errors, explanation: why } => {

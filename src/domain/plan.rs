@@ -104,6 +104,27 @@ pub struct Range {
     pub high: u32,
 }
 
+/// What a step is: what kind of work, in which field, and whether its author said so.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Nature {
+    /// The kind of work, e.g. `tests`; empty when nobody said.
+    #[serde(default)]
+    pub kind: String,
+    /// The field of work, e.g. `security`; empty when nobody said.
+    #[serde(default)]
+    pub domain: String,
+    /// True when the request does not name it: a rule or a template added it.
+    #[serde(default)]
+    pub inferred: bool,
+}
+
+impl Nature {
+    /// Tells whether nothing is said.
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// A subtask as drafted, by a planner or by the author: nothing about it is checked yet.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct DraftSubtask {
@@ -136,6 +157,9 @@ pub struct DraftSubtask {
     /// What becomes of it when it fails.
     #[serde(default, skip_serializing_if = "Handling::is_default")]
     pub handling: Handling,
+    /// What kind of step it is.
+    #[serde(default, skip_serializing_if = "Nature::is_default")]
+    pub nature: Nature,
     /// Why it is there and why it waits for what it waits for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub why: Vec<Why>,
@@ -273,6 +297,9 @@ pub enum DraftOutcome {
         reason: String,
         /// What its author can do.
         remedy: String,
+        /// What its author is asked, where an answer would do.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        question: Option<String>,
     },
 }
 
@@ -311,6 +338,9 @@ pub struct Subtask {
     /// What becomes of it when it fails.
     #[serde(default, skip_serializing_if = "Handling::is_default")]
     pub handling: Handling,
+    /// What kind of step it is.
+    #[serde(default, skip_serializing_if = "Nature::is_default")]
+    pub nature: Nature,
     /// Why it is there and why it waits for what it waits for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub why: Vec<Why>,

@@ -6,7 +6,7 @@ use super::lexicon::{Kind, Template, TemplateStep, lexicon};
 use super::request::Reading;
 use super::segment::Shape;
 use super::text;
-use crate::domain::plan::{Range, Why};
+use crate::domain::plan::{Nature, Range, Why};
 
 /// Letters of the author's words that are repeated in a step.
 const WORDS_MAX: usize = 1_000;
@@ -31,6 +31,8 @@ pub(super) struct Step {
     pub(super) why: Why,
     /// True when it carries the goal itself, and so the author's criteria.
     pub(super) is_goal: bool,
+    /// True when the author did not name it.
+    pub(super) inferred: bool,
 }
 
 /// Returns the steps that the author's words name, in the order that they are put in.
@@ -95,6 +97,7 @@ pub(super) fn unfolded(frame: &Frame, reading: &Reading) -> Vec<Step> {
     for facet in facets_beyond(template, frame, reading) {
         let mut step = Step::of(facet, &object, whole.domain);
         step.why = Why::new("asked for beside the goal", facet.name.clone());
+        step.inferred = false;
         let last = sinks(&steps);
         step.after = last
             .into_iter()
@@ -168,6 +171,15 @@ pub(super) fn slug(steps: &[Step], goal: Option<&Frame>) -> String {
 }
 
 impl Step {
+    /// Says what kind of step it is, in the words of a plan.
+    pub(super) fn nature(&self) -> Nature {
+        Nature {
+            kind: self.kind.name.clone(),
+            domain: self.domain.to_owned(),
+            inferred: self.inferred,
+        }
+    }
+
     fn of(kind: &'static Kind, object: &str, domain: &'static str) -> Step {
         let filled = |text: &str| fill(text, object);
         let own = lexicon().domain_named(&kind.domain).unwrap_or(domain);
@@ -186,6 +198,7 @@ impl Step {
             after: Vec::new(),
             why: Why::default(),
             is_goal: false,
+            inferred: true,
         }
     }
 
@@ -204,6 +217,7 @@ impl Step {
         let mut step = Step::of(frame.kind, object, domain);
         step.domain = domain;
         step.is_goal = true;
+        step.inferred = false;
         step.title.clone_from(&frame.title);
         step.task = format!("{}\nAs asked: {}", step.task, text::line(words, WORDS_MAX));
         step.files.clone_from(&frame.files);
@@ -239,6 +253,7 @@ impl Step {
         }
         step.is_goal =
             part.goal || is_own || step.kind.name == "backend" || step.kind.name == "frontend";
+        step.inferred = !(part.goal || is_own);
         step.goal_minutes = None;
         step.files.clear();
         step.why = if part.goal {
@@ -382,6 +397,7 @@ fn add_facets(steps: &mut Vec<Step>, reading: &Reading) {
     for (kind, why) in wanted {
         if !steps.iter().any(|step| step.kind.name == kind.name) {
             let mut step = Step::of(kind, &object, domain);
+            step.inferred = why.rule == "inferred";
             step.why = why;
             steps.push(step);
         }

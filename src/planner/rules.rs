@@ -97,6 +97,7 @@ impl Drafting<'_> {
             deliverables: reading.deliverables.clone(),
             for_each: None,
             handling: Handling::default(),
+            nature: step.nature(),
             why: vec![step.why.clone(), whole.why.clone()],
         };
         let count = self.verdict.reasons.len();
@@ -195,6 +196,7 @@ impl Drafting<'_> {
             deliverables: self.reading.deliverables.iter().filter(delivers).cloned().collect(),
             for_each: None,
             handling: Handling::default(),
+            nature: step.nature(),
             why,
         }
     }
@@ -284,7 +286,7 @@ impl Drafting<'_> {
 }
 
 fn refuse(reason: &str, remedy: &str) -> DraftOutcome {
-    DraftOutcome::Refuse { reason: reason.to_owned(), remedy: remedy.to_owned() }
+    DraftOutcome::Refuse { reason: reason.to_owned(), remedy: remedy.to_owned(), question: None }
 }
 
 fn break_down(reason: &str) -> DraftOutcome {

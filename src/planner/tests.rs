@@ -35,7 +35,7 @@ fn planned(task: &TaskSpec, policy: &Policy) -> Result<(Plan, bool), (String, St
             Ok(plan) => Ok((plan, false)),
             Err(errors) => panic!("{}: {errors:#?}", task.title),
         },
-        DraftOutcome::Refuse { reason, remedy } => Err((reason, remedy)),
+        DraftOutcome::Refuse { reason, remedy, .. } => Err((reason, remedy)),
     }
 }
 
