@@ -194,8 +194,9 @@ fn external(reading: &Reading, steps: &[Step]) -> Option<Why> {
 fn order(reading: &Reading) -> Option<Why> {
     let clauses = &reading.segments.clauses;
     clauses.iter().find_map(|clause| {
-        let (before, evidence) = clause.after.first()?;
-        let (first, then) = (&clauses[*before].frame.title, &clause.frame.title);
+        let link = clause.after.first()?;
+        let evidence = &link.evidence;
+        let (first, then) = (&clauses[link.before].frame.title, &clause.frame.title);
         let evidence = format!("\"{first}\" before \"{then}\": {evidence}");
         Some(Why::new("S4-12 sequential dependencies", evidence))
     })

@@ -55,7 +55,9 @@ pub(super) fn named_steps(reading: &Reading) -> Vec<Step> {
         step.after = clause
             .after
             .iter()
-            .map(|(at, said)| (*at, Why::new("S4-12 words of order", said.clone())))
+            .map(|link| {
+                (link.before, Why::new("S4-12 words of order", link.evidence.clone()))
+            })
             .collect();
         steps.push(step);
     }

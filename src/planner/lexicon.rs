@@ -63,6 +63,16 @@ pub(super) struct Words {
     pub(super) fillers: Vec<String>,
     pub(super) then: Vec<String>,
     pub(super) first: Vec<String>,
+    pub(super) last: Vec<String>,
+    pub(super) also: Vec<String>,
+    pub(super) wishes: Vec<String>,
+    pub(super) orders: Vec<String>,
+    pub(super) courtesies: Vec<String>,
+    pub(super) elaborations: Vec<String>,
+    pub(super) subjects: BTreeSet<String>,
+    pub(super) closed: BTreeSet<String>,
+    pub(super) lookups: BTreeSet<String>,
+    pub(super) makers: BTreeSet<String>,
     pub(super) constraints: Vec<String>,
     pub(super) scope: Vec<String>,
     pub(super) scope_not: Vec<String>,
@@ -137,6 +147,8 @@ pub(super) struct Verb {
     pub(super) gerund: bool,
     /// How many words it takes.
     pub(super) length: usize,
+    /// True when it is no English one: each form of it is listed.
+    pub(super) foreign: bool,
 }
 
 /// Everything that the data files say.
@@ -230,7 +242,7 @@ impl Lexicon {
 
     fn exact_verb(&'static self, word: &str) -> Option<Verb> {
         let (lemma, &(kind, light)) = self.verbs.get_key_value(word)?;
-        Some(Verb { kind: &self.kinds[kind], lemma, light, gerund: false, length: 1 })
+        Some(Verb { kind: &self.kinds[kind], lemma, light, gerund: false, length: 1, foreign: false })
     }
 
     /// Tells whether a verb is spelled like a noun: `and test pages` may not be two things.

@@ -185,7 +185,7 @@ impl Drafting<'_> {
         DraftSubtask {
             subtask_id: ids[at].clone(),
             title: step.title.clone(),
-            description: format!("Part of: {}\n{}", self.reading.goal, step.task),
+            description: step.task.clone(),
             assigned_to: vec![choice.master.to_string()],
             worker_type: step.kind.worker.clone(),
             dependencies: step.after.iter().map(|(before, _)| ids[*before].clone()).collect(),

@@ -25,7 +25,8 @@ impl Said {
         let parts = reading.segments;
         let mut edges = Vec::new();
         for (at, clause) in parts.clauses.iter().enumerate() {
-            edges.extend(clause.after.iter().map(|(before, why)| (*before, at, why.clone())));
+            let needs = clause.after.iter().filter(|link| !link.loose);
+            edges.extend(needs.map(|link| (link.before, at, link.evidence.clone())));
         }
         Said {
             clauses: parts.clauses.into_iter().map(|clause| clause.text).collect(),

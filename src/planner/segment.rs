@@ -1,5 +1,8 @@
 //! A request as steps: what is to be done, in which order its words put it, and what is no step.
 
+mod asks;
+mod clauses;
+mod links;
 mod lists;
 mod sentence;
 
@@ -23,8 +26,20 @@ pub(super) struct Clause {
     pub(super) frame: Frame,
     /// The words.
     pub(super) text: String,
-    /// What it comes after, and the words that say so.
-    pub(super) after: Vec<(usize, String)>,
+    /// What it comes after.
+    pub(super) after: Vec<Link>,
+}
+
+/// That one step comes after another.
+#[derive(Debug, Clone)]
+pub(super) struct Link {
+    /// The one before.
+    pub(super) before: usize,
+    /// The words that say so.
+    pub(super) evidence: String,
+    /// True when the words only tell two lookups one after the other, of which neither needs the
+    /// other: a plan keeps to it, but nothing flows from one to the other.
+    pub(super) loose: bool,
 }
 
 /// How the author wrote the steps down.
@@ -76,6 +91,7 @@ pub(super) fn segment(title: &str, details: &str) -> Segments {
             sentence::read_details(&mut parts, details);
         }
     }
+    links::join(&mut parts);
     name_pronouns(&mut parts.clauses);
     parts
 }
@@ -101,9 +117,10 @@ impl Segments {
         let last: Vec<usize> = earlier.iter().filter(is_last).copied().collect();
         for &at in later {
             for &before in &last {
-                let known = self.clauses[at].after.iter().any(|(known, _)| *known == before);
+                let known = self.clauses[at].after.iter().any(|link| link.before == before);
                 if at != before && !known && !self.comes_after(before, at) {
-                    self.clauses[at].after.push((before, evidence.to_owned()));
+                    let evidence = evidence.to_owned();
+                    self.clauses[at].after.push(Link { before, evidence, loose: false });
                 }
             }
         }
@@ -118,7 +135,7 @@ impl Segments {
                 return true;
             }
             if !std::mem::replace(&mut seen[at], true) {
-                open.extend(self.clauses[at].after.iter().map(|(before, _)| *before));
+                open.extend(self.clauses[at].after.iter().map(|link| link.before));
             }
         }
         false
@@ -135,6 +152,7 @@ fn without_fillers<'a, 'b>(
         let front = &tokens[..tokens.len().min(6)];
         let words: Vec<&str> = front.iter().map(|t| t.word.as_str()).collect();
         let then = text::starts_with_any(&words, &lists.then);
+        let then = then.max(text::starts_with_any(&words, &lists.last));
         let length = if then > 0 {
             then
         } else {
