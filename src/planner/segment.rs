@@ -4,6 +4,7 @@ mod asks;
 mod clauses;
 mod links;
 mod lists;
+mod objects;
 mod sentence;
 
 use super::frame::Frame;

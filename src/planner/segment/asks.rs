@@ -160,6 +160,11 @@ pub(super) fn looks(tokens: &[Token<'_>]) -> bool {
     verb(tokens).is_some_and(|verb| lexicon().words.lookups.contains(verb.lemma))
 }
 
+/// Tells whether two texts begin with verbs that only look.
+pub(super) fn both_look(one: &str, other: &str) -> bool {
+    looks(&text::tokens(one)) && looks(&text::tokens(other))
+}
+
 /// Tells whether a verb stands there as one says it in an order.
 pub(super) fn is_base(word: &str, verb: &Verb) -> bool {
     verb.length > 1 || word == verb.lemma || verb.foreign

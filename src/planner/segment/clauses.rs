@@ -1,7 +1,7 @@
 //! One sentence that asks as its clauses: orders joined by commas, `and`, and words of order.
 
-use super::Segments;
 use super::asks;
+use super::{Segments, objects};
 use crate::planner::frame::{Frame, telling_words};
 use crate::planner::lexicon::lexicon;
 use crate::planner::text::{self, Token};
@@ -41,6 +41,12 @@ const FOLLOWERS: &[&str] = &[
     "the", "a", "an", "it", "them", "all", "our", "my", "your", "their", "each", "every", "and",
     "one", "its", "me", "us", "if", "whether", "that", "this", "these", "those", "any", "some",
     "how", "what", "which", "why", "him", "her", "for",
+];
+
+/// Verbs whose objects are often lists of nouns.
+const TELLING: &[&str] = &[
+    "retrieve", "get", "fetch", "obtain", "gather", "know", "learn", "see", "tell", "list", "show",
+    "give", "provide", "perform", "view", "have", "include", "display",
 ];
 
 /// Words that lists of names follow.
@@ -207,8 +213,17 @@ fn coordinated(parts: &mut Segments, tokens: &[Token<'_>]) -> Vec<usize> {
     }
     let evidence = pieces.iter().find_map(|piece| piece.order.clone());
     let mut group: Vec<usize> = Vec::new();
+    let mut looks_before = false;
     for piece in pieces {
-        let steps = shared_verb(&piece.text).unwrap_or_else(|| vec![piece.text.clone()]);
+        let words = text::tokens(&piece.text);
+        if looks_before && piece.order.is_none() && objects::only_delivers(&words) {
+            parts.criteria.push(piece.text);
+            continue;
+        }
+        looks_before = asks::looks(&words);
+        let steps = shared_verb(&piece.text)
+            .or_else(|| objects::several(&words))
+            .unwrap_or_else(|| vec![piece.text.clone()]);
         let added: Vec<usize> = steps.iter().map(|text| parts.push(text)).collect();
         if let (Some(word), Some(&last)) = (&evidence, group.last()) {
             let evidence = format!("the word \"{word}\" makes this a sequence");
@@ -275,7 +290,8 @@ fn boundary(tokens: &[Token<'_>], begin: usize, at: usize) -> Option<(usize, Opt
         || words.get(verb.length).is_none_or(|word| FOLLOWERS.contains(word));
     // What is looked up may be a list of nouns, some of which are spelled like verbs.
     let is_noun = lexicon().is_noun_too(verb.lemma);
-    let in_list = looks || tokens[begin..at].iter().any(|token| LISTING.contains(&token.word.as_str()));
+    let tells = asks::verb(&tokens[begin..at]).is_some_and(|verb| TELLING.contains(&verb.lemma));
+    let in_list = tells || tokens[begin..at].iter().any(|token| LISTING.contains(&token.word.as_str()));
     let clear = if in_list && !joins { followed && !words.is_empty() && rest.len() > verb.length } else { comma || followed || !is_noun };
     let clear = clear && !(in_list && is_noun && !followed);
     (base && clear).then_some((next, None))
@@ -292,6 +308,10 @@ fn with_shared_objects(mut pieces: Vec<Piece>) -> Vec<Piece> {
         if words.len() > verb.length {
             let own = pieces[at].text.split_whitespace().skip(verb.length);
             object = Some(own.collect::<Vec<_>>().join(" "));
+        } else if at + 1 < pieces.len() && asks::both_look(&pieces[at].text, &pieces[at + 1].text) {
+            // `Detect and identify any intruder` is one look.
+            let second = pieces.remove(at + 1);
+            pieces[at].text = format!("{} and {}", pieces[at].text, second.text);
         } else if let Some(object) = &object
             && at + 1 < pieces.len()
         {
