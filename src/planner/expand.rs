@@ -55,9 +55,7 @@ pub(super) fn named_steps(reading: &Reading) -> Vec<Step> {
         step.after = clause
             .after
             .iter()
-            .map(|link| {
-                (link.before, Why::new("S4-12 words of order", link.evidence.clone()))
-            })
+            .map(|link| (link.before, Why::new("S4-12 words of order", link.evidence.clone())))
             .collect();
         steps.push(step);
     }

@@ -242,7 +242,14 @@ impl Lexicon {
 
     fn exact_verb(&'static self, word: &str) -> Option<Verb> {
         let (lemma, &(kind, light)) = self.verbs.get_key_value(word)?;
-        Some(Verb { kind: &self.kinds[kind], lemma, light, gerund: false, length: 1, foreign: false })
+        Some(Verb {
+            kind: &self.kinds[kind],
+            lemma,
+            light,
+            gerund: false,
+            length: 1,
+            foreign: false,
+        })
     }
 
     /// Tells whether a verb is spelled like a noun: `and test pages` may not be two things.

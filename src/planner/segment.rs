@@ -27,6 +27,8 @@ pub(super) struct Clause {
     pub(super) frame: Frame,
     /// The words.
     pub(super) text: String,
+    /// Which sentence or item it is a part of.
+    pub(super) sentence: usize,
     /// What it comes after.
     pub(super) after: Vec<Link>,
 }
@@ -61,6 +63,10 @@ pub(super) enum Shape {
 pub(super) struct Segments {
     /// The steps.
     pub(super) clauses: Vec<Clause>,
+    /// The sentences read so far.
+    sentences: usize,
+    /// What the steps are for, in the author's words.
+    pub(super) context: Option<String>,
     /// The sentence above the steps, if there is one.
     pub(super) goal: Option<Frame>,
     /// What must be respected and is no step.
@@ -79,6 +85,8 @@ pub(super) struct Segments {
 pub(super) fn segment(title: &str, details: &str) -> Segments {
     let mut parts = Segments {
         clauses: Vec::new(),
+        sentences: 0,
+        context: None,
         goal: None,
         constraints: Vec::new(),
         criteria: Vec::new(),
@@ -105,7 +113,12 @@ impl Segments {
             return self.clauses.len() - 1;
         }
         let text = text::trimmed(text).to_owned();
-        self.clauses.push(Clause { frame: Frame::of(&text), text, after: Vec::new() });
+        self.clauses.push(Clause {
+            frame: Frame::of(&text),
+            text,
+            sentence: self.sentences,
+            after: Vec::new(),
+        });
         self.clauses.len() - 1
     }
 

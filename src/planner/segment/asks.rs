@@ -8,7 +8,7 @@ use crate::planner::text::{self, Token};
 const OPENERS_MAX: usize = 12;
 
 /// Words of a sentence among which "also" is looked for.
-const ALSO_WITHIN: usize = 6;
+const ALSO_WITHIN: usize = 9;
 
 /// How a sentence is tied to what is said before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,10 +118,12 @@ fn behind_aside<'a, 'b>(tokens: &'a [Token<'b>]) -> Option<&'a [Token<'b>]> {
     }
     let front = &tokens[..tokens.len().min(ASIDE_MAX)];
     let could = |three: &[Token<'_>]| {
-        three[0].word == "if" && three[1].word == "you" && matches!(three[2].word.as_str(), "could" | "can")
+        three[0].word == "if"
+            && three[1].word == "you"
+            && matches!(three[2].word.as_str(), "could" | "can")
     };
     let from = match front.windows(3).position(could) {
-        Some(at) => at + 1,
+        Some(at) => at + 3,
         None => front.iter().position(Token::comma)? + 1,
     };
     tokens.get(from..).filter(|rest| !rest.is_empty())
@@ -196,7 +198,17 @@ pub(super) fn elaborates(tokens: &[Token<'_>]) -> bool {
     if text::starts_with_any(front, &lists.elaborations) == 0 {
         return false;
     }
-    !names_something(tokens)
+    !has_name(tokens)
+}
+
+/// Tells whether a text names a thing of its own, and be it only by a capital letter.
+pub(super) fn has_name(tokens: &[Token<'_>]) -> bool {
+    let capital = |token: &Token<'_>| {
+        token.raw.starts_with(char::is_uppercase)
+            && !token.word.starts_with("i'")
+            && token.word != "i"
+    };
+    names_something(tokens) || tokens.iter().skip(1).any(capital)
 }
 
 /// Tells whether a text names a thing of its own: in quotes, by number or by address.

@@ -50,7 +50,8 @@ const TELLING: &[&str] = &[
 ];
 
 /// Words that lists of names follow.
-const LISTING: &[&str] = &["including", "include", "includes", "such", "like", "namely", "e.g", "containing"];
+const LISTING: &[&str] =
+    &["including", "include", "includes", "such", "like", "namely", "e.g", "containing"];
 
 /// Verbs whose several objects are several steps: `check encryption, access and logging`.
 const SHARED_VERBS: &[&str] = &[
@@ -94,10 +95,14 @@ fn tied(
     let evidence = format!("the word \"{word}\" says so");
     let known = mentioned(parts, event);
     let (rest, _) = asks::without_also(rest);
-    let rest_group = |parts: &mut Segments| clauses(parts, asks::open(&rest, false).tokens, depth - 1);
+    let rest_group =
+        |parts: &mut Segments| clauses(parts, asks::open(&rest, false).tokens, depth - 1);
     let is_condition = matches!(word, "if" | "unless");
-    let text = if is_condition { None } else { event_text(event) };
     let earlier_steps = parts.clauses.len();
+    let refers =
+        |token: &Token<'_>| matches!(token.word.as_str(), "one" | "it" | "that" | "this" | "them");
+    let points_back = earlier_steps > 0 && event.iter().any(refers);
+    let text = if is_condition || points_back { None } else { event_text(event) };
     if word == "before" {
         let first = rest_group(parts);
         let Some(event) = text else { return first };
@@ -207,7 +212,9 @@ fn coordinated(parts: &mut Segments, tokens: &[Token<'_>]) -> Vec<usize> {
     let mut pieces = with_shared_objects(pieces(tokens));
     let is_order = |piece: &Piece| begins_with_order(&text::tokens(&piece.text));
     let is_named = |piece: &Piece| Frame::of(&piece.text).known;
-    if pieces.len() > 1 && !is_named(&pieces[0]) && pieces[1..].iter().any(is_order) {
+    let is_statement = asks::is_statement(tokens) || tokens.first().is_some_and(Token::comma);
+    if pieces.len() > 1 && is_statement && !is_named(&pieces[0]) && pieces[1..].iter().any(is_order)
+    {
         // What is said before the first order is the situation: `I have a file, and want to ...`.
         pieces.remove(0);
     }
@@ -216,7 +223,7 @@ fn coordinated(parts: &mut Segments, tokens: &[Token<'_>]) -> Vec<usize> {
     let mut looks_before = false;
     for piece in pieces {
         let words = text::tokens(&piece.text);
-        if looks_before && piece.order.is_none() && objects::only_delivers(&words) {
+        if looks_before && piece.order.is_none() && !piece.also && objects::only_delivers(&words) {
             parts.criteria.push(piece.text);
             continue;
         }
@@ -239,18 +246,22 @@ pub(super) struct Piece {
     pub(super) text: String,
     /// The word that puts it after what is before.
     order: Option<String>,
+    /// True when it is said to be one more.
+    also: bool,
 }
 
 /// Splits a sentence where a new order begins.
 pub(super) fn pieces(tokens: &[Token<'_>]) -> Vec<Piece> {
     let mut pieces = Vec::new();
     let mut begin = 0;
-    let mut order = None;
+    let (mut order, mut also) = (None, false);
     let mut at = 1;
     while at < tokens.len() {
         match boundary(tokens, begin, at) {
             Some((next, word)) => {
-                pieces.push(Piece { text: text::join(&tokens[begin..at]), order: order.take() });
+                let text = text::join(&tokens[begin..at]);
+                pieces.push(Piece { text, order: order.take(), also });
+                also = tokens[at..next].iter().any(|t| matches!(t.word.as_str(), "also" | "plus"));
                 order = word;
                 begin = next;
                 at = next + 1;
@@ -258,7 +269,7 @@ pub(super) fn pieces(tokens: &[Token<'_>]) -> Vec<Piece> {
             None => at += 1,
         }
     }
-    pieces.push(Piece { text: text::join(&tokens[begin.min(tokens.len())..]), order });
+    pieces.push(Piece { text: text::join(&tokens[begin.min(tokens.len())..]), order, also });
     pieces.retain(|piece| !piece.text.is_empty());
     pieces
 }
@@ -280,19 +291,27 @@ fn boundary(tokens: &[Token<'_>], begin: usize, at: usize) -> Option<(usize, Opt
         return Some((next, order));
     }
     let looks = asks::looks(&tokens[begin..at]);
-    if joins && looks && words.first().is_some_and(|word| QUESTIONS.contains(word)) {
+    if joins
+        && looks
+        && words.first().is_some_and(|word| QUESTIONS.contains(word))
+        && words.get(1) != Some(&"to")
+    {
         return Some((next, None));
     }
     let verb = lexicon().verb(&words).filter(|verb| !verb.gerund)?;
     let base = words.first().is_some_and(|word| asks::is_base(word, &verb));
     let quoted = rest.get(verb.length).is_some_and(|token| token.raw.starts_with(['\'', '"', '`']));
-    let followed = quoted
-        || words.get(verb.length).is_none_or(|word| FOLLOWERS.contains(word));
+    let followed = quoted || words.get(verb.length).is_none_or(|word| FOLLOWERS.contains(word));
     // What is looked up may be a list of nouns, some of which are spelled like verbs.
     let is_noun = lexicon().is_noun_too(verb.lemma);
     let tells = asks::verb(&tokens[begin..at]).is_some_and(|verb| TELLING.contains(&verb.lemma));
-    let in_list = tells || tokens[begin..at].iter().any(|token| LISTING.contains(&token.word.as_str()));
-    let clear = if in_list && !joins { followed && !words.is_empty() && rest.len() > verb.length } else { comma || followed || !is_noun };
+    let in_list =
+        tells || tokens[begin..at].iter().any(|token| LISTING.contains(&token.word.as_str()));
+    let clear = if in_list && !joins {
+        followed && !words.is_empty() && rest.len() > verb.length
+    } else {
+        comma || followed || !is_noun
+    };
     let clear = clear && !(in_list && is_noun && !followed);
     (base && clear).then_some((next, None))
 }
@@ -349,11 +368,11 @@ fn shared_verb(piece: &str) -> Option<Vec<String>> {
         }
     }
     objects.retain(|object| !object.is_empty());
-    let short = objects.iter().all(|object| object.len() <= 6);
+    let short = objects.iter().all(|object| object.len() <= 6)
+        && !objects[0].iter().any(|token| token.word == "of" || token.word == "between");
     let texts = objects.iter().map(|object| format!("{} {}", verb.raw, text::join(object)));
     (objects.len() >= objects_min && short).then(|| texts.collect())
 }
-
 
 /// Tells whether a text begins with an order.
 pub(super) fn begins_with_order(tokens: &[Token<'_>]) -> bool {

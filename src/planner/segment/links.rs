@@ -44,7 +44,12 @@ impl Segments {
 /// Adds what the words of the steps themselves tie together.
 pub(super) fn join(parts: &mut Segments) {
     for at in 1..parts.clauses.len().min(LINKED_MAX) {
-        if let Some(word) = points_back(&parts.clauses[at]) {
+        let within = if parts.clauses[at].sentence == parts.clauses[at - 1].sentence {
+            usize::MAX
+        } else {
+            POINTER_WITHIN
+        };
+        if let Some(word) = points_back(&parts.clauses[at], within) {
             let evidence = format!("the word \"{word}\" points back to it");
             link(parts, at - 1, at, evidence);
             continue;
@@ -73,15 +78,23 @@ fn are_unrelated(one: &Clause, other: &Clause) -> bool {
     let looks = |clause: &Clause| {
         clause.frame.lemma.is_some_and(|lemma| lexicon().words.lookups.contains(lemma))
     };
-    looks(one) && looks(other) && points_back(other).is_none()
+    looks(one) && looks(other) && points_back(other, POINTER_WITHIN).is_none()
 }
 
 /// Returns the word of a step that stands for something said before it.
-fn points_back(clause: &Clause) -> Option<&'static str> {
-    const POINTERS: &[&str] = &[
-        "it", "its", "them", "their", "they", "these", "those", "this", "that", "previous",
-        "obtained", "retrieved", "resulting", "same",
+fn points_back(clause: &Clause, within: usize) -> Option<&'static str> {
+    const NEAR: &[&str] = &[
+        "these",
+        "those",
+        "this",
+        "that",
+        "previous",
+        "obtained",
+        "retrieved",
+        "resulting",
+        "same",
     ];
+    const POINTERS: &[&str] = &["it", "its", "them", "their", "they"];
     let lower = clause.text.to_lowercase();
     let words: Vec<&str> = lower
         .split_whitespace()
@@ -90,8 +103,10 @@ fn points_back(clause: &Clause) -> Option<&'static str> {
     if text::starts_with_any(&words, &["if".to_owned()]) > 0 {
         return Some("if");
     }
-    let near = &words[..words.len().min(POINTER_WITHIN)];
-    POINTERS.iter().copied().find(|pointer| near.contains(pointer))
+    let near = &words[..words.len().min(within)];
+    let next = &words[..words.len().min(POINTER_WITHIN)];
+    let pointer = POINTERS.iter().find(|pointer| near.contains(pointer));
+    pointer.or_else(|| NEAR.iter().find(|pointer| next.contains(pointer))).copied()
 }
 
 /// Returns the head of what a step makes: `playlist` of `create a new playlist named X`.

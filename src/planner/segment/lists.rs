@@ -92,6 +92,7 @@ fn add_steps(parts: &mut Segments, texts: &[&str], in_order: Option<&str>) {
         if plain.is_empty() {
             continue;
         }
+        parts.sentences += 1;
         let at = parts.push(&plain);
         if let (Some(evidence), Some(before)) = (in_order, before) {
             parts.order(&[before], &[at], evidence);

@@ -9,13 +9,27 @@ const DETERMINERS: &[&str] =
     &["the", "a", "an", "any", "some", "information", "details", "data", "another"];
 
 /// Words that tie a place, a time or a topic to a thing.
-const TIES: &[&str] =
-    &["in", "at", "for", "of", "about", "from", "on", "based", "during", "near", "between", "inside"];
+const TIES: &[&str] = &[
+    "in", "at", "for", "of", "about", "from", "on", "based", "during", "near", "between", "inside",
+];
 
 /// Words after which what is listed belongs together.
 const BINDING: &[&str] = &[
-    "including", "include", "includes", "such", "like", "between", "both", "with", "using", "whose",
-    "where", "that", "which", "who", "as",
+    "including",
+    "include",
+    "includes",
+    "such",
+    "like",
+    "between",
+    "both",
+    "with",
+    "using",
+    "whose",
+    "where",
+    "that",
+    "which",
+    "who",
+    "as",
 ];
 
 /// Things beyond this many are one list.
@@ -28,7 +42,8 @@ pub(super) fn several(tokens: &[Token<'_>]) -> Option<Vec<String>> {
         return None;
     }
     let mut from = verb.length;
-    while tokens.get(from).is_some_and(|token| matches!(token.word.as_str(), "me" | "us")) {
+    while tokens.get(from).is_some_and(|token| matches!(token.word.as_str(), "me" | "us" | "with"))
+    {
         from += 1;
     }
     let things = things(&tokens[from..]);
@@ -80,9 +95,10 @@ fn is_placed(thing: &[Token<'_>]) -> bool {
 
 /// Tells whether an order only says what to hand over of what was looked up before.
 pub(super) fn only_delivers(tokens: &[Token<'_>]) -> bool {
-    const DELIVER: &[&str] = &["provide", "give", "return", "include", "specify", "show"];
+    const DELIVER: &[&str] = &["provide", "give", "return", "include", "specify"];
     const BACK: &[&str] = &["their", "its", "them", "it", "each", "these", "those"];
     let delivers = asks::verb(tokens).is_some_and(|verb| DELIVER.contains(&verb.lemma));
     let back = tokens.iter().take(5).any(|token| BACK.contains(&token.word.as_str()));
-    delivers && !back && !asks::names_something(tokens)
+    let placed = tokens.iter().any(|t| matches!(t.word.as_str(), "for" | "in" | "from" | "at"));
+    delivers && !back && !placed && !asks::names_something(tokens)
 }

@@ -1,8 +1,8 @@
 //! Steps that are written as sentences: which of them ask for something, and in which order.
 
+use super::Segments;
 use super::asks::{self, Ask, Firmness, Marker};
 use super::clauses::{begins_with_event, begins_with_order, clauses, pieces};
-use super::Segments;
 use crate::planner::frame::Frame;
 use crate::planner::lexicon::lexicon;
 use crate::planner::text::{self, Token};
@@ -75,7 +75,8 @@ fn end_of_quote(tokens: &[Token<'_>], at: usize) -> usize {
     let Some((open, close)) = PAIRS.iter().find(|(open, _)| raw.starts_with(*open)) else {
         return at;
     };
-    let closes = |raw: &str| raw.trim_end_matches(|c: char| ",.;:!?)".contains(c)).ends_with(*close);
+    let closes =
+        |raw: &str| raw.trim_end_matches(|c: char| ",.;:!?)".contains(c)).ends_with(*close);
     if closes(&raw[open.len_utf8()..]) {
         return at;
     }
@@ -200,6 +201,10 @@ fn tell(parts: &mut Segments, heard: &[Heard<'_>]) {
     let mut so_far: Vec<usize> = Vec::new();
     let mut is_sequence = false;
     for (sentence, role) in heard.iter().zip(roles) {
+        parts.sentences += 1;
+        if matches!(role, Role::Topic) || sentence.is_statement && parts.clauses.is_empty() {
+            parts.context.get_or_insert_with(|| text::join(&sentence.tokens));
+        }
         match role {
             Role::Step => {}
             Role::Topic => {
@@ -322,4 +327,3 @@ fn lift_heading(parts: &mut Segments) {
         }
     }
 }
-
