@@ -73,6 +73,9 @@ pub(super) struct Words {
     pub(super) closed: BTreeSet<String>,
     pub(super) lookups: BTreeSet<String>,
     pub(super) makers: BTreeSet<String>,
+    noun_too: BTreeSet<String>,
+    pub(super) abstract_things: BTreeSet<String>,
+    pub(super) symptoms: BTreeSet<String>,
     pub(super) constraints: Vec<String>,
     pub(super) scope: Vec<String>,
     pub(super) scope_not: Vec<String>,
@@ -254,15 +257,7 @@ impl Lexicon {
 
     /// Tells whether a verb is spelled like a noun: `and test pages` may not be two things.
     pub(super) fn is_noun_too(&self, word: &str) -> bool {
-        const NOUN_TOO: &[&str] = &[
-            "plan", "list", "report", "order", "model", "record", "index", "label", "use",
-            "format", "set", "change", "copy", "call", "show", "build", "patch", "support",
-            "document", "load", "export", "import", "display", "count", "query", "find", "look",
-            "update", "monitor", "research", "search", "draft", "start", "complete", "switch",
-            "move", "split", "pin", "turn", "measure", "code", "program", "hook", "wire", "study",
-            "outline", "scope", "trace", "estimate", "schedule", "contact",
-        ];
-        self.nouns.contains_key(word) || NOUN_TOO.contains(&word)
+        self.nouns.contains_key(word) || self.words.noun_too.contains(word)
     }
 
     /// Returns the kind that a noun phrase (lower-case words) is about: its longest known ending.

@@ -49,6 +49,10 @@ const TELLING: &[&str] = &[
     "give", "provide", "perform", "view", "have", "include", "display",
 ];
 
+/// Words that say where, not what: `lint, then deploy to staging` lints no staging.
+const BEFORE_PLACES: &[&str] =
+    &["to", "on", "in", "into", "from", "with", "by", "at", "via", "it", "them"];
+
 /// Words that lists of names follow.
 const LISTING: &[&str] =
     &["including", "include", "includes", "such", "like", "namely", "e.g", "containing"];
@@ -166,6 +170,15 @@ fn leading_event<'a, 'b>(
     let rest = &tokens[comma + 1..];
     let event = tokens.get(from..=comma)?;
     if rest.is_empty() { None } else { Some((word, event, rest)) }
+}
+
+/// Splits `Before launch, audit it` where nothing that is done is named before the comma.
+pub(super) fn leading_milestone<'a, 'b>(
+    tokens: &'a [Token<'b>],
+) -> Option<(String, &'a [Token<'b>])> {
+    let (word, event, rest) = leading_event(tokens)?;
+    let is_milestone = word == "before" && event_text(event).is_none();
+    is_milestone.then(|| (format!("before {}", text::join(event)), rest))
 }
 
 /// Finds the `before` of `add tests before refactoring`.
@@ -313,6 +326,10 @@ fn boundary(tokens: &[Token<'_>], begin: usize, at: usize) -> Option<(usize, Opt
         comma || followed || !is_noun
     };
     let clear = clear && !(in_list && is_noun && !followed);
+    // Of `fix login, search and upload pages` the middle is no order.
+    let ends = rest.get(verb.length - 1).is_some_and(Token::comma)
+        || rest.get(verb.length).is_none_or(|next| next.word == "and");
+    let clear = clear && !(is_noun && ends && at - begin > 1);
     (base && clear).then_some((next, None))
 }
 
@@ -324,7 +341,10 @@ fn with_shared_objects(mut pieces: Vec<Piece>) -> Vec<Piece> {
         let words: Vec<&str> = words.split_whitespace().collect();
         let verb = lexicon().verb(&words);
         let Some(verb) = verb else { continue };
-        if words.len() > verb.length {
+        let shares = words.get(verb.length).is_some_and(|word| !BEFORE_PLACES.contains(word));
+        if words.len() > verb.length && !shares {
+            object = None;
+        } else if words.len() > verb.length {
             let own = pieces[at].text.split_whitespace().skip(verb.length);
             object = Some(own.collect::<Vec<_>>().join(" "));
         } else if at + 1 < pieces.len() && asks::both_look(&pieces[at].text, &pieces[at + 1].text) {

@@ -54,6 +54,14 @@ pub(super) fn join(parts: &mut Segments) {
             link(parts, at - 1, at, evidence);
             continue;
         }
+        let speaks = (0..at).rev().find_map(|before| {
+            let verb = parts.clauses[before].frame.lemma?;
+            Some((before, outcome_of(verb, &parts.clauses[at])?))
+        });
+        if let Some((before, word)) = speaks {
+            link(parts, before, at, format!("it uses the {word} that comes of it"));
+            continue;
+        }
         let made = (0..at).rev().find_map(|before| {
             let thing = made_thing(&parts.clauses[before])?;
             uses(&parts.clauses[at], &thing).then_some((before, thing))
@@ -96,10 +104,7 @@ fn points_back(clause: &Clause, within: usize) -> Option<&'static str> {
     ];
     const POINTERS: &[&str] = &["it", "its", "them", "their", "they"];
     let lower = clause.text.to_lowercase();
-    let words: Vec<&str> = lower
-        .split_whitespace()
-        .map(|word| word.trim_matches(|c: char| !c.is_alphanumeric()))
-        .collect();
+    let words = words_of(&lower);
     if text::starts_with_any(&words, &["if".to_owned()]) > 0 {
         return Some("if");
     }
@@ -120,14 +125,30 @@ fn made_thing(clause: &Clause) -> Option<String> {
 /// Tells whether a step speaks of `the playlist` or `this playlist`.
 fn uses(clause: &Clause, thing: &str) -> bool {
     let lower = clause.text.to_lowercase();
-    let words: Vec<&str> = lower
-        .split_whitespace()
-        .map(|word| word.trim_matches(|c: char| !c.is_alphanumeric()))
-        .collect();
+    let words = words_of(&lower);
     words.iter().enumerate().any(|(at, word)| {
         let definite = words[at.saturating_sub(3)..at]
             .iter()
             .any(|before| matches!(*before, "the" | "this" | "that" | "created" | "new" | "each"));
         *word == thing && definite
     })
+}
+
+/// Returns the word by which a step names what came of a verb: `translation` of `translate`.
+fn outcome_of(verb: &str, clause: &Clause) -> Option<String> {
+    const ENDINGS: &[&str] =
+        &["ion", "ions", "ation", "ations", "is", "ment", "ments", "ed", "d", "ript"];
+    let stem = verb.strip_suffix('e').or_else(|| verb.strip_suffix("yze")).unwrap_or(verb);
+    let lower = clause.text.to_lowercase();
+    let words = words_of(&lower);
+    let named = words.windows(2).find(|pair| {
+        let definite = matches!(pair[0], "the" | "this" | "these" | "those" | "from");
+        let ending = pair[1].strip_prefix(stem);
+        definite && stem.len() >= 4 && ending.is_some_and(|ending| ENDINGS.contains(&ending))
+    });
+    named.map(|pair| pair[1].to_owned())
+}
+
+fn words_of(lower: &str) -> Vec<&str> {
+    lower.split_whitespace().map(|word| word.trim_matches(|c: char| !c.is_alphanumeric())).collect()
 }

@@ -116,6 +116,9 @@ fn item(line: &str) -> Option<Item<'_>> {
             },
         });
     }
+    if ["[ ] ", "[x] ", "[X] "].iter().any(|mark| text.starts_with(mark)) {
+        return Some(Item { mark: Mark::Box, indent, text });
+    }
     number(text).map(|text| Item { mark: Mark::Number, indent, text })
 }
 

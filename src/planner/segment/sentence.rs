@@ -2,7 +2,7 @@
 
 use super::Segments;
 use super::asks::{self, Ask, Firmness, Marker};
-use super::clauses::{begins_with_event, begins_with_order, clauses, pieces};
+use super::clauses::{begins_with_event, begins_with_order, clauses, leading_milestone, pieces};
 use crate::planner::frame::Frame;
 use crate::planner::lexicon::lexicon;
 use crate::planner::text::{self, Token};
@@ -97,6 +97,13 @@ struct Heard<'a> {
 
 /// Reads one sentence; one that is a limit, a criterion or a courtesy is no step.
 fn hear<'a>(parts: &mut Segments, sentence: &[Token<'a>], is_first: bool) -> Option<Heard<'a>> {
+    let sentence = match leading_milestone(sentence) {
+        Some((milestone, rest)) => {
+            parts.constraints.push(milestone);
+            rest
+        }
+        None => sentence,
+    };
     let (sentence, also) = asks::without_also(sentence);
     let is_statement = asks::is_statement(&sentence);
     let Ask { tokens, marker, firmness } = asks::open(&sentence, also);
@@ -119,6 +126,7 @@ fn hear<'a>(parts: &mut Segments, sentence: &[Token<'a>], is_first: bool) -> Opt
     if asks::is_courtesy(&sentence) {
         return None;
     }
+    let tokens = without_exclusion(parts, tokens);
     let tokens = without_limits(parts, tokens);
     if tokens.iter().all(|token| token.word.is_empty()) {
         return None;
@@ -237,6 +245,30 @@ fn tell(parts: &mut Segments, heard: &[Heard<'_>]) {
         }
         so_far.extend(group);
     }
+}
+
+/// Cuts `but do not change the code` out of a sentence and keeps it.
+fn without_exclusion<'a, 'b>(parts: &mut Segments, tokens: &'a [Token<'b>]) -> &'a [Token<'b>] {
+    let joins =
+        |token: &Token<'_>| matches!(token.word.as_str(), "but" | "and" | "however" | "while");
+    let negates = |at: usize| {
+        let words: Vec<&str> = tokens[at..].iter().take(3).map(|t| t.word.as_str()).collect();
+        matches!(
+            words.as_slice(),
+            ["do", "not", ..]
+                | ["don't" | "dont" | "never", ..]
+                | ["leave" | "keep", _, _]
+                | ["not", ..]
+        )
+    };
+    let found = (1..tokens.len()).find(|&at| {
+        let begins = joins(&tokens[at - 1]) || tokens[at - 1].comma();
+        begins && negates(at)
+    });
+    let Some(at) = found else { return tokens };
+    parts.constraints.push(text::join(&tokens[at..]));
+    let end = if joins(&tokens[at - 1]) { at - 1 } else { at };
+    &tokens[..end]
 }
 
 /// Cuts `by Friday`, `under 500 EUR` and `without downtime` out of a sentence and keeps them.
