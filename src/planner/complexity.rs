@@ -35,6 +35,7 @@ pub(super) fn judge(
         scope(reading, steps),
         external(reading, steps),
         order(reading),
+        several(steps),
         minutes(reading, steps, policy),
         tokens(reading, steps, policy),
         coordination(masters),
@@ -194,11 +195,19 @@ fn external(reading: &Reading, steps: &[Step]) -> Option<Why> {
 fn order(reading: &Reading) -> Option<Why> {
     let clauses = &reading.segments.clauses;
     clauses.iter().find_map(|clause| {
-        let (before, evidence) = clause.after.first()?;
-        let (first, then) = (&clauses[*before].frame.title, &clause.frame.title);
+        let link = clause.after.first()?;
+        let evidence = &link.evidence;
+        let (first, then) = (&clauses[link.before].frame.title, &clause.frame.title);
         let evidence = format!("\"{first}\" before \"{then}\": {evidence}");
         Some(Why::new("S4-12 sequential dependencies", evidence))
     })
+}
+
+fn several(steps: &[Step]) -> Option<Why> {
+    const STEPS_MIN: usize = 3;
+    let named = steps.iter().filter(|step| !step.inferred).count();
+    (named >= STEPS_MIN)
+        .then(|| Why::new("S2-25 several tasks", format!("{named} steps are named")))
 }
 
 fn minutes(reading: &Reading, steps: &[Step], policy: &Policy) -> Option<Why> {

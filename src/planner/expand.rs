@@ -11,6 +11,15 @@ use crate::domain::plan::{Nature, Range, Why};
 /// Letters of the author's words that are repeated in a step.
 const WORDS_MAX: usize = 1_000;
 
+/// Minutes of a fault whose cause has to be found first.
+const SYMPTOM_MINUTES: u32 = 60;
+
+/// The rank of what builds or changes something.
+const BUILDING_RANK: u32 = 20;
+
+/// The rank from which on a step works on what others have built.
+const FINISHING_RANK_MIN: u32 = 50;
+
 /// One step of a plan in the making; positions are those of the list it is in.
 #[derive(Debug, Clone)]
 pub(super) struct Step {
@@ -55,7 +64,7 @@ pub(super) fn named_steps(reading: &Reading) -> Vec<Step> {
         step.after = clause
             .after
             .iter()
-            .map(|(at, said)| (*at, Why::new("S4-12 words of order", said.clone())))
+            .map(|link| (link.before, Why::new("S4-12 words of order", link.evidence.clone())))
             .collect();
         steps.push(step);
     }
@@ -224,8 +233,15 @@ impl Step {
         step.why = Why::new("named in the request", frame.evidence.clone());
         let lists = &lexicon().words;
         step.goal_minutes = frame.kind.goal_minutes;
+        if matches!(frame.lemma, Some("release" | "launch")) {
+            step.goal_minutes = Some(60);
+        }
         if frame.kind.name == "implement" && lists.large.contains(&frame.head) {
             step.goal_minutes = Some(60);
+        }
+        let lower = words.to_lowercase();
+        if frame.kind.name == "fix" && lists.symptoms.iter().any(|name| has_words(&lower, name)) {
+            step.goal_minutes = Some(SYMPTOM_MINUTES);
         }
         if lists.small.contains(&frame.head) {
             step.minutes = Range { low: 5, high: 10 };
@@ -263,6 +279,15 @@ impl Step {
         };
         step
     }
+}
+
+/// Tells whether a text has these words, whole.
+fn has_words(text: &str, words: &str) -> bool {
+    text.match_indices(words).any(|(at, found)| {
+        let is_letter = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+        !is_letter(text[..at].chars().next_back())
+            && !is_letter(text[at + found.len()..].chars().next())
+    })
 }
 
 /// Says to what, where the author named a list of verbs below a goal.
@@ -422,8 +447,13 @@ fn order_by_rank(steps: &mut [Step]) {
             continue;
         }
         let waiting = waiting_for(steps, at);
-        let lower: Vec<usize> =
-            (0..steps.len()).filter(|&other| ranks[other] < ranks[at] && !waiting[other]).collect();
+        // What stands behind it in the text comes before it only if it is what is tested or shown.
+        let comes_before = |other: usize| {
+            other < at || ranks[at] >= FINISHING_RANK_MIN && steps[other].kind.rank <= BUILDING_RANK
+        };
+        let lower: Vec<usize> = (0..steps.len())
+            .filter(|&other| ranks[other] < ranks[at] && !waiting[other] && comes_before(other))
+            .collect();
         let Some(next) = lower.iter().map(|&other| ranks[other]).max() else { continue };
         let before = lower.into_iter().filter(|&other| ranks[other] == next);
         steps[at].after = before

@@ -35,6 +35,8 @@ pub(super) struct Frame {
     pub(super) evidence: String,
     /// The clause as an order.
     pub(super) title: String,
+    /// Its verb, as one says it in an order.
+    pub(super) lemma: Option<&'static str>,
     /// What it is about; empty when it does not say.
     pub(super) object: String,
     /// The last word of the object's name, without what follows it.
@@ -71,6 +73,7 @@ impl Frame {
             title: title_of(clause, &tokens, verb, &kept, kind, &object),
             domain: domain_of(kind, &phrase_words, &asked_words(&tokens, verb, &kept)),
             head: phrase_words.last().map(|word| (*word).to_owned()).unwrap_or_default(),
+            lemma: verb.map(|verb| verb.lemma),
             object,
             evidence,
             facets,

@@ -63,6 +63,19 @@ pub(super) struct Words {
     pub(super) fillers: Vec<String>,
     pub(super) then: Vec<String>,
     pub(super) first: Vec<String>,
+    pub(super) last: Vec<String>,
+    pub(super) also: Vec<String>,
+    pub(super) wishes: Vec<String>,
+    pub(super) orders: Vec<String>,
+    pub(super) courtesies: Vec<String>,
+    pub(super) elaborations: Vec<String>,
+    pub(super) subjects: BTreeSet<String>,
+    pub(super) closed: BTreeSet<String>,
+    pub(super) lookups: BTreeSet<String>,
+    pub(super) makers: BTreeSet<String>,
+    noun_too: BTreeSet<String>,
+    pub(super) abstract_things: BTreeSet<String>,
+    pub(super) symptoms: BTreeSet<String>,
     pub(super) constraints: Vec<String>,
     pub(super) scope: Vec<String>,
     pub(super) scope_not: Vec<String>,
@@ -137,6 +150,8 @@ pub(super) struct Verb {
     pub(super) gerund: bool,
     /// How many words it takes.
     pub(super) length: usize,
+    /// True when it is no English one: each form of it is listed.
+    pub(super) foreign: bool,
 }
 
 /// Everything that the data files say.
@@ -230,20 +245,19 @@ impl Lexicon {
 
     fn exact_verb(&'static self, word: &str) -> Option<Verb> {
         let (lemma, &(kind, light)) = self.verbs.get_key_value(word)?;
-        Some(Verb { kind: &self.kinds[kind], lemma, light, gerund: false, length: 1 })
+        Some(Verb {
+            kind: &self.kinds[kind],
+            lemma,
+            light,
+            gerund: false,
+            length: 1,
+            foreign: false,
+        })
     }
 
     /// Tells whether a verb is spelled like a noun: `and test pages` may not be two things.
     pub(super) fn is_noun_too(&self, word: &str) -> bool {
-        const NOUN_TOO: &[&str] = &[
-            "plan", "list", "report", "order", "model", "record", "index", "label", "use",
-            "format", "set", "change", "copy", "call", "show", "build", "patch", "support",
-            "document", "load", "export", "import", "display", "count", "query", "find", "look",
-            "update", "monitor", "research", "search", "draft", "start", "complete", "switch",
-            "move", "split", "pin", "turn", "measure", "code", "program", "hook", "wire", "study",
-            "outline", "scope", "trace", "estimate", "schedule", "contact",
-        ];
-        self.nouns.contains_key(word) || NOUN_TOO.contains(&word)
+        self.nouns.contains_key(word) || self.words.noun_too.contains(word)
     }
 
     /// Returns the kind that a noun phrase (lower-case words) is about: its longest known ending.

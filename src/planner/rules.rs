@@ -31,6 +31,17 @@ fn draft(request: &Request<'_>, policy: &Policy) -> DraftOutcome {
         },
         None => None,
     };
+    if reading.is_gibberish() {
+        return refuse("no word of the request is known", "say in a sentence what is to be done");
+    }
+    let is_forced = task.orchestration_required.is_some() || wanted.is_some();
+    if let Some(question) = reading.question().filter(|_| !is_forced) {
+        return DraftOutcome::Refuse {
+            reason: "the request leaves open what is to be done".to_owned(),
+            remedy: "say what is to be done, to what, and when it is done".to_owned(),
+            question: Some(question),
+        };
+    }
     if reading.segments.overflow {
         return break_down("it names more steps than one plan can hold");
     }
@@ -185,7 +196,7 @@ impl Drafting<'_> {
         DraftSubtask {
             subtask_id: ids[at].clone(),
             title: step.title.clone(),
-            description: format!("Part of: {}\n{}", self.reading.goal, step.task),
+            description: step.task.clone(),
             assigned_to: vec![choice.master.to_string()],
             worker_type: step.kind.worker.clone(),
             dependencies: step.after.iter().map(|(before, _)| ids[*before].clone()).collect(),

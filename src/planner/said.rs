@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use super::frame::telling_words;
 use super::request::Reading;
+use super::segment::Clause;
 use crate::domain::task::TaskSpec;
 
 /// The clauses of a request and what their words put before what.
@@ -25,10 +27,13 @@ impl Said {
         let parts = reading.segments;
         let mut edges = Vec::new();
         for (at, clause) in parts.clauses.iter().enumerate() {
-            edges.extend(clause.after.iter().map(|(before, why)| (*before, at, why.clone())));
+            let needs = clause.after.iter().filter(|link| !link.loose);
+            edges.extend(needs.map(|link| (link.before, at, link.evidence.clone())));
         }
+        let context = parts.context.as_deref();
+        let clauses = parts.clauses.iter().map(|clause| in_context(clause, context));
         Said {
-            clauses: parts.clauses.into_iter().map(|clause| clause.text).collect(),
+            clauses: clauses.collect(),
             edges,
             constraints: parts.constraints,
             criteria: parts.criteria,
@@ -45,5 +50,17 @@ impl Said {
         let ends = first.map(|at| [0, at]).chain(last.map(|at| [at, end]));
         let outer: BTreeSet<[usize; 2]> = ends.collect();
         inner.into_iter().chain(outer).collect::<BTreeSet<_>>().into_iter().collect()
+    }
+}
+
+/// Words that a clause has to have to be understood without what it is for.
+const WORDS_MIN: usize = 12;
+
+/// Returns a clause that can be understood on its own: a short one with what it is for.
+fn in_context(clause: &Clause, context: Option<&str>) -> String {
+    let words = telling_words(&clause.text).len();
+    match context {
+        Some(context) if words < WORDS_MIN => format!("{} ({context})", clause.text),
+        Some(_) | None => clause.text.clone(),
     }
 }

@@ -20,9 +20,14 @@ impl Token<'_> {
         self.closing().ends_with([':', '：'])
     }
 
+    /// Tells whether it ends a question.
+    pub(super) fn question(&self) -> bool {
+        self.closing().ends_with(['?', '？'])
+    }
+
     /// Tells whether the sentence certainly ends here.
     pub(super) fn stop(&self) -> bool {
-        self.closing().ends_with(['!', '?', ';', '。', '；']) || self.dash()
+        self.closing().ends_with(['!', '?', ';', '。', '；', '？', '！']) || self.dash()
     }
 
     /// Tells whether a full stop follows, which may be that of an abbreviation.
