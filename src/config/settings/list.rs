@@ -150,7 +150,8 @@ pub const SETTINGS: &[Setting] = &[
     whole! { "supervision.stall_after_ms", 0..=604_800_000, policy.supervision.stall_after_ms,
     "From when on a worker without progress is stalled; 0: never." },
     whole! { "supervision.silence_ms", 0..=604_800_000, policy.supervision.silence_ms,
-    "From when on a worker of which nothing outward is seen is stopped, however busy it is; \
+    "From when on a worker of which nothing outward is seen is stopped, however busy it is, \
+     unless it is suspended; \
      0: never." },
     whole! { "supervision.time_box_ms", 0..=604_800_000, policy.supervision.time_box_ms,
     "The longest that an attempt may run; 0: any time." },
