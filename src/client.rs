@@ -2,6 +2,7 @@
 //!
 //! The daemon is spoken to by files alone, so most of this works while it is down.
 
+pub mod agents;
 pub mod batch;
 pub mod checkup;
 pub mod documents;
@@ -9,6 +10,7 @@ pub mod explain;
 pub mod find;
 pub mod follow;
 pub mod handoffs;
+pub mod history;
 pub mod make;
 pub mod preview;
 pub mod progress;

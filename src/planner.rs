@@ -21,6 +21,7 @@ mod text;
 mod tests;
 
 pub use said::Said;
+pub use select::{Chosen, Selection, Selector, Suitable, Wanted};
 
 use crate::domain::ids::SubtaskId;
 use crate::domain::plan::{DraftOutcome, RevisionOutcome};

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::Context;
+use super::agents::RegistryArgs;
 use super::output::{CliError, Exit, Page, Tone, View, plain, span, text, tree};
 use super::submit::RequestArgs;
 use crate::client::Client;
@@ -24,12 +25,14 @@ pub(crate) struct PlanArgs {
     /// Plan many requests, one JSON object a line ({"id", "text"}), and answer with one line each
     #[arg(long, value_name = "FILE|-", conflicts_with_all = ["request", "title", "priority", "kind", "master"])]
     batch: Option<PathBuf>,
+    #[command(flatten)]
+    registry: RegistryArgs,
 }
 
 impl PlanArgs {
     pub(crate) fn run(&self, context: &Context) -> Result<Exit, CliError> {
         if let Some(file) = &self.batch {
-            return batch::run(context, file);
+            return batch::run(context, file, &self.registry);
         }
         let request = self.request.read()?;
         let client = Client::open(&context.directory()?).ok();

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use super::agents::Agents;
 use super::preview::{self, Verdict};
 use crate::clock;
 use crate::domain::Policy;
@@ -10,10 +11,13 @@ use crate::domain::ids::TaskId;
 use crate::domain::plan::{Plan, Range, Workflow};
 use crate::domain::read;
 use crate::domain::task::TaskSpec;
-use crate::planner::Said;
+use crate::planner::{Chosen, Said, Suitable, Wanted};
 
 /// The fields in which the text of a request is looked for, first one first.
 const TEXT_FIELDS: [&str; 3] = ["text", "request", "query"];
+
+/// So many agents are named beside the one that is chosen.
+const FALLBACKS_MAX: usize = 3;
 
 /// One request of a batch.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,8 +69,25 @@ pub struct Planned {
     pub nodes: Vec<String>,
     /// What comes before what among them; 0 is the start, one beyond the last is the end.
     pub edges: Vec<[usize; 2]>,
-    /// Milliseconds that planning it took.
+    /// Who is suitable for the request as a whole, the best first; empty where nobody is.
+    pub agents: Vec<Chosen>,
+    /// How clear that choice is.
+    pub selection: Clearness,
+    /// Milliseconds that planning it and choosing agents took.
     pub ms: f64,
+}
+
+/// How clear a choice of an agent is.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Clearness {
+    /// clear, close or nobody.
+    pub verdict: Suitable,
+    /// How sure the choice of the first one is, 0 to 1.
+    pub confidence: f64,
+    /// How far the second one is behind, as a part of the first one's score.
+    pub margin: f64,
+    /// Why nobody is suitable, or why one was preferred.
+    pub reasons: Vec<String>,
 }
 
 /// What a request says beside its steps.
@@ -95,6 +116,10 @@ pub struct Step {
     pub depends_on: Vec<String>,
     /// Who would get it.
     pub agent: String,
+    /// Why that one.
+    pub agent_reasons: Vec<String>,
+    /// Who would get it otherwise, the best first.
+    pub fallbacks: Vec<String>,
     /// Why it is there, and why it waits.
     pub reasons: Vec<String>,
     /// What it may take.
@@ -143,7 +168,7 @@ impl Line {
 }
 
 /// Plans one request. Nothing is written.
-pub fn plan(line: &Line, policy: &Policy) -> Planned {
+pub fn plan(line: &Line, policy: &Policy, agents: &Agents) -> Planned {
     let began_ns = clock::precisely_ns();
     let spec = read::text_task("text", &line.text).unwrap_or_else(|_| TaskSpec {
         title: line.text.replace('\0', " "),
@@ -152,7 +177,9 @@ pub fn plan(line: &Line, policy: &Policy) -> Planned {
     let task_id = TaskId::parse("batch").expect("it is a valid id");
     let verdict = preview::verdict(&spec, &task_id, policy, &|_| false);
     let said = Said::of(&spec);
-    let took_ns = clock::precisely_ns().saturating_sub(began_ns);
+    let candidates = line.candidates.as_deref();
+    let wanted = Wanted { text: &line.text, candidates, ..Wanted::default() };
+    let chosen = agents.select(&wanted);
     let edges = said.between_start_and_end();
     let mut planned = Planned {
         id: line.id.clone(),
@@ -165,7 +192,14 @@ pub fn plan(line: &Line, policy: &Policy) -> Planned {
         subtasks: Vec::new(),
         nodes: said.clauses,
         edges,
-        ms: took_ns as f64 / 1e6,
+        selection: Clearness {
+            verdict: chosen.verdict,
+            confidence: chosen.confidence,
+            margin: chosen.margin,
+            reasons: chosen.reasons,
+        },
+        agents: chosen.agents,
+        ms: 0.0,
     };
     match verdict {
         Verdict::Plan { plan } => planned.take("decompose", &plan),
@@ -179,10 +213,29 @@ pub fn plan(line: &Line, policy: &Policy) -> Planned {
             planned.reasons = errors.into_iter().map(|error| error.message).collect();
         }
     }
+    planned.choose(agents, candidates);
+    planned.ms = clock::precisely_ns().saturating_sub(began_ns) as f64 / 1e6;
     planned
 }
 
 impl Planned {
+    /// Chooses an agent for each step; where nobody is suitable, its master keeps it.
+    fn choose(&mut self, agents: &Agents, candidates: Option<&[String]>) {
+        for step in &mut self.subtasks {
+            let text = format!("{}. {}", step.title, step.description);
+            let (kind, domain) = (step.kind.as_str(), step.domain.as_str());
+            let wanted = Wanted { text: &text, kind, domain, candidates, ..Wanted::default() };
+            let chosen = agents.select(&wanted);
+            step.agent_reasons = chosen.reasons;
+            let mut ranked = chosen.agents.into_iter();
+            let Some(first) = ranked.next() else { continue };
+            step.agent_reasons.insert(0, first.figures());
+            step.agent_reasons.extend(first.reasons);
+            step.agent = first.name;
+            step.fallbacks = ranked.take(FALLBACKS_MAX).map(|choice| choice.name).collect();
+        }
+    }
+
     fn take(&mut self, verdict: &'static str, plan: &Plan) {
         self.verdict = verdict;
         self.workflow = Some(plan.workflow);
@@ -200,6 +253,8 @@ impl Planned {
                 domain: subtask.nature.domain.clone(),
                 depends_on: subtask.dependencies.iter().map(ToString::to_string).collect(),
                 agent: subtask.assigned_to.to_string(),
+                agent_reasons: Vec::new(),
+                fallbacks: Vec::new(),
                 reasons: subtask.why.iter().map(said).collect(),
                 minutes: subtask.estimated_duration_range,
                 inferred: subtask.nature.inferred,

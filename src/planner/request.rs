@@ -154,7 +154,7 @@ impl Reading {
         ascii
             && self.words.len() <= NAMES_MAX
             && self.files.is_empty()
-            && !self.words.iter().any(|word| is_known(word))
+            && !self.words.iter().any(is_known)
             && self.words.iter().all(|word| !is_pronounceable(word))
     }
 }

@@ -185,8 +185,8 @@ fn described(oddities: &mut Oddities<'_>, front: &Front) -> String {
     let line = field.map_or(0, |field| field.line);
     let message = "it has no description: nobody knows what it is for".to_owned();
     oddities.add(line, Severity::Warning, "description", message, "write `description: ..`");
-    let paragraphs = front.body.split("\n\n").map(str::trim);
-    let first = paragraphs.filter(|text| !text.is_empty() && !text.starts_with('#')).next();
+    let mut paragraphs = front.body.split("\n\n").map(str::trim);
+    let first = paragraphs.find(|text| !text.is_empty() && !text.starts_with('#'));
     first.unwrap_or_default().chars().take(400).collect()
 }
 
@@ -203,7 +203,13 @@ fn look_at_fields(oddities: &mut Oddities<'_>, front: &Front) {
         }
         if name == "tools" && field.list().is_empty() {
             let message = "it is empty: some take that for none, some for all".to_owned();
-            oddities.add(field.line, Severity::Warning, name, message, "name tools, or leave it out");
+            oddities.add(
+                field.line,
+                Severity::Warning,
+                name,
+                message,
+                "name tools, or leave it out",
+            );
         }
         if name == "model" && !is_model(field.text.trim()) {
             let message = format!("{:?} is no model that is known", field.text.trim());
@@ -238,8 +244,10 @@ fn category(stem: &str, file: &Path) -> String {
         return rest.split('-').next().unwrap_or_default().to_owned();
     }
     let folders = file.parent().into_iter().flat_map(Path::iter).filter_map(|part| part.to_str());
-    let folder = folders.filter(|part| !matches!(*part, "agents" | ".claude")).last();
-    folder.map(|folder| after_number(folder).unwrap_or_else(|| folder.to_owned())).unwrap_or_default()
+    let folder = folders.rev().find(|part| !matches!(*part, "agents" | ".claude"));
+    folder
+        .map(|folder| after_number(folder).unwrap_or_else(|| folder.to_owned()))
+        .unwrap_or_default()
 }
 
 /// Returns the command that a section `## Execution` names.

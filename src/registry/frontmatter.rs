@@ -412,9 +412,9 @@ fn unescaped(text: &str, quote: char) -> String {
 
 fn unquoted(text: &str) -> String {
     let text = text.trim();
-    let inner = ['"', '\''].into_iter().find_map(|quote| {
-        text.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote))
-    });
+    let inner = ['"', '\'']
+        .into_iter()
+        .find_map(|quote| text.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote)));
     inner.unwrap_or(text).to_owned()
 }
 

@@ -57,8 +57,17 @@ pub(super) fn entries_of(path: &Path, entries: &[Value]) -> Registry {
 
 fn agent(object: &Map<String, Value>, name: String, description: String, path: &str) -> Agent {
     const KNOWN: [&str; 11] = [
-        "id", "name", "description", "category", "tools", "keywords", "tags", "domains", "model",
-        "file_path", "body",
+        "id",
+        "name",
+        "description",
+        "category",
+        "tools",
+        "keywords",
+        "tags",
+        "domains",
+        "model",
+        "file_path",
+        "body",
     ];
     let id = text(object, &["id"]);
     let file = text(object, &["file_path", "path"]);

@@ -24,11 +24,15 @@ pub(super) fn merged(registry: Registry) -> Registry {
         }
         by_text.insert(text, kept.len());
         let namesakes = by_name.entry(agent.name.to_lowercase()).or_default();
-        if let Some(hidden_by) = namesakes.iter().map(|at| &kept[*at]).find(|other| {
-            other.source < agent.source && !agent.name.is_empty()
-        }) {
-            let message =
-                format!("{} is hidden by the {} at {}", agent.name, hidden_by.source, hidden_by.path);
+        if let Some(hidden_by) = namesakes
+            .iter()
+            .map(|at| &kept[*at])
+            .find(|other| other.source < agent.source && !agent.name.is_empty())
+        {
+            let message = format!(
+                "{} is hidden by the {} at {}",
+                agent.name, hidden_by.source, hidden_by.path
+            );
             oddities.push(oddity(&agent.path, Severity::Warning, message, "rename one of them"));
             continue;
         }

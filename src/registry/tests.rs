@@ -62,7 +62,10 @@ fn odd_files_load_and_every_oddity_is_reported() {
         ("a/broken.md", "---\nname: broken\ndescription: Fixes: things\n---\nFix them."),
         ("a/nameless.md", "---\ndescription: x\n---\nDo x."),
         ("a/mute.md", "---\nname: mute\n---\n# Title\n\nKeeps quiet about itself."),
-        ("a/My Agent.md", "---\nname: My Agent\ndescription: y\nmodle: opus\nmodel: huge\n---\nDo."),
+        (
+            "a/My Agent.md",
+            "---\nname: My Agent\ndescription: y\nmodle: opus\nmodel: huge\n---\nDo.",
+        ),
         ("a/prose.md", "Just a text."),
         ("a/short.md", "---\nname: other\ndescription: z\ntools:\n---\n"),
         ("a/.hidden.md", "---\nname: hidden\n---\n"),

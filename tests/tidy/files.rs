@@ -34,11 +34,7 @@ const ROSTERS: &[Roster] = &[
             "text",
         ],
     },
-    Roster {
-        front: "src/registry.rs",
-        begins: "const ROSTER",
-        helpers: &["frontmatter", "merge"],
-    },
+    Roster { front: "src/registry.rs", begins: "const ROSTER", helpers: &["frontmatter", "merge"] },
     Roster { front: "src/domain/recovery.rs", begins: "const ROSTER", helpers: &[] },
     Roster { front: "src/cli.rs", begins: "enum Command", helpers: &["output"] },
 ];

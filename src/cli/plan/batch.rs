@@ -8,15 +8,16 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::super::Context;
+use super::super::agents::RegistryArgs;
 use super::super::output::{CliError, Exit};
-use crate::client::Client;
 use crate::client::batch::{self, Line, LineError};
 use crate::client::request::REQUEST_BYTES_MAX;
 
 /// Plans every line of a file, or of stdin for `-`.
-pub(super) fn run(context: &Context, file: &Path) -> Result<Exit, CliError> {
-    let client = Client::open(&context.directory()?).ok();
-    let policy = super::policy(client.as_ref())?;
+pub(super) fn run(context: &Context, file: &Path, from: &RegistryArgs) -> Result<Exit, CliError> {
+    let known = from.known(context)?;
+    let agents = known.agents();
+    let policy = &known.policy;
     let mut lines = open(file)?;
     let (mut number, mut bad) = (0, 0_usize);
     loop {
@@ -40,7 +41,7 @@ pub(super) fn run(context: &Context, file: &Path) -> Result<Exit, CliError> {
         }
         let line = if is_whole { Line::read(number, &bytes) } else { Err(too_long(number)) };
         match line {
-            Ok(line) => print(context, &batch::plan(&line, &policy))?,
+            Ok(line) => print(context, &batch::plan(&line, policy, &agents))?,
             Err(error) => {
                 bad += 1;
                 print(context, &json!({ "id": number, "verdict": "error", "error": error }))?;

@@ -48,6 +48,13 @@ pub const SETTINGS: &[Setting] = &[
         show: |c| c.policy.orchestration_enabled.to_string(),
     },
     Setting {
+        key: "learning",
+        what: "false: how agents did before is neither used nor added to. `baton agents history` \
+               shows it, and forgets it with `--forget`.",
+        kind: Kind::Switch { set: |c, v| c.learning = v },
+        show: |c| c.learning.to_string(),
+    },
+    Setting {
         key: "log",
         what: "A level (error, warn, info, debug, trace) or directives per module.",
         kind: Kind::Filter,

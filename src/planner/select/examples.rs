@@ -5,8 +5,15 @@ const EXAMPLES_MAX: usize = 100;
 /// Shorter ones say nothing.
 const CHARS_MIN: usize = 12;
 /// What a heading says above lines that are examples.
-const HEADINGS: [&str; 7] =
-    ["example", "use case", "when to use", "when to invoke", "trigger", "scenario", "sample request"];
+const HEADINGS: [&str; 7] = [
+    "example",
+    "use case",
+    "when to use",
+    "when to invoke",
+    "trigger",
+    "scenario",
+    "sample request",
+];
 
 /// Returns the examples in a description and a body.
 pub(super) fn of<'a>(description: &'a str, body: &'a str) -> Vec<&'a str> {

@@ -75,11 +75,6 @@ impl Query {
     pub(super) fn is_empty(&self) -> bool {
         self.words.is_empty() && self.topics.is_empty()
     }
-
-    /// Returns how many different words it has.
-    pub(super) fn len(&self) -> usize {
-        self.words.len()
-    }
 }
 
 impl Index {
@@ -157,7 +152,8 @@ impl Index {
         let topics = query.topics.iter().filter_map(|(topic, times)| {
             let postings = self.topics.get(topic)?;
             let often = often(postings)?;
-            let score = TOPICS * score(postings.worth, topic_times(*times), often, TOPIC_SATURATION);
+            let score =
+                TOPICS * score(postings.worth, topic_times(*times), often, TOPIC_SATURATION);
             Some(Hit { what: topics::name(*topic).to_owned(), is_topic: true, score })
         });
         let mut hits: Vec<Hit> = words.chain(topics).collect();
@@ -171,9 +167,10 @@ impl Index {
         &'a self,
         query: &'a Query,
     ) -> impl Iterator<Item = (&'a Postings, f64, f64)> + 'a {
-        let words = query.words.iter().filter_map(|(word, times)| {
-            Some((self.words.get(word)?, *times, SATURATION))
-        });
+        let words = query
+            .words
+            .iter()
+            .filter_map(|(word, times)| Some((self.words.get(word)?, *times, SATURATION)));
         let topics = query.topics.iter().filter_map(|(topic, times)| {
             Some((self.topics.get(topic)?, TOPICS * topic_times(*times), TOPIC_SATURATION))
         });

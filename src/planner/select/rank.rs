@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::Serialize;
 
-use super::index::{Field, Index, Query};
 use super::examples;
+use super::index::{Field, Index, Query};
 use super::memory::{self, Memory};
 use crate::domain::agent::{Agent, Remembered};
 
@@ -80,7 +80,7 @@ pub struct Selection {
     /// Who comes next where nobody is suitable, or why one was preferred.
     pub reasons: Vec<String>,
     /// The best first; empty where nobody is suitable.
-    pub agents: Vec<Choice>,
+    pub agents: Vec<Chosen>,
 }
 
 /// How clear a choice is.
@@ -97,7 +97,7 @@ pub enum Suitable {
 
 /// An agent that could do it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Choice {
+pub struct Chosen {
     /// Its name.
     pub name: String,
     /// Its id in the registry.
@@ -114,7 +114,7 @@ pub struct Choice {
     pub reasons: Vec<String>,
 }
 
-impl Choice {
+impl Chosen {
     /// Returns the three numbers as people read them.
     pub fn figures(&self) -> String {
         let percent = |part: Option<u32>| part.map_or("unknown".to_owned(), |p| format!("{p}%"));
@@ -198,7 +198,7 @@ impl Selector {
         }
         let second = ranked.get(1).map_or(0.0, |(_, score)| *score);
         let margin = (top - second) / top;
-        let mut agents: Vec<Choice> = ranked
+        let mut agents: Vec<Chosen> = ranked
             .iter()
             .take(RANKED_MAX)
             .map(|(at, score)| self.choice(*at, *score, &query, wanted))
@@ -238,14 +238,16 @@ impl Selector {
             .filter(|at| may(&self.agents[*at]) && (candidates.is_some() || scores[*at] > 0.0))
             .collect();
         order.sort_by(|a, b| {
-            scores[*b].total_cmp(&scores[*a]).then_with(|| self.agents[*a].id.cmp(&self.agents[*b].id))
+            scores[*b]
+                .total_cmp(&scores[*a])
+                .then_with(|| self.agents[*a].id.cmp(&self.agents[*b].id))
         });
         let mut seen = HashSet::new();
         order.retain(|at| seen.insert(self.agents[*at].name.as_str()));
         order.into_iter().map(|at| (at, scores[at])).collect()
     }
 
-    fn choice(&self, at: usize, score: f64, query: &Query, wanted: &Wanted<'_>) -> Choice {
+    fn choice(&self, at: usize, score: f64, query: &Query, wanted: &Wanted<'_>) -> Chosen {
         let agent = &self.agents[at];
         let load = wanted.loads.and_then(|loads| loads.get(&agent.name).copied());
         let perf = self.memory.performance(at);
@@ -264,7 +266,7 @@ impl Selector {
             reasons.push(format!("it takes {} work", wanted.domain));
         }
         let percent = |part: f64| (part * 100.0).round() as u32;
-        Choice {
+        Chosen {
             name: agent.name.clone(),
             id: agent.id.clone(),
             score: score.max(0.0),
@@ -277,8 +279,8 @@ impl Selector {
 }
 
 /// Lets load and past decide among those within the margin, and says so.
-fn settle(agents: &mut [Choice], top: f64) -> Vec<String> {
-    let lost = |choice: &Choice| {
+fn settle(agents: &mut [Chosen], top: f64) -> Vec<String> {
+    let lost = |choice: &Chosen| {
         let load = f64::from(choice.load.unwrap_or(0).min(100)) / 100.0;
         let past = choice.perf.map_or(0.0, |perf| 1.0 - f64::from(perf.min(100)) / 100.0);
         1.0 - LOAD_LOSS * load - PAST_LOSS * past
@@ -290,10 +292,9 @@ fn settle(agents: &mut [Choice], top: f64) -> Vec<String> {
     }
     agents[..close].sort_by(|a, b| b.score.total_cmp(&a.score));
     match (before, agents.first()) {
-        (Some(before), Some(first)) if before != first.name => vec![format!(
-            "{} is as able as {before}, and load and past speak for it",
-            first.name
-        )],
+        (Some(before), Some(first)) if before != first.name => {
+            vec![format!("{} is as able as {before}, and load and past speak for it", first.name)]
+        }
         _ => Vec::new(),
     }
 }

@@ -55,7 +55,8 @@ fn split(text: &str) -> Vec<String> {
         if c == '\'' || c == '’' {
             continue;
         }
-        let is_part = c.is_alphanumeric() || (matches!(c, '+' | '#') && before.is_alphanumeric())
+        let is_part = c.is_alphanumeric()
+            || (matches!(c, '+' | '#') && before.is_alphanumeric())
             || (c == '+' && before == '+');
         let is_hump = c.is_uppercase() && before.is_lowercase();
         if !is_part || is_hump || chars >= WORD_CHARS_MAX {
