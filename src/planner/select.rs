@@ -5,6 +5,7 @@ mod examples;
 mod index;
 mod memory;
 mod rank;
+mod sense;
 mod topics;
 mod words;
 

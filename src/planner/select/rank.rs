@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::examples;
 use super::index::{Field, Index, Query};
 use super::memory::{self, Memory};
+use super::sense::Sense;
 use crate::domain::agent::{Agent, Remembered};
 
 /// Name, description, what else its author says, and what it is told.
@@ -14,10 +15,14 @@ const FIELDS: [Field; 4] = [
     Field { weight: 2.0, topic_weight: 2.0, length_loss: 0.3 },
     Field { weight: 1.2, topic_weight: 1.2, length_loss: 0.6 },
     Field { weight: 1.0, topic_weight: 0.6, length_loss: 0.6 },
-    Field { weight: 0.8, topic_weight: 0.0, length_loss: 0.75 },
+    Field { weight: 1.5, topic_weight: 0.0, length_loss: 0.6 },
 ];
 /// What requests that are remembered or given as examples count for at the most.
 const MEMORY: f64 = 20.0;
+/// What an agent whose description means the same as the request counts for, beside its words.
+const SENSE: f64 = 12.0;
+/// Texts that are less alike than this are not alike at all.
+const ALIKE: f64 = 0.0;
 /// How much kind and field of the work count beside its words.
 const PRIOR: f64 = 0.25;
 /// A score at which an agent is thought to be rather able.
@@ -44,6 +49,8 @@ pub struct Selector {
     agents: Vec<Known>,
     index: Index,
     memory: Memory,
+    /// What each says of itself in short.
+    senses: Vec<Sense>,
 }
 
 #[derive(Debug, Clone)]
@@ -165,6 +172,10 @@ impl Selector {
         Self {
             agents: agents.iter().map(known).collect(),
             index: Index::of(&FIELDS, &texts),
+            senses: texts
+                .iter()
+                .map(|texts| Sense::of(&format!("{} {}", texts[0], texts[1])))
+                .collect(),
             memory: Memory::of(&requests, agents.len()),
         }
     }
@@ -211,6 +222,10 @@ impl Selector {
     /// Scores every agent.
     fn scores(&self, query: &Query, wanted: &Wanted<'_>) -> Vec<f64> {
         let mut scores = self.index.scores(query);
+        let sense = Sense::of(wanted.text);
+        for (score, other) in scores.iter_mut().zip(&self.senses) {
+            *score += SENSE * (sense.likeness(other) - ALIKE).max(0.0);
+        }
         for (score, near) in scores.iter_mut().zip(self.memory.nearness(wanted.text)) {
             *score += MEMORY * near;
         }

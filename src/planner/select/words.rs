@@ -38,7 +38,7 @@ pub(super) fn strength(stem: &str) -> f64 {
 }
 
 /// Splits a text into words in lower case; `camelCase` is two, and `c++` and `c#` are words.
-fn split(text: &str) -> Vec<String> {
+pub(super) fn split(text: &str) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
     let mut word = String::new();
     let mut chars = 0;
