@@ -8,6 +8,7 @@ mod complexity;
 mod expand;
 mod files;
 mod frame;
+mod languages;
 mod lexicon;
 mod request;
 mod revise;

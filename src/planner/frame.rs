@@ -54,9 +54,15 @@ pub(super) struct Frame {
 impl Frame {
     /// Frames a clause.
     pub(super) fn of(clause: &str) -> Frame {
-        let tokens = text::tokens(clause);
-        let words: Vec<&str> = tokens.iter().map(|t| t.word.as_str()).collect();
-        let verb = lexicon().verb(&words);
+        let mut tokens = text::tokens(clause);
+        let front = lexicon().verb(&lower(&tokens));
+        let last = tokens.last().filter(|_| front.is_none() && tokens.len() > 1);
+        let last = last.and_then(|token| lexicon().last_verb(&token.word));
+        if last.is_some() {
+            tokens.rotate_right(1);
+        }
+        let words = lower(&tokens);
+        let verb = front.or(last);
         let (kept, facets) = without_facets(&tokens[verb.map_or(0, |v| v.length)..]);
         let phrase = head_phrase(&kept, verb.is_some());
         let phrase_words = text::words(phrase);
@@ -70,7 +76,10 @@ impl Frame {
         };
         Frame {
             kind,
-            title: title_of(clause, &tokens, verb, &kept, kind, &object),
+            title: match last {
+                Some(_) => text::line(&text::capitalised(text::trimmed(clause)), TITLE_MAX),
+                None => title_of(clause, &tokens, verb, &kept, kind, &object),
+            },
             domain: domain_of(kind, &phrase_words, &asked_words(&tokens, verb, &kept)),
             head: phrase_words.last().map(|word| (*word).to_owned()).unwrap_or_default(),
             lemma: verb.map(|verb| verb.lemma),
@@ -86,6 +95,10 @@ impl Frame {
     pub(super) fn is_bare(&self) -> bool {
         self.object.is_empty()
     }
+}
+
+fn lower<'a>(tokens: &'a [Token<'_>]) -> Vec<&'a str> {
+    tokens.iter().map(|token| token.word.as_str()).collect()
 }
 
 /// Returns the words of a text that can stand in a name: lower-case ASCII, no articles.

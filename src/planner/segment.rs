@@ -94,6 +94,8 @@ pub(super) fn segment(title: &str, details: &str) -> Segments {
         shape: Shape::Prose,
         overflow: false,
     };
+    let languages = &lexicon().languages;
+    let (title, details) = (&*languages.spaced(title), &*languages.spaced(details));
     if !lists::read(&mut parts, title, details) {
         sentence::read_all(&mut parts, title);
         if parts.clauses.len() <= 1 && !details.is_empty() {

@@ -303,6 +303,10 @@ fn boundary(tokens: &[Token<'_>], begin: usize, at: usize) -> Option<(usize, Opt
     if order.is_some() {
         return Some((next, order));
     }
+    let ends_in_verb = |token: &Token<'_>| lexicon().last_verb(&token.word).is_some();
+    if ends_in_verb(&tokens[at - 1]) && rest.iter().any(ends_in_verb) {
+        return Some((next, None));
+    }
     let looks = asks::looks(&tokens[begin..at]);
     if joins
         && looks
