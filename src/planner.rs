@@ -10,6 +10,7 @@ mod files;
 mod frame;
 mod languages;
 mod lexicon;
+mod order;
 mod request;
 mod revise;
 mod rules;

@@ -66,7 +66,14 @@ impl Frame {
         let (kept, facets) = without_facets(&tokens[verb.map_or(0, |v| v.length)..]);
         let phrase = head_phrase(&kept, verb.is_some());
         let phrase_words = text::words(phrase);
+        // Where the head of a name stands first, what kind of work it is stands first as well.
+        let head_first = || {
+            let is_article = |word: &&&str| !lexicon().words.articles.contains(**word);
+            let words: Vec<&str> = phrase_words.iter().filter(is_article).copied().collect();
+            words.first().and_then(|word| lexicon().whole_noun(word))
+        };
         let noun = lexicon().noun(&phrase_words);
+        let noun = noun.or_else(|| verb.filter(|verb| verb.foreign).and_then(|_| head_first()));
         let (kind, evidence) = kind_of(&words, verb, noun);
         let from_noun = noun.is_some_and(|noun| std::ptr::eq(noun, kind));
         let object = if from_noun && verb.is_none_or(|verb| verb.light) {
@@ -236,7 +243,9 @@ fn object_beside_noun(kept: &[Token<'_>], phrase: &[Token<'_>]) -> String {
     let words = text::words(phrase);
     let noun_from = (words.len().saturating_sub(3)..words.len())
         .find(|&from| lexicon().whole_noun(&words[from..].join(" ")).is_some());
-    object_text(&phrase[..noun_from.unwrap_or_default().min(phrase.len())])
+    // Signs such as arrows are no words, but stand in the name.
+    let noun_words = words.len() - noun_from.unwrap_or_default();
+    object_text(&phrase[..phrase.len().saturating_sub(noun_words)])
 }
 
 fn title_of(

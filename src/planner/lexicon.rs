@@ -72,6 +72,7 @@ pub(super) struct Words {
     pub(super) courtesies: Vec<String>,
     pub(super) elaborations: Vec<String>,
     pub(super) subjects: BTreeSet<String>,
+    pub(super) articles: BTreeSet<String>,
     pub(super) closed: BTreeSet<String>,
     pub(super) lookups: BTreeSet<String>,
     pub(super) makers: BTreeSet<String>,

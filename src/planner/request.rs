@@ -131,7 +131,8 @@ impl Reading {
         }
         let is_bare = |clause: &Clause| clause.frame.lemma.is_none() && !clause.frame.known;
         let [only] = self.segments.clauses.as_slice() else { return None };
-        let names = clear.len() == self.words.len() && self.words.len() <= NAMES_MAX;
+        let has_blanks = !self.goal.chars().any(super::languages::is_unspaced);
+        let names = has_blanks && clear.len() == self.words.len() && self.words.len() <= NAMES_MAX;
         (names && is_bare(only) && self.files.is_empty())
             .then(|| format!("what is to be done with \"{}\"?", self.goal))
     }
@@ -154,7 +155,7 @@ impl Reading {
         ascii
             && self.words.len() <= NAMES_MAX
             && self.files.is_empty()
-            && !self.words.iter().any(|word| is_known(word))
+            && !self.words.iter().any(is_known)
             && self.words.iter().all(|word| !is_pronounceable(word))
     }
 }

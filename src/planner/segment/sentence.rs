@@ -128,6 +128,15 @@ fn hear<'a>(parts: &mut Segments, sentence: &[Token<'a>], is_first: bool) -> Opt
         parts.criteria.push(text::join(&tokens[at + 1..]));
         return None;
     }
+    if let Some(at) = tokens.iter().position(Token::colon)
+        && at == 0
+        && matches!(words.first(), Some(&("deliverable" | "deliverables" | "output" | "outcome")))
+    {
+        let list = &tokens[at + 1..];
+        parts.criteria.push(text::join(list));
+        parts.deliverables.extend(super::alternatives::kinds_in(list));
+        return None;
+    }
     if asks::is_courtesy(&sentence) {
         return None;
     }
