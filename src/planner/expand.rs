@@ -3,6 +3,7 @@
 use super::files;
 use super::frame::{Frame, telling_words};
 use super::lexicon::{Kind, Template, TemplateStep, lexicon};
+use super::order;
 use super::request::Reading;
 use super::segment::Shape;
 use super::text;
@@ -13,12 +14,6 @@ const WORDS_MAX: usize = 1_000;
 
 /// Minutes of a fault whose cause has to be found first.
 const SYMPTOM_MINUTES: u32 = 60;
-
-/// The rank of what builds or changes something.
-const BUILDING_RANK: u32 = 20;
-
-/// The rank from which on a step works on what others have built.
-const FINISHING_RANK_MIN: u32 = 50;
 
 /// One step of a plan in the making; positions are those of the list it is in.
 #[derive(Debug, Clone)]
@@ -71,7 +66,7 @@ pub(super) fn named_steps(reading: &Reading) -> Vec<Step> {
     merge_report(&mut steps);
     add_facets(&mut steps, reading);
     if !parts.independent {
-        order_by_rank(&mut steps);
+        order::by_rank(&mut steps);
     }
     steps
 }
@@ -408,16 +403,26 @@ fn merge_report(steps: &mut Vec<Step>) {
 /// Adds what several clauses ask for in passing, and tests where features are built in no order.
 fn add_facets(steps: &mut Vec<Step>, reading: &Reading) {
     let clauses = &reading.segments.clauses;
-    let object = steps.first().map(|step| step.object.clone()).unwrap_or_default();
+    let compares = steps.len() > 2 && steps.iter().any(|step| step.kind.name == "compare");
+    let first = || steps.first().map(|step| step.object.clone()).unwrap_or_default();
+    let object = if compares { "each alternative".to_owned() } else { first() };
     let domain = steps.first().map_or("development", |step| step.domain);
     let facets = clauses.iter().flat_map(|clause| clause.frame.facets.iter().copied());
     let mut wanted: Vec<(&'static Kind, Why)> =
         facets.map(|kind| (kind, Why::new("asked for in passing", kind.name.clone()))).collect();
+    let named = reading.segments.deliverables.iter().copied();
+    wanted.extend(named.map(|kind| (kind, Why::new("named as a deliverable", kind.name.clone()))));
     let builds = steps.iter().filter(|step| step.kind.name == "implement").count();
     let in_order = clauses.iter().any(|clause| !clause.after.is_empty());
     if builds >= 2 && !in_order && reading.segments.shape == Shape::Prose {
         let why = Why::new("inferred", format!("{builds} things are built and nothing tests them"));
         wanted.push((lexicon().kind("tests"), why));
+    }
+    let compared = steps.iter().filter(|step| step.kind.name == "compare").count();
+    if compared >= 2 {
+        let why =
+            Why::new("inferred", format!("{compared} things are compared: a result joins them"));
+        wanted.push((lexicon().kind("aggregate"), why));
     }
     for (kind, why) in wanted {
         if !steps.iter().any(|step| step.kind.name == kind.name) {
@@ -427,60 +432,6 @@ fn add_facets(steps: &mut Vec<Step>, reading: &Reading) {
             steps.push(step);
         }
     }
-}
-
-/// Lets each step without words of order wait for those of the next lower rank.
-fn order_by_rank(steps: &mut [Step]) {
-    let builds = |step: &Step| step.kind.rank == 20 && step.kind.name != "general";
-    let first_build = steps.iter().position(builds);
-    let ranks: Vec<u32> = steps
-        .iter()
-        .enumerate()
-        .map(|(at, step)| {
-            // What looks before anything is built looks for work; afterwards it checks it.
-            let looks = matches!(step.kind.rank, 51..=65) && step.kind.name != "performance";
-            if looks && first_build.is_some_and(|first| at < first) { 8 } else { step.kind.rank }
-        })
-        .collect();
-    for at in 0..steps.len() {
-        if !steps[at].after.is_empty() {
-            continue;
-        }
-        let waiting = waiting_for(steps, at);
-        // What stands behind it in the text comes before it only if it is what is tested or shown.
-        let comes_before = |other: usize| {
-            other < at || ranks[at] >= FINISHING_RANK_MIN && steps[other].kind.rank <= BUILDING_RANK
-        };
-        let lower: Vec<usize> = (0..steps.len())
-            .filter(|&other| ranks[other] < ranks[at] && !waiting[other] && comes_before(other))
-            .collect();
-        let Some(next) = lower.iter().map(|&other| ranks[other]).max() else { continue };
-        let before = lower.into_iter().filter(|&other| ranks[other] == next);
-        steps[at].after = before
-            .map(|other| {
-                let (later, earlier) = (&steps[at].kind.name, &steps[other].kind.name);
-                (other, Why::new("kind order", format!("{later} work comes after {earlier} work")))
-            })
-            .collect();
-    }
-}
-
-/// Tells of each step whether it waits for the one at `to`, directly or not.
-fn waiting_for(steps: &[Step], to: usize) -> Vec<bool> {
-    let mut followers = vec![Vec::new(); steps.len()];
-    for (at, step) in steps.iter().enumerate() {
-        for (before, _) in &step.after {
-            followers[*before].push(at);
-        }
-    }
-    let mut waiting = vec![false; steps.len()];
-    let mut open = vec![to];
-    while let Some(at) = open.pop() {
-        if !std::mem::replace(&mut waiting[at], true) {
-            open.extend(&followers[at]);
-        }
-    }
-    waiting
 }
 
 /// Returns the steps that nothing waits for.

@@ -54,13 +54,26 @@ pub(super) struct Frame {
 impl Frame {
     /// Frames a clause.
     pub(super) fn of(clause: &str) -> Frame {
-        let tokens = text::tokens(clause);
-        let words: Vec<&str> = tokens.iter().map(|t| t.word.as_str()).collect();
-        let verb = lexicon().verb(&words);
+        let mut tokens = text::tokens(clause);
+        let front = lexicon().verb(&lower(&tokens));
+        let last = tokens.last().filter(|_| front.is_none() && tokens.len() > 1);
+        let last = last.and_then(|token| lexicon().last_verb(&token.word));
+        if last.is_some() {
+            tokens.rotate_right(1);
+        }
+        let words = lower(&tokens);
+        let verb = front.or(last);
         let (kept, facets) = without_facets(&tokens[verb.map_or(0, |v| v.length)..]);
         let phrase = head_phrase(&kept, verb.is_some());
         let phrase_words = text::words(phrase);
+        // Where the head of a name stands first, what kind of work it is stands first as well.
+        let head_first = || {
+            let is_article = |word: &&&str| !lexicon().words.articles.contains(**word);
+            let words: Vec<&str> = phrase_words.iter().filter(is_article).copied().collect();
+            words.first().and_then(|word| lexicon().whole_noun(word))
+        };
         let noun = lexicon().noun(&phrase_words);
+        let noun = noun.or_else(|| verb.filter(|verb| verb.foreign).and_then(|_| head_first()));
         let (kind, evidence) = kind_of(&words, verb, noun);
         let from_noun = noun.is_some_and(|noun| std::ptr::eq(noun, kind));
         let object = if from_noun && verb.is_none_or(|verb| verb.light) {
@@ -70,7 +83,10 @@ impl Frame {
         };
         Frame {
             kind,
-            title: title_of(clause, &tokens, verb, &kept, kind, &object),
+            title: match last {
+                Some(_) => text::line(&text::capitalised(text::trimmed(clause)), TITLE_MAX),
+                None => title_of(clause, &tokens, verb, &kept, kind, &object),
+            },
             domain: domain_of(kind, &phrase_words, &asked_words(&tokens, verb, &kept)),
             head: phrase_words.last().map(|word| (*word).to_owned()).unwrap_or_default(),
             lemma: verb.map(|verb| verb.lemma),
@@ -86,6 +102,10 @@ impl Frame {
     pub(super) fn is_bare(&self) -> bool {
         self.object.is_empty()
     }
+}
+
+fn lower<'a>(tokens: &'a [Token<'_>]) -> Vec<&'a str> {
+    tokens.iter().map(|token| token.word.as_str()).collect()
 }
 
 /// Returns the words of a text that can stand in a name: lower-case ASCII, no articles.
@@ -223,7 +243,9 @@ fn object_beside_noun(kept: &[Token<'_>], phrase: &[Token<'_>]) -> String {
     let words = text::words(phrase);
     let noun_from = (words.len().saturating_sub(3)..words.len())
         .find(|&from| lexicon().whole_noun(&words[from..].join(" ")).is_some());
-    object_text(&phrase[..noun_from.unwrap_or_default().min(phrase.len())])
+    // Signs such as arrows are no words, but stand in the name.
+    let noun_words = words.len() - noun_from.unwrap_or_default();
+    object_text(&phrase[..phrase.len().saturating_sub(noun_words)])
 }
 
 fn title_of(

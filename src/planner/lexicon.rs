@@ -5,6 +5,8 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
+use super::languages::{self, Languages};
+
 /// All lists. They are constants: reading them once is no state.
 static LEXICON: LazyLock<Lexicon> = LazyLock::new(Lexicon::read);
 
@@ -70,6 +72,7 @@ pub(super) struct Words {
     pub(super) courtesies: Vec<String>,
     pub(super) elaborations: Vec<String>,
     pub(super) subjects: BTreeSet<String>,
+    pub(super) articles: BTreeSet<String>,
     pub(super) closed: BTreeSet<String>,
     pub(super) lookups: BTreeSet<String>,
     pub(super) makers: BTreeSet<String>,
@@ -162,6 +165,7 @@ pub(super) struct Lexicon {
     pub(super) domains: Vec<Domain>,
     domain_words: HashMap<String, usize>,
     pub(super) words: Words,
+    pub(super) languages: Languages,
     templates: Vec<Template>,
     objects: Vec<KnownObject>,
 }
@@ -188,7 +192,16 @@ impl Lexicon {
         let kinds: KindsFile = toml::from_str(include_str!("templates/kinds.toml")).expect(SOUND);
         let domains: DomainsFile =
             toml::from_str(include_str!("templates/domains.toml")).expect(SOUND);
-        let words: Words = toml::from_str(include_str!("templates/words.toml")).expect(SOUND);
+        let mut words: Words = toml::from_str(include_str!("templates/words.toml")).expect(SOUND);
+        let foreign = languages::read();
+        for language in &foreign {
+            words.then.extend(language.then.iter().cloned());
+            words.last.extend(language.last.iter().cloned());
+            words.first.extend(language.first.iter().cloned());
+            words.fillers.extend(language.fillers.iter().cloned());
+            words.constraints.extend(language.constraints.iter().cloned());
+        }
+        let languages = Languages::of(&foreign);
         let templates: TemplatesFile =
             toml::from_str(include_str!("templates/templates.toml")).expect(SOUND);
         let (mut verbs, mut nouns) = (HashMap::new(), HashMap::new());
@@ -200,6 +213,11 @@ impl Lexicon {
                 verbs.entry(verb.clone()).or_insert((at, true));
             }
             for noun in &kind.nouns {
+                nouns.entry(noun.clone()).or_insert(at);
+            }
+        }
+        for (noun, english) in &languages.nouns {
+            if let Some(&at) = nouns.get(english) {
                 nouns.entry(noun.clone()).or_insert(at);
             }
         }
@@ -216,6 +234,7 @@ impl Lexicon {
             domains: domains.domain,
             domain_words,
             words,
+            languages,
             templates: templates.template,
             objects: templates.object,
         }
@@ -235,12 +254,22 @@ impl Lexicon {
         {
             return self.exact_verb(one).map(|verb| Verb { length: 2, ..verb });
         }
-        self.exact_verb(first).or_else(|| {
+        let exact = self.exact_verb(first).or_else(|| {
+            let (english, length) = self.languages.verb(words)?;
+            self.exact_verb(english).map(|verb| Verb { length, foreign: true, ..verb })
+        });
+        exact.or_else(|| {
             stems(first).iter().find_map(|stem| {
                 let gerund = first.ends_with("ing");
                 self.exact_verb(stem).map(|verb| Verb { gerund, ..verb })
             })
         })
+    }
+
+    /// Recognises a verb that stands at the end of an order: `die Tests anpassen`.
+    pub(super) fn last_verb(&'static self, word: &str) -> Option<Verb> {
+        let verb = self.exact_verb(self.languages.last_verb(word)?)?;
+        Some(Verb { foreign: true, ..verb })
     }
 
     fn exact_verb(&'static self, word: &str) -> Option<Verb> {

@@ -131,7 +131,8 @@ impl Reading {
         }
         let is_bare = |clause: &Clause| clause.frame.lemma.is_none() && !clause.frame.known;
         let [only] = self.segments.clauses.as_slice() else { return None };
-        let names = clear.len() == self.words.len() && self.words.len() <= NAMES_MAX;
+        let has_blanks = !self.goal.chars().any(super::languages::is_unspaced);
+        let names = has_blanks && clear.len() == self.words.len() && self.words.len() <= NAMES_MAX;
         (names && is_bare(only) && self.files.is_empty())
             .then(|| format!("what is to be done with \"{}\"?", self.goal))
     }

@@ -175,6 +175,7 @@ impl Drafting<'_> {
         let parts = &self.reading.segments;
         let steps = match parts.clauses.as_slice() {
             [only] => expand::unfolded(&only.frame, &self.reading),
+            [first, ..] if named.len() == 1 => expand::unfolded(&first.frame, &self.reading),
             _ => named,
         };
         expand::split_wide(steps, self.policy.plan.subtask_files_max)

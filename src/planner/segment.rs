@@ -1,5 +1,6 @@
 //! A request as steps: what is to be done, in which order its words put it, and what is no step.
 
+mod alternatives;
 mod asks;
 mod clauses;
 mod links;
@@ -8,7 +9,7 @@ mod objects;
 mod sentence;
 
 use super::frame::Frame;
-use super::lexicon::lexicon;
+use super::lexicon::{Kind, lexicon};
 use super::text;
 
 /// Steps beyond this many make the request too long to plan.
@@ -69,6 +70,8 @@ pub(super) struct Segments {
     pub(super) context: Option<String>,
     /// The sentence above the steps, if there is one.
     pub(super) goal: Option<Frame>,
+    /// Kinds of work that its author names as what has to come of it.
+    pub(super) deliverables: Vec<&'static Kind>,
     /// What must be respected and is no step.
     pub(super) constraints: Vec<String>,
     /// How the author says one can tell that it is done.
@@ -88,12 +91,15 @@ pub(super) fn segment(title: &str, details: &str) -> Segments {
         sentences: 0,
         context: None,
         goal: None,
+        deliverables: Vec::new(),
         constraints: Vec::new(),
         criteria: Vec::new(),
         independent: false,
         shape: Shape::Prose,
         overflow: false,
     };
+    let languages = &lexicon().languages;
+    let (title, details) = (&*languages.spaced(title), &*languages.spaced(details));
     if !lists::read(&mut parts, title, details) {
         sentence::read_all(&mut parts, title);
         if parts.clauses.len() <= 1 && !details.is_empty() {

@@ -70,7 +70,23 @@ pub(super) fn join(tokens: &[Token<'_>]) -> String {
 /// Cuts punctuation off both ends, but never one half of a pair of brackets.
 pub(super) fn trimmed(text: &str) -> &str {
     let text = text.trim_matches(|c: char| {
-        c.is_whitespace() || matches!(c, ',' | ';' | ':' | '.' | '!' | '?' | '*' | '—' | '–' | '"')
+        c.is_whitespace()
+            || matches!(
+                c,
+                ',' | ';'
+                    | ':'
+                    | '.'
+                    | '!'
+                    | '?'
+                    | '*'
+                    | '—'
+                    | '–'
+                    | '"'
+                    | '，'
+                    | '。'
+                    | '、'
+                    | '；'
+            )
     });
     let text =
         if text.ends_with(')') && !text.contains('(') { text.trim_end_matches(')') } else { text };

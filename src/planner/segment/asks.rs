@@ -138,7 +138,12 @@ fn firmness(tokens: &[Token<'_>], opener: Firmness) -> Firmness {
     let verb = verb(tokens);
     let is_order = verb.is_some_and(|verb| !verb.gerund && is_base(first, &verb));
     let after_order = opener == Firmness::Order && !lexicon().words.closed.contains(*first);
-    if is_order || after_order || asks(tokens) { Firmness::Order } else { Firmness::None }
+    let ends_in_verb = tokens.iter().any(|token| lexicon().last_verb(&token.word).is_some());
+    if is_order || after_order || ends_in_verb || asks(tokens) {
+        Firmness::Order
+    } else {
+        Firmness::None
+    }
 }
 
 /// Tells whether a sentence is a question for something.

@@ -1,7 +1,7 @@
 //! One sentence that asks as its clauses: orders joined by commas, `and`, and words of order.
 
 use super::asks;
-use super::{Segments, objects};
+use super::{Segments, alternatives, objects};
 use crate::planner::frame::{Frame, telling_words};
 use crate::planner::lexicon::lexicon;
 use crate::planner::text::{self, Token};
@@ -241,10 +241,17 @@ fn coordinated(parts: &mut Segments, tokens: &[Token<'_>]) -> Vec<usize> {
             continue;
         }
         looks_before = asks::looks(&words);
-        let steps = shared_verb(&piece.text)
+        let is_join = group.len() > 1 && alternatives::compares(&words);
+        let steps = is_join
+            .then(|| vec![piece.text.clone()])
+            .or_else(|| alternatives::each(&words))
+            .or_else(|| shared_verb(&piece.text))
             .or_else(|| objects::several(&words))
             .unwrap_or_else(|| vec![piece.text.clone()]);
         let added: Vec<usize> = steps.iter().map(|text| parts.push(text)).collect();
+        if !group.is_empty() && alternatives::compares(&words) {
+            parts.order(&group, &added, "what is compared has to be there");
+        }
         if let (Some(word), Some(&last)) = (&evidence, group.last()) {
             let evidence = format!("the word \"{word}\" makes this a sequence");
             parts.order(&[last], &added, &evidence);
@@ -303,6 +310,10 @@ fn boundary(tokens: &[Token<'_>], begin: usize, at: usize) -> Option<(usize, Opt
     if order.is_some() {
         return Some((next, order));
     }
+    let ends_in_verb = |token: &Token<'_>| lexicon().last_verb(&token.word).is_some();
+    if ends_in_verb(&tokens[at - 1]) && rest.iter().any(ends_in_verb) {
+        return Some((next, None));
+    }
     let looks = asks::looks(&tokens[begin..at]);
     if joins
         && looks
@@ -316,7 +327,7 @@ fn boundary(tokens: &[Token<'_>], begin: usize, at: usize) -> Option<(usize, Opt
     let quoted = rest.get(verb.length).is_some_and(|token| token.raw.starts_with(['\'', '"', '`']));
     let followed = quoted || words.get(verb.length).is_none_or(|word| FOLLOWERS.contains(word));
     // What is looked up may be a list of nouns, some of which are spelled like verbs.
-    let is_noun = lexicon().is_noun_too(verb.lemma);
+    let is_noun = !verb.foreign && lexicon().is_noun_too(verb.lemma);
     let tells = asks::verb(&tokens[begin..at]).is_some_and(|verb| TELLING.contains(&verb.lemma));
     let in_list =
         tells || tokens[begin..at].iter().any(|token| LISTING.contains(&token.word.as_str()));

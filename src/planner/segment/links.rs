@@ -62,6 +62,12 @@ pub(super) fn join(parts: &mut Segments) {
             link(parts, before, at, format!("it uses the {word} that comes of it"));
             continue;
         }
+        let (before, here) = (&parts.clauses[at - 1], &parts.clauses[at]);
+        let flows = before.frame.kind.name == "data" && here.frame.kind.name == "data";
+        if flows && before.sentence == here.sentence && here.frame.lemma != before.frame.lemma {
+            link(parts, at - 1, at, "what is processed there flows on".to_owned());
+            continue;
+        }
         let made = (0..at).rev().find_map(|before| {
             let thing = made_thing(&parts.clauses[before])?;
             uses(&parts.clauses[at], &thing).then_some((before, thing))

@@ -40,7 +40,12 @@ pub(super) fn read_details(parts: &mut Segments, details: &str) {
 /// Tells whether a clause says what not to do, or what must stay as it is.
 pub(super) fn is_constraint(tokens: &[Token<'_>]) -> bool {
     let words: Vec<&str> = tokens.iter().map(|t| t.word.as_str()).take(4).collect();
-    text::starts_with_any(&words, &lexicon().words.constraints) > 0
+    const KEPT: &[&str] =
+        &["stable", "unchanged", "intact", "compatible", "working", "untouched", "green", "alive"];
+    let keeps = matches!(words.first(), Some(&("keep" | "preserve" | "maintain" | "leave")));
+    let stays = || tokens.iter().any(|token| KEPT.contains(&token.word.as_str()));
+    (keeps && stays())
+        || text::starts_with_any(&words, &lexicon().words.constraints) > 0
         || tokens.windows(2).any(|pair| pair[0].word == "is" && pair[1].word == "excluded")
         || (words.first() == Some(&"we") && words.get(1).is_some_and(|word| *word == "can't"))
 }
@@ -121,6 +126,15 @@ fn hear<'a>(parts: &mut Segments, sentence: &[Token<'a>], is_first: bool) -> Opt
         && text::starts_with_any(&words, &lexicon().words.criteria_headings) == at + 1
     {
         parts.criteria.push(text::join(&tokens[at + 1..]));
+        return None;
+    }
+    if let Some(at) = tokens.iter().position(Token::colon)
+        && at == 0
+        && matches!(words.first(), Some(&("deliverable" | "deliverables" | "output" | "outcome")))
+    {
+        let list = &tokens[at + 1..];
+        parts.criteria.push(text::join(list));
+        parts.deliverables.extend(super::alternatives::kinds_in(list));
         return None;
     }
     if asks::is_courtesy(&sentence) {
