@@ -16,8 +16,8 @@ mod split;
 
 pub(super) use compensate::roll_back;
 pub(super) use escalate::{asked, blocked, may_skip};
-pub(super) use fallback::reassigned;
 pub use fallback::{Candidate, candidates};
+pub(super) use fallback::{may_go_on, reassigned};
 pub(super) use halt::recall;
 pub use retry::delay_ms;
 

@@ -135,12 +135,22 @@ impl World {
 
     /// A person asks for something.
     pub(in crate::domain) fn command(&mut self, verb: &str, target: &str) -> Vec<Event> {
+        self.ask(verb, target, serde_json::Value::Null)
+    }
+
+    /// A person asks for something and says how.
+    pub(in crate::domain) fn ask(
+        &mut self,
+        verb: &str,
+        target: &str,
+        args: serde_json::Value,
+    ) -> Vec<Event> {
         let name = format!("{verb}-{}", self.state.seq);
         let command = Command {
             command_id: CommandId::parse(&name).unwrap(),
             verb: verb.into(),
             target: target.into(),
-            args: serde_json::Value::Null,
+            args,
             created_at: Some(self.now.wall),
             expires_at: None,
         };
