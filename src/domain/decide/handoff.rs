@@ -43,7 +43,7 @@ pub(super) fn lost(state: &State, id: &AttemptId) -> Vec<Event> {
     let path = handoff_path(run.kind, attempt, subtask_id);
     let remedy = format!(
         "{path} is gone under every name: if a master has it, wait for its report; if not, \
-         `baton withdraw {subtask_id}` and then `baton resume {}` hand it out again",
+         `baton handoff withdraw {subtask_id}` and then `baton resume {}` hand it out again",
         run.task_id
     );
     vec![Event::HandoffLost { attempt_id: id.clone(), subtask_id: subtask_id.clone(), remedy }]
@@ -128,7 +128,7 @@ pub(super) fn untaken(
     let agent = &attempt.agent;
     let then = match next.filter(|_| limits.untaken_max_ms > 0) {
         Some(next) => format!("after {} it goes to {next}", span(limits.untaken_max_ms)),
-        None => format!("nobody else can take it, and `baton withdraw {id}` takes it back"),
+        None => format!("nobody else can take it, and `baton handoff withdraw {id}` takes it back"),
     };
     Some(Event::HandoffUntaken(Untaken {
         orchestration_id: run.id.clone(),
