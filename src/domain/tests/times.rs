@@ -3,6 +3,7 @@
 use super::changes::undone_next;
 use super::laws::{ended, is_held, live, may_start};
 use crate::domain::deadline::deadline;
+use crate::domain::decide::{Hold, Wait, waits};
 use crate::domain::ids::AgentName;
 use crate::domain::moment::BootId;
 use crate::domain::plan::{BackingOff, Orchestration, OrchestrationPhase, SubtaskPhase};
@@ -100,6 +101,9 @@ pub(super) fn the_deadline_is_the_first(state: &State, policy: &Policy, now: Mom
     } else {
         assert_eq!(found, first, "{state:#?}");
     }
+    let is_unheld = |wait: &Wait| wait.hold == Hold::Turn;
+    let unheld = waits(state, policy, now).into_iter().find(is_unheld);
+    assert_eq!(unheld, None, "nothing holds it back, and it is not given out: {state:#?}");
     let is_left = first.is_some_and(|(boot, due_ms)| boot == now.boot && due_ms <= now.boottime_ms);
     assert!(!is_left, "something is due and nothing follows: {state:#?}");
 }
