@@ -242,6 +242,6 @@ mod tests {
     #[test]
     fn what_stays_above_the_tree_is_whole() {
         let told = wrapped("fix-1: failed (transient): exit code 1; its last output: refused", 30);
-        assert_eq!(told, "fix-1: failed (transient):\n  exit code 1; its last output:\n  refused");
+        assert_eq!(told, "fix-1: failed (transient):\n  exit code 1; its last\n  output: refused");
     }
 }

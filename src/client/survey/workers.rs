@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::client::documents::{HealthDocument, WorkerDocument};
 use crate::domain::State;
 use crate::domain::evidence::{Liveness, ProcessState, Sign, Standing};
+use crate::domain::ids::WorkerId;
 use crate::domain::moment::Timestamp;
 use crate::domain::plan::Orchestration;
 use crate::domain::spec::SpecWorker;
@@ -92,14 +93,12 @@ pub(super) fn workers(state: &State, specs: &[WorkerDocument]) -> Vec<Worker> {
         })
         .collect();
     workers.extend(state.unlinked_specs().map(Worker::of_spec));
-    let known: BTreeSet<String> = workers
-        .iter()
-        .flat_map(|worker| worker.specs.iter().chain([&worker.worker_id]))
-        .chain(state.specs.keys().map(ToString::to_string).collect::<Vec<_>>().iter())
-        .cloned()
-        .collect();
-    let unknown = specs.iter().filter(|spec| !known.contains(&spec.worker_id));
-    workers.extend(unknown.map(Worker::unknown));
+    let ids = workers.iter().map(|worker| worker.worker_id.as_str());
+    let followed = state.specs.keys().map(WorkerId::as_str);
+    let known: BTreeSet<&str> = ids.chain(followed).collect();
+    let unknown = specs.iter().filter(|spec| !known.contains(spec.worker_id.as_str()));
+    let unknown: Vec<Worker> = unknown.map(Worker::unknown).collect();
+    workers.extend(unknown);
     workers.sort_by_key(|worker| worker.owner as u8);
     workers
 }
