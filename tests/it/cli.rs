@@ -452,7 +452,7 @@ fn status_says_what_is_asked_what_lives_and_what_waits() {
         assert!(said.contains(part), "{part} is not in {said}");
     }
     let said = baton(&dir, &["doctor"]).ends(1).out;
-    for part in ["[a] abort and review", "dev-7", "held back by limits"] {
+    for part in ["[r] retry differently", "dev-7", "held back by limits"] {
         assert!(said.contains(part), "{part} is not in {said}");
     }
     daemon.stop_with_workers();
