@@ -72,6 +72,7 @@ pub enum LockError {
         /// What was to be locked.
         path: String,
         /// What the system said.
+        #[source]
         cause: io::Error,
     },
 }
