@@ -63,7 +63,7 @@ use looks::Looks;
 use monitor::Monitor;
 use signals::{Orders, SignalListener};
 use systemd::Systemd;
-use watch::Watch;
+use watch::{BEATS_MS, Watch};
 
 pub use batch::BatchError;
 pub use error::DaemonError;
@@ -384,6 +384,8 @@ impl Daemon {
             self.intakes.look_everywhere(now.boottime_ms);
         }
         self.intakes.look_at(&hints.intakes, now.boottime_ms);
+        // Not `now`, which is from before the hint: until this look others are not told.
+        self.intakes.look_later(&hints.later, clock::now().boottime_ms.saturating_add(BEATS_MS));
         while let Some(seen) = self.intakes.look(self.ledger.state(), &self.means, now) {
             self.decide_all(&seen.inputs, now)?;
             self.documents.touch_keys(seen.stale, now.boottime_ms);
