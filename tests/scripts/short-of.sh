@@ -92,6 +92,9 @@ if [[ $(id -u) == 0 || $scope == 0 ]]; then
     launched() { grep -c '"type":"subtask_handed_off"' "$dir/dashboard-events.jsonl"; }
     [[ $(launched) == 1 ]] || fail "processes: $(launched) attempts instead of one"
     stop processes
+    kill -9 "$holder" 2>/dev/null || true
+    wait "$holder" 2>/dev/null || true
+    holder=
 fi
 
 # The inbox may not be written, though it can be read: on a file system of its own that turns
