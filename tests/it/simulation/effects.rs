@@ -145,7 +145,8 @@ impl Life {
         let Some(job) = flight.job.clone() else { return Vec::new() };
         // A holder takes requests in the order in which they came: what an earlier daemon had asked
         // for is there by now, or never will be.
-        self.in_flight.retain(|_, other| other.effect != flight.effect);
+        self.in_flight
+            .retain(|_, other| other.effect != flight.effect || other.epoch > flight.epoch);
         let not_started = |error: &str, transient| {
             let (attempt_id, error) = (attempt_id.clone(), error.to_owned());
             vec![Input::WorkerNotStarted { attempt_id, error, transient }]
