@@ -67,9 +67,9 @@ fn what_is_interrupted_again_and_again_waits_longer_each_time() {
             let interrupted =
                 Input::WorkerInterrupted { attempt_id: id.clone(), reason: "killed".into() };
             let events = world.tell(&interrupted);
-            delays.push(events.iter().find_map(|event| match event {
-                Event::SubtaskRetried(Retried { delay_ms, .. }) => Some(*delay_ms),
-                _ => None,
+            delays.push(events.iter().find_map(|event| {
+                let Event::SubtaskRetried(Retried { delay_ms, .. }) = event else { return None };
+                Some(*delay_ms)
             }));
             world.wait(delays.last().copied().flatten().unwrap_or(0));
             id = world.last("a").id.clone();
