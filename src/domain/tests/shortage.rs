@@ -61,6 +61,7 @@ fn what_is_interrupted_again_and_again_waits_longer_each_time() {
     for backoff in [Backoff::Immediate, Backoff::Fixed, Backoff::Exponential] {
         let mut world = World::new();
         world.policy.retry.backoff = backoff;
+        world.policy.retry.jitter_percent_max = 0;
         let mut id = world.at_work("a", "cicd");
         let mut delays = Vec::new();
         for _ in 0..5 {
