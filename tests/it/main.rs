@@ -6,6 +6,7 @@
     reason = "tests play the part of everybody else, and end where they are surprised"
 )]
 
+mod agents;
 mod bad_input;
 mod bad_workers;
 mod cli;

@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 
+use super::sense::Sense;
 use super::topics;
 use super::words;
 use crate::domain::agent::Outcome;
@@ -12,8 +13,12 @@ use crate::domain::agent::Outcome;
 const NEAREST: usize = 3;
 /// How much of the nearest one counts, beside the mean of the nearest.
 const FIRST: f64 = 0.5;
+/// With so many requests an agent is known half as well as can be.
+const KNOWN: f64 = 4.0;
 /// How much a topic counts beside a word.
 const TOPIC: f64 = 0.6;
+/// How much of nearness is meaning; the rest is words.
+const MEANING: f64 = 0.25;
 /// What an agent is thought to be able to do before anything is known, in outcomes.
 const PRIOR: (f64, f64) = (3.6, 4.0);
 
@@ -24,6 +29,7 @@ pub(super) struct Memory {
     worth: HashMap<String, f64>,
     /// For each request the agent, whether it speaks for or against it, and its length.
     requests: Vec<(usize, f64, f64)>,
+    senses: Vec<Sense>,
     /// Successes and all outcomes, by agent.
     done: Vec<(f64, f64)>,
 }
@@ -59,6 +65,7 @@ impl Memory {
                 memory.terms.entry(term).or_default().push((request, weight));
             }
             memory.requests.push((one.agent, speaks(one.outcome), square.sqrt()));
+            memory.senses.push(Sense::of(one.request));
             if let (Some(outcome), Some(done)) = (one.outcome, memory.done.get_mut(one.agent)) {
                 done.0 += f64::from(u8::from(outcome == Outcome::Success));
                 done.1 += 1.0;
@@ -81,10 +88,15 @@ impl Memory {
             }
         }
         let mut near: Vec<Vec<(f64, f64)>> = vec![Vec::new(); self.done.len()];
-        for ((agent, speaks, length), product) in self.requests.iter().zip(products) {
-            if product > 0.0 && *length > 0.0 {
-                near[*agent].push((product / (length * square.sqrt()), *speaks));
-            }
+        let sense = Sense::of(text);
+        for (((agent, speaks, length), product), other) in
+            self.requests.iter().zip(products).zip(&self.senses)
+        {
+            let both = length * square.sqrt();
+            let by_words = if both > 0.0 { product / both } else { 0.0 };
+            let by_meaning = sense.likeness(other).max(0.0);
+            let nearness = (1.0 - MEANING) * by_words + MEANING * by_meaning;
+            near[*agent].push((nearness, *speaks));
         }
         near.into_iter().map(nearest).collect()
     }
@@ -108,7 +120,9 @@ fn nearest(mut requests: Vec<(f64, f64)>) -> f64 {
     let spoken: Vec<f64> =
         requests.iter().take(NEAREST).map(|(near, speaks)| near * speaks).collect();
     let Some(first) = spoken.first() else { return 0.0 };
-    FIRST * first + (1.0 - FIRST) * spoken.iter().sum::<f64>() / NEAREST as f64
+    let near = FIRST * first + (1.0 - FIRST) * spoken.iter().sum::<f64>() / NEAREST as f64;
+    let known = requests.len() as f64;
+    near * known / (known + KNOWN)
 }
 
 /// Returns the words and topics of a request, and how much each says.

@@ -18,7 +18,7 @@ const FIELDS: [Field; 4] = [
     Field { weight: 1.5, topic_weight: 0.0, length_loss: 0.6 },
 ];
 /// What requests that are remembered or given as examples count for at the most.
-const MEMORY: f64 = 20.0;
+const MEMORY: f64 = 36.0;
 /// What an agent whose description means the same as the request counts for, beside its words.
 const SENSE: f64 = 12.0;
 /// Texts that are less alike than this are not alike at all.
@@ -28,9 +28,9 @@ const PRIOR: f64 = 0.25;
 /// A score at which an agent is thought to be rather able.
 const ABLE: f64 = 12.0;
 /// A lower score says nothing.
-const SCORE_MIN: f64 = 3.0;
+const SCORE_MIN: f64 = 4.5;
 /// Below this part of the best score of all agents, nobody among the candidates is suitable.
-const PART_MIN: f64 = 0.18;
+const PART_MIN: f64 = 0.27;
 /// Added to the best score of all before it is compared, so that weak scores decide nothing.
 const PART_BASE: f64 = 4.0;
 /// Whoever is within this part of the best score is as good, and load and past decide.
@@ -275,7 +275,8 @@ impl Selector {
             .collect();
         let outcomes = self.memory.outcomes(at);
         if outcomes > 0 {
-            reasons.push(format!("{outcomes} of its outcomes are remembered"));
+            let are = if outcomes == 1 { "is" } else { "are" };
+            reasons.push(format!("{outcomes} of its outcomes {are} remembered"));
         }
         if agent.domains.iter().any(|domain| domain == wanted.domain) {
             reasons.push(format!("it takes {} work", wanted.domain));
@@ -330,3 +331,6 @@ fn confidence(top: f64, margin: f64) -> f64 {
     let apart = 1.0 - (-margin / 0.15).exp();
     (0.3 + 0.7 * apart) * able
 }
+
+#[cfg(test)]
+mod tests;

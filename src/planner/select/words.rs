@@ -73,7 +73,7 @@ pub(super) fn split(text: &str) -> Vec<String> {
 }
 
 /// Takes the commonest endings off a word, so that its forms meet. What is left need not be a word.
-fn stem(word: &str) -> String {
+pub(super) fn stem(word: &str) -> String {
     const ENDINGS: [(&str, &str); 17] = [
         ("ations", "at"),
         ("ation", "at"),
