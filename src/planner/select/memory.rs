@@ -14,7 +14,7 @@ const NEAREST: usize = 3;
 /// How much of the nearest one counts, beside the mean of the nearest.
 const FIRST: f64 = 0.5;
 /// With so many requests an agent is known half as well as can be.
-const KNOWN: f64 = 4.0;
+const KNOWN: f64 = 2.0;
 /// How much a topic counts beside a word.
 const TOPIC: f64 = 0.6;
 /// How much of nearness is meaning; the rest is words.

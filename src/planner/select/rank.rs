@@ -18,7 +18,7 @@ const FIELDS: [Field; 4] = [
     Field { weight: 1.5, topic_weight: 0.0, length_loss: 0.6 },
 ];
 /// What requests that are remembered or given as examples count for at the most.
-const MEMORY: f64 = 36.0;
+const MEMORY: f64 = 30.0;
 /// What an agent whose description means the same as the request counts for, beside its words.
 const SENSE: f64 = 12.0;
 /// Texts that are less alike than this are not alike at all.
@@ -30,7 +30,7 @@ const ABLE: f64 = 12.0;
 /// A lower score says nothing.
 const SCORE_MIN: f64 = 4.5;
 /// Below this part of the best score of all agents, nobody among the candidates is suitable.
-const PART_MIN: f64 = 0.27;
+const PART_MIN: f64 = 0.23;
 /// Added to the best score of all before it is compared, so that weak scores decide nothing.
 const PART_BASE: f64 = 4.0;
 /// Whoever is within this part of the best score is as good, and load and past decide.
@@ -199,10 +199,10 @@ impl Selector {
         let Some((first, top)) = ranked.first().copied() else {
             return nobody("there is nobody to choose from");
         };
-        if query.is_empty() || top < SCORE_MIN {
+        if query.is_empty() || best_of_all < SCORE_MIN {
             return nobody("no agent says anything of this");
         }
-        if top < PART_MIN * (best_of_all + PART_BASE) {
+        if top < SCORE_MIN.max(PART_MIN * (best_of_all + PART_BASE)) {
             let better = self.ranked(&scores, None).first().map_or(first, |(at, _)| *at);
             let better = &self.agents[better].name;
             return nobody(&format!("none of the candidates is for this; {better} would be"));

@@ -80,26 +80,26 @@ fn only_candidates_are_chosen_and_a_better_one_elsewhere_is_named() {
 #[test]
 fn load_and_past_decide_among_those_as_able_and_no_further() {
     let twins = vec![
-        agent("left", "Reviews contracts of suppliers."),
-        agent("right", "Reviews contracts of suppliers."),
+        agent("r1", "Reviews contracts of suppliers."),
+        agent("r2", "Reviews contracts of suppliers."),
         agent("idle", "Reads contracts now and then, among many other papers and letters."),
     ];
     let selector = Selector::of(&twins, &[]);
-    let busy = |left: u32, right: u32| {
-        let loads = [("left".to_owned(), left), ("right".to_owned(), right)].into();
+    let busy = |one: u32, two: u32| {
+        let loads = [("r1".to_owned(), one), ("r2".to_owned(), two)].into();
         let text = "Review the contracts of our suppliers";
         selector.select(&Wanted { text, loads: Some(&loads), ..Wanted::default() })
     };
-    assert_eq!(busy(90, 10).agents[0].name, "right");
-    assert_eq!(busy(10, 90).agents[0].name, "left");
-    assert_eq!(busy(90, 10).reasons, ["right is as able as left, and load and past speak for it"]);
+    assert_eq!(busy(90, 10).agents[0].name, "r2");
+    assert_eq!(busy(10, 90).agents[0].name, "r1");
+    assert_eq!(busy(90, 10).reasons, ["r2 is as able as r1, and load and past speak for it"]);
     // Both specialists are busy, and the idle generalist still is not chosen.
     assert_ne!(busy(100, 100).agents[0].name, "idle");
     let failed: Vec<Remembered> =
-        (0..9).map(|_| outcome("left", "something else", Outcome::Failure)).collect();
+        (0..9).map(|_| outcome("r1", "something else", Outcome::Failure)).collect();
     let selector = Selector::of(&twins, &failed);
     let selection = chosen(&selector, "Review the contracts of our suppliers");
-    assert_eq!(selection.agents[0].name, "right");
+    assert_eq!(selection.agents[0].name, "r2");
     assert!(selection.agents[1].perf.is_some_and(|perf| perf < 40));
 }
 
