@@ -7,7 +7,7 @@ use super::order;
 use super::request::Reading;
 use super::segment::Shape;
 use super::text;
-use crate::domain::plan::{Nature, Range, Why};
+use crate::domain::plan::{ModelTier, Nature, Range, Why};
 
 /// Letters of the author's words that are repeated in a step.
 const WORDS_MAX: usize = 1_000;
@@ -181,7 +181,19 @@ impl Step {
             kind: self.kind.name.clone(),
             domain: self.domain.to_owned(),
             inferred: self.inferred,
+            model: self.kind.model,
         }
+    }
+
+    /// Says why it needs a model of that strength.
+    pub(super) fn why_model(&self) -> Why {
+        let reason = match self.kind.model {
+            ModelTier::Light => "only looks something up or follows a recipe",
+            ModelTier::Standard => "builds, tests or describes",
+            ModelTier::Strong => "decides what others build on, or has to find what is hidden",
+        };
+        let tier = self.kind.model.as_str();
+        Why::new("S3-20 model", format!("{tier}: {} work {reason}", self.kind.name))
     }
 
     fn of(kind: &'static Kind, object: &str, domain: &'static str) -> Step {

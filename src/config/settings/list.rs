@@ -79,6 +79,8 @@ pub const SETTINGS: &[Setting] = &[
     "A task that needs more tokens is split." },
     whole! { "complexity.domains_max", 1..=100, policy.complexity.domains_max,
     "A task in more fields of work is split." },
+    whole! { "complexity.confidence_percent_min", 0..=100, policy.complexity.confidence_percent_min,
+    "A request that is understood less surely is answered with a question." },
     whole! { "plan.stages_max", 1..=100, policy.plan.stages_max,
     "A plan with more stages is refused." },
     whole! { "plan.subtasks_min", 1..=10_000, policy.plan.subtasks_min,
