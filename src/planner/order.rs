@@ -35,7 +35,9 @@ pub(super) fn by_rank(steps: &mut [Step]) {
         let waiting = waiting_for(steps, at);
         // What stands behind it in the text comes before it only if it is what is tested or shown.
         let comes_before = |other: usize| {
-            other < at || ranks[at] >= FINISHING_RANK_MIN && steps[other].kind.rank <= BUILDING_RANK
+            other < at
+                || ranks[at] >= FINISHING_RANK_MIN && steps[other].kind.rank <= BUILDING_RANK
+                || ranks[at] >= CLOSING_RANK_MIN && !steps[other].is_goal
         };
         let describes = steps[at].kind.name == "docs";
         let lower =
@@ -54,6 +56,7 @@ pub(super) fn by_rank(steps: &mut [Step]) {
             let why = Why::new("kind order", format!("{later} work comes after {earlier} work"));
             steps[at].after.push((other, why));
         }
+        steps[at].after.sort_by_key(|(before, _)| *before);
     }
 }
 

@@ -8,6 +8,7 @@
 
 mod bad_input;
 mod bad_workers;
+mod batch;
 mod cli;
 mod crash;
 mod daemon;
