@@ -1,6 +1,6 @@
 //! Any bytes as a request: nothing panics, and what is planned is a valid plan.
 //!
-//! `cargo +nightly fuzz run requests -- -timeout=1 -rss_limit_mb=512 -max_len=65536`
+//! `cd benches; cargo +nightly fuzz run requests -- -timeout=1 -rss_limit_mb=512 -max_len=65536`
 #![no_main]
 
 use baton::domain::Policy;
