@@ -327,6 +327,11 @@ impl Daemon {
                 self.effects.succeeded(&job);
                 self.take_look(*look, now)?;
             }
+            Answer::NotLooked(memory, problem) => {
+                self.looks.keep(memory);
+                let not_before_ms = self.effects.failed(job, &problem, now.boottime_ms);
+                self.looks.failed(not_before_ms);
+            }
             Answer::Again(problem) => {
                 let is_queue = job == Job::PatchQueue;
                 let is_look = job == Job::Look;

@@ -64,6 +64,8 @@ pub(super) enum Answer {
     },
     /// Workers were looked at.
     Looked(Box<Look>),
+    /// They could not be, and why; with what is kept from one look to the next.
+    NotLooked(Memory, String),
 }
 
 /// What jobs work with; a copy for each.
@@ -185,7 +187,12 @@ impl Effects {
     /// Starts to look at workers.
     pub(super) fn start_look(&mut self, subjects: Vec<Subject>, memory: Memory, means: &Means) {
         let means = means.clone();
-        let look = move || Answer::Looked(Box::new(probe::look(&means, &subjects, memory)));
+        let look = move || match probe::look(&means, &subjects, memory) {
+            Ok(look) => Answer::Looked(Box::new(look)),
+            Err((memory, error)) => {
+                Answer::NotLooked(memory, format!("cannot look at processes: {error}"))
+            }
+        };
         self.spawn(Job::Look, blocking(look));
     }
 

@@ -10,6 +10,7 @@ mod heartbeat;
 mod processes;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::path::Path;
 
 use super::effects::Means;
@@ -94,11 +95,22 @@ pub(super) fn subjects(state: &State, policy: &Policy) -> Vec<Subject> {
 }
 
 /// Looks at workers. It may take long where a disk does.
-pub(super) fn look(means: &Means, subjects: &[Subject], memory: Memory) -> Look {
+///
+/// # Errors
+/// The processes of the host cannot be looked at; what is kept from one look to the next comes back
+/// with the reason.
+pub(super) fn look(
+    means: &Means,
+    subjects: &[Subject],
+    memory: Memory,
+) -> Result<Look, (Memory, io::Error)> {
     let at = clock::now();
     let mut eyes = Eyes::new(means, subjects, memory, at);
     let carriers: Vec<Vec<Carrier>> = subjects.iter().map(|one| eyes.carriers(one)).collect();
-    let processes = processes::look_at(&carriers);
+    let processes = match processes::look_at(&carriers) {
+        Ok(processes) => processes,
+        Err(error) => return Err((eyes.memory, error)),
+    };
     let pairs = subjects.iter().zip(processes);
     let probes = pairs
         .map(|(subject, found)| {
@@ -108,7 +120,7 @@ pub(super) fn look(means: &Means, subjects: &[Subject], memory: Memory) -> Look 
         .collect();
     eyes.forget_others(subjects);
     let took_ms = clock::now().since_ms(&at).unwrap_or(0);
-    Look { at, took_ms, probes, memory: eyes.memory }
+    Ok(Look { at, took_ms, probes, memory: eyes.memory })
 }
 
 /// The specs of masters that say which attempt they carry out.

@@ -5,6 +5,7 @@
 //! than one at a single worker, so there is no reason to look at one alone.
 
 use std::collections::HashMap;
+use std::io;
 
 use sysinfo::{MemoryRefreshKind, RefreshKind, System};
 
@@ -40,9 +41,11 @@ pub struct Usage {
 }
 
 /// Returns what each worker uses, in the order given; `None` for those of which nothing is left.
-pub fn usage(watched: &[Watched<'_>]) -> Vec<Option<Usage>> {
-    let processes: Vec<(u32, Stat)> = process::all().collect();
-    usage_among(&processes, watched)
+///
+/// # Errors
+/// The processes of the host cannot be looked at now: nothing can be said of any worker.
+pub fn usage(watched: &[Watched<'_>]) -> io::Result<Vec<Option<Usage>>> {
+    Ok(usage_among(&process::all()?, watched))
 }
 
 /// What the host has.

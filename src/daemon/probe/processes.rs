@@ -1,5 +1,7 @@
 //! What is known of the processes of workers: whether they are there, and what they use.
 
+use std::io;
+
 use crate::clock;
 use crate::daemon::process::{self, Stat};
 use crate::daemon::process_usage::{self, Usage, Watched};
@@ -29,16 +31,19 @@ pub(super) struct Processes {
 
 /// Looks at all processes of the host once and says how those of each worker are, in the order
 /// given. A worker may have several carriers, or none that anybody knows of.
-pub(super) fn look_at(workers: &[Vec<Carrier>]) -> Vec<Processes> {
+///
+/// # Errors
+/// They cannot be looked at now.
+pub(super) fn look_at(workers: &[Vec<Carrier>]) -> io::Result<Vec<Processes>> {
     let carriers: Vec<&Carrier> = workers.iter().flatten().collect();
     if carriers.is_empty() {
-        return vec![Processes::default(); workers.len()];
+        return Ok(vec![Processes::default(); workers.len()]);
     }
     let watched: Vec<Watched<'_>> = carriers
         .iter()
         .map(|carrier| Watched { leader: &carrier.identity, keeper: carrier.keeper.as_ref() })
         .collect();
-    let mut usage = process_usage::usage(&watched).into_iter();
+    let mut usage = process_usage::usage(&watched)?.into_iter();
     let mut of_worker = |carriers: &Vec<Carrier>| {
         let each = carriers.iter().map(|carrier| {
             let usage = usage.next().flatten();
@@ -46,7 +51,7 @@ pub(super) fn look_at(workers: &[Vec<Carrier>]) -> Vec<Processes> {
         });
         each.reduce(Processes::with).unwrap_or_default()
     };
-    workers.iter().map(&mut of_worker).collect()
+    Ok(workers.iter().map(&mut of_worker).collect())
 }
 
 impl Processes {
@@ -92,7 +97,9 @@ fn one(carrier: &Carrier, usage: Option<Usage>) -> Processes {
     if identity.boot_id != clock::boot_id() {
         return nobody;
     }
-    let Some(usage) = usage else { return nobody };
+    // Whoever is missing on a list is asked for by itself before it counts as gone.
+    let missed = || if is_here { process::state(identity) } else { unseen };
+    let Some(usage) = usage else { return Processes { state: missed(), ..nobody } };
     // Whoever is below its keeper is no twin; of others the number may be that of one.
     let inode = || identity.pidfd_inode.and_then(|_| process::inode_of(identity.pid));
     let found = if carrier.keeper.is_some() { None } else { inode() };
@@ -103,7 +110,7 @@ fn one(carrier: &Carrier, usage: Option<Usage>) -> Processes {
     let state = match usage.state {
         Some(letter) if is_it => state_of(identity.pid, letter),
         Some(_) => return nobody,
-        None => unseen,
+        None => missed(),
     };
     Processes {
         state,
@@ -118,7 +125,11 @@ fn state_of(pid: u32, letter: char) -> ProcessState {
         'T' | 't' => ProcessState::Stopped,
         'D' => ProcessState::Uninterruptible,
         // Its first thread may have ended before the others.
-        'Z' | 'X' | 'x' if Stat::of(pid).is_none_or(|stat| stat.is_over()) => ProcessState::Gone,
+        'Z' | 'X' | 'x' => match Stat::of(pid) {
+            Ok(Some(stat)) if !stat.is_over() => ProcessState::Running,
+            Ok(_) => ProcessState::Gone,
+            Err(_) => ProcessState::Unverifiable,
+        },
         _ => ProcessState::Running,
     }
 }
@@ -148,14 +159,14 @@ mod tests {
     }
 
     fn state(identity: &ProcessIdentity) -> ProcessState {
-        look_at(&[vec![carrier(identity)]])[0].state
+        look_at(&[vec![carrier(identity)]]).unwrap()[0].state
     }
 
     #[test]
     fn a_process_is_seen_to_run_to_stop_and_to_be_gone() {
         let (mut child, identity) = waiting();
         let pid = Pid::from_child(&child);
-        let seen = look_at(&[Vec::new(), vec![carrier(&identity)]]);
+        let seen = look_at(&[Vec::new(), vec![carrier(&identity)]]).unwrap();
         assert_eq!(seen[0], Processes::default());
         assert_eq!((seen[1].state, seen[1].count), (ProcessState::Running, 1));
         assert!(seen[1].memory_bytes > 0 && seen[1].cpu_ms.is_some());
@@ -168,7 +179,7 @@ mod tests {
         waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT).unwrap();
         assert_eq!(state(&identity), ProcessState::Gone, "nobody has asked how it ended yet");
         child.wait().unwrap();
-        assert_eq!(look_at(&[vec![carrier(&identity)]])[0].cpu_ms, None);
+        assert_eq!(look_at(&[vec![carrier(&identity)]]).unwrap()[0].cpu_ms, None);
         assert_eq!(state(&identity), ProcessState::Gone);
     }
 

@@ -67,7 +67,7 @@ async fn what_a_worker_uses_is_counted_with_what_it_started() {
     // has to.
     let settled = async {
         loop {
-            let found = usage(&watched)[0].unwrap();
+            let found = usage(&watched).unwrap()[0].unwrap();
             if (found.state, found.processes) == (Some('T'), 2) {
                 return found;
             }
@@ -79,5 +79,5 @@ async fn what_a_worker_uses_is_counted_with_what_it_started() {
     assert!(found.memory_bytes > 0, "{found:?}");
     client.client.stop(&id("w-1"), &leader, 5_000).await.unwrap();
     client.exited("w-1").await;
-    assert_eq!(usage(&watched), [None]);
+    assert_eq!(usage(&watched).unwrap(), [None]);
 }
