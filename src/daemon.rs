@@ -52,6 +52,7 @@ use crate::config::Overrides;
 use crate::domain::deadline::deadline;
 use crate::domain::worker::Execution;
 use crate::domain::{Effect, Input, Moment, outbox};
+use crate::intake;
 use crate::store::DirectoryLock;
 use batch::Ledger;
 use documents::{Documents, World};
@@ -404,6 +405,7 @@ impl Daemon {
             .filter(|(_, _, attempt)| attempt.execution == Execution::External)
             .map(|(_, _, attempt)| &attempt.worker_id)
             .chain(state.specs.keys())
+            .chain(intake::reports::late(state).map(|(attempt, _)| &attempt.worker_id))
             .cloned()
             .collect();
         if self.watch.extend(&self.means.store, &awaited) {
