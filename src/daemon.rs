@@ -276,6 +276,7 @@ impl Daemon {
         }
         self.decide_all(&ends, now)?;
         if self.is_draining() {
+            self.stop_workers(now);
             return Ok(());
         }
         self.tick(now)?;
@@ -301,9 +302,8 @@ impl Daemon {
                 self.decide_all(&inputs, now)?;
                 let is_owed = match &job {
                     Job::Effect(effect) => outbox(self.ledger.state()).contains(effect),
-                    Job::PatchQueue | Job::CollectLate | Job::StopForShutdown(_) | Job::Look => {
-                        false
-                    }
+                    Job::StopForShutdown(id) => effects::is_at_work(self.ledger.state(), id),
+                    Job::PatchQueue | Job::CollectLate | Job::Look => false,
                 };
                 if is_owed {
                     self.effects.failed(job, "it is owed all the same", now.boottime_ms);

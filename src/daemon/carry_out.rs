@@ -282,7 +282,11 @@ pub(super) async fn stop_for_shutdown(means: &Means, worker: &Worker) -> Answer 
             Answer::Inputs(monitor::delivered(means, worker).unwrap_or(vec![interrupted]))
         }
         Ok(Stop::Over(folder)) => Answer::Inputs(monitor::told(means, worker, folder)),
-        Ok(Stop::Survived(survivors)) => unstoppable(worker, &survivors),
+        // Nobody called it back: it is the next start that may have to ask.
+        Ok(Stop::Survived(survivors)) => {
+            let worker_id = &worker.attempt.worker_id;
+            Answer::Again(format!("{worker_id} cannot be stopped: {survivors:?} are still there"))
+        }
         Err(problem) => Answer::Again(problem),
     }
 }
