@@ -94,7 +94,12 @@ pub async fn stop(tree: &Tree, grace_ms: u64) -> Stopped {
     if timeout(Duration::from_millis(KILL_MS_MAX), for_certain).await.is_ok() {
         return Stopped::Gone;
     }
-    match members(&tree) {
+    look(&tree)
+}
+
+/// Says which processes of a tree live, and signals none.
+pub(super) fn look(tree: &Tree) -> Stopped {
+    match members(tree) {
         Ok(left) if left.is_empty() => Stopped::Gone,
         Ok(left) => Stopped::Survivors(left.into_keys().collect()),
         // What nobody can look at is not proven gone.
@@ -104,7 +109,7 @@ pub async fn stop(tree: &Tree, grace_ms: u64) -> Stopped {
 
 /// Tells whether any process of a tree lives, or may live because nobody can look now.
 pub(super) fn remains(tree: &Tree) -> bool {
-    members(tree).map_or(true, |left| !left.is_empty())
+    look(tree) != Stopped::Gone
 }
 
 /// Signals every process of a tree, waits until they have ended, and looks for what they started
