@@ -17,6 +17,8 @@ pub(super) struct Carrier {
     pub(super) identity: ProcessIdentity,
     /// The keeper above it, where it is one of ours.
     pub(super) keeper: Option<ProcessIdentity>,
+    /// How much memory its worker may hold; 0: any.
+    pub(super) memory_bytes_max: u64,
 }
 
 /// What all processes of one worker come to.
@@ -26,6 +28,7 @@ pub(super) struct Processes {
     /// `None` where no process could be looked at.
     pub(super) cpu_ms: Option<u64>,
     pub(super) memory_bytes: u64,
+    /// How many there are, each counted with its threads as the kernel does.
     pub(super) count: u64,
 }
 
@@ -34,15 +37,17 @@ pub(super) struct Processes {
 ///
 /// # Errors
 /// They cannot be looked at now.
-pub(super) fn look_at(workers: &[Vec<Carrier>]) -> io::Result<Vec<Processes>> {
-    let carriers: Vec<&Carrier> = workers.iter().flatten().collect();
+pub(super) fn look_at<'a>(workers: &'a [Vec<Carrier>]) -> io::Result<Vec<Processes>> {
+    let carriers: Vec<&'a Carrier> = workers.iter().flatten().collect();
     if carriers.is_empty() {
         return Ok(vec![Processes::default(); workers.len()]);
     }
-    let watched: Vec<Watched<'_>> = carriers
-        .iter()
-        .map(|carrier| Watched { leader: &carrier.identity, keeper: carrier.keeper.as_ref() })
-        .collect();
+    let watched = |carrier: &&'a Carrier| Watched {
+        leader: &carrier.identity,
+        keeper: carrier.keeper.as_ref(),
+        memory_bytes_max: carrier.memory_bytes_max,
+    };
+    let watched: Vec<Watched<'_>> = carriers.iter().map(watched).collect();
     let mut usage = process_usage::usage(&watched)?.into_iter();
     let mut of_worker = |carriers: &Vec<Carrier>| {
         let each = carriers.iter().map(|carrier| {
@@ -116,7 +121,7 @@ fn one(carrier: &Carrier, usage: Option<Usage>) -> Processes {
         state,
         cpu_ms: Some(usage.cpu_ms),
         memory_bytes: usage.memory_bytes,
-        count: u64::from(usage.processes),
+        count: usage.threads,
     }
 }
 
@@ -155,7 +160,7 @@ mod tests {
     }
 
     fn carrier(identity: &ProcessIdentity) -> Carrier {
-        Carrier { identity: identity.clone(), keeper: None }
+        Carrier { identity: identity.clone(), keeper: None, memory_bytes_max: 0 }
     }
 
     fn state(identity: &ProcessIdentity) -> ProcessState {
