@@ -50,7 +50,8 @@ pub(super) fn work(effect: &Effect, state: &State, means: &Means) -> Result<Work
         Effect::RevisePlan(id) => {
             // A few texts put together, and it needs the state: no work for another thread.
             let outcome = planner::revise(state, id, &means.config.policy);
-            let revised = Input::Revised { subtask_id: id.clone(), outcome };
+            let revision = state.revising(id).ok_or_else(|| format!("{id} is not revised"))?;
+            let revised = Input::Revised { subtask_id: id.clone(), revision, outcome };
             Box::pin(async { Answer::Inputs(vec![revised]) })
         }
         Effect::MoveSpec(id) => {

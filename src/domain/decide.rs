@@ -24,6 +24,7 @@ use super::recovery::{asked, blocked};
 use super::state::State;
 use super::worker::Attempt;
 pub(super) use overdue::due_ms;
+pub use schedule::{Hold, Wait, waits};
 
 /// Decides what follows from an input. What is known already gives nothing.
 ///
@@ -83,8 +84,8 @@ pub fn decide(state: &State, policy: &Policy, input: &Input, now: Moment) -> Vec
         Input::SpecObserved { spec } => spec::observed(state, spec),
         Input::SpecVanished { worker_id } => spec::vanished(state, worker_id),
         Input::SpecMoved { worker_id } => spec::moved(state, worker_id),
-        Input::Revised { subtask_id, outcome } => {
-            revision::revised(state, policy, subtask_id, outcome, now)
+        Input::Revised { subtask_id, revision, outcome } => {
+            revision::revised(state, policy, (subtask_id, *revision), outcome, now)
         }
         Input::DraftCrashed { task_id } => plan::draft_crashed(state, task_id),
         Input::ReportObserved { claim, finding } => {

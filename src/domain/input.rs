@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::evidence::Finding;
 use super::ids::{AttemptId, ClaimId, CommandId, SubtaskId, TaskId, WorkerId};
 use super::moment::Timestamp;
-use super::plan::{DraftOutcome, RevisionOutcome};
+use super::plan::{DraftOutcome, Revision, RevisionOutcome};
 use super::report::{Outcome, ReportFinding};
 use super::spec::SpecSeen;
 use super::task::{TaskSource, TaskSpec};
@@ -198,6 +198,8 @@ pub enum Input {
     Revised {
         /// The subtask that was to be replaced.
         subtask_id: SubtaskId,
+        /// The change that was asked for; another may be by the time this comes.
+        revision: Revision,
         /// What came of it.
         outcome: RevisionOutcome,
     },

@@ -17,7 +17,7 @@ use super::ids::{
     AgentName, AttemptId, ClaimId, CommandId, OrchestrationId, SubtaskId, TaskId, WorkerId,
 };
 use super::moment::Moment;
-use super::plan::Orchestration;
+use super::plan::{Orchestration, Revision};
 use super::spec::SpecWorker;
 use super::task::Task;
 use super::worker::Attempt;
@@ -275,6 +275,12 @@ impl State {
     pub fn subtask(&self, id: &SubtaskId) -> Option<(&Orchestration, usize)> {
         let (orchestration_id, position) = self.index.subtasks.get(id)?;
         Some((self.orchestrations.get(orchestration_id)?, *position))
+    }
+
+    /// Returns the change of the plan that a subtask waits for.
+    pub fn revising(&self, id: &SubtaskId) -> Option<Revision> {
+        let (run, position) = self.subtask(id)?;
+        run.runs[position].phase.revision()
     }
 
     /// Tells whether this content of a report was told.

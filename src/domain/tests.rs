@@ -12,6 +12,7 @@ mod looks;
 mod machine;
 mod narrow;
 mod times;
+mod waits;
 mod words;
 pub(in crate::domain) mod world;
 

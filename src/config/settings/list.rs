@@ -68,7 +68,8 @@ pub const SETTINGS: &[Setting] = &[
         },
     },
     whole! { "limits.max_active", 1..=4_096, policy.attempts_active_max,
-    "Attempts that may be under way at the same time." },
+    "Workers that Baton may have at work at the same time; each master has a limit of its own \
+     besides." },
     whole! { "limits.run_ms_max", 0..=31_536_000_000, policy.run_ms_max,
     "A run that takes longer is ended, and its report says what it waited for; 0: none is." },
     whole! { "complexity.files_max", 0..=10_000, policy.complexity.files_max,
@@ -150,7 +151,8 @@ pub const SETTINGS: &[Setting] = &[
     whole! { "supervision.stall_after_ms", 0..=604_800_000, policy.supervision.stall_after_ms,
     "From when on a worker without progress is stalled; 0: never." },
     whole! { "supervision.silence_ms", 0..=604_800_000, policy.supervision.silence_ms,
-    "From when on a worker of which nothing outward is seen is stopped, however busy it is; \
+    "From when on a worker of which nothing outward is seen is stopped, however busy it is, \
+     unless it is suspended; \
      0: never." },
     whole! { "supervision.time_box_ms", 0..=604_800_000, policy.supervision.time_box_ms,
     "The longest that an attempt may run; 0: any time." },

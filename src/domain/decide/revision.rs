@@ -5,9 +5,7 @@ use std::collections::BTreeSet;
 use crate::domain::event::{Event, PlanRevised, RevisionRefused};
 use crate::domain::ids::SubtaskId;
 use crate::domain::moment::Moment;
-use crate::domain::plan::{
-    DraftSubtask, Orchestration, Revision, RevisionOutcome, SubtaskPhase, Why,
-};
+use crate::domain::plan::{DraftSubtask, Orchestration, Revision, RevisionOutcome, Why};
 use crate::domain::policy::Policy;
 use crate::domain::recovery::go_on;
 use crate::domain::state::State;
@@ -18,16 +16,16 @@ use crate::domain::validate::{Change, PlanError, revise};
 pub(super) fn revised(
     state: &State,
     policy: &Policy,
-    id: &SubtaskId,
+    (id, revision): (&SubtaskId, Revision),
     outcome: &RevisionOutcome,
     now: Moment,
 ) -> Vec<Event> {
     let Some((run, position)) = state.subtask(id).filter(|(run, _)| !run.is_over()) else {
         return Vec::new();
     };
-    let SubtaskPhase::Revising { revision, .. } = run.runs[position].phase else {
+    if run.runs[position].phase.revision() != Some(revision) {
         return Vec::new();
-    };
+    }
     let reason = match outcome {
         RevisionOutcome::Replace { subtasks, why } => {
             match replaced(state, policy, (run, position), revision, subtasks, why) {

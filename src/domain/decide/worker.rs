@@ -5,7 +5,7 @@ use crate::domain::ids::AttemptId;
 use crate::domain::moment::Moment;
 use crate::domain::plan::{Orchestration, SubtaskPhase, SubtaskRun};
 use crate::domain::policy::Policy;
-use crate::domain::recovery::{Situation, recover};
+use crate::domain::recovery::{Situation, delay_ms, recover};
 use crate::domain::report::{Category, Failure, Outcome, SubtaskResult};
 use crate::domain::state::State;
 use crate::domain::worker::{
@@ -241,7 +241,8 @@ pub(super) fn failed(
 }
 
 /// An attempt that was cut off is made again. The first time at once; where it happens again and
-/// again, after the delays of a retry, so that a machine in trouble is not run hot.
+/// again, after the delays of a retry, so that a machine in trouble is not run hot; many that were
+/// cut off together do not come back together.
 fn interruption(
     policy: &Policy,
     run: &Orchestration,
@@ -257,6 +258,7 @@ fn interruption(
     }];
     let before = interruptions_before(&run.runs[position]);
     if before > 0 {
+        let handling = &run.plan.subtasks[position].handling;
         let retry_count = run.runs[position].retry.as_ref().map_or(0, |retry| retry.retry_count);
         events.push(Event::SubtaskRetried(Retried {
             orchestration_id: run.id.clone(),
@@ -264,7 +266,7 @@ fn interruption(
             retry_count,
             retry_reason: format!("interrupted: {reason}"),
             retry_modifications: "none; no attempt is counted".to_owned(),
-            delay_ms: policy.retry.delay_ms(policy.retry.backoff, before),
+            delay_ms: delay_ms(&policy.retry, handling, before, &attempt.id),
         }));
     }
     events

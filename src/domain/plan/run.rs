@@ -257,6 +257,11 @@ pub enum SubtaskPhase {
 }
 
 impl SubtaskPhase {
+    /// Returns the change of the plan that is awaited.
+    pub fn revision(&self) -> Option<Revision> {
+        if let SubtaskPhase::Revising { revision, .. } = self { Some(*revision) } else { None }
+    }
+
     /// Returns what the subtask delivered, when it is completed.
     pub fn result(&self) -> Option<&SubtaskResult> {
         match self {

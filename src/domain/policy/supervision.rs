@@ -15,7 +15,8 @@ pub struct Supervision {
     pub heartbeat_stale_ms: u64,
     /// From when on a worker without progress is stalled (S4-47).
     pub stall_after_ms: u64,
-    /// From when on a worker of which nothing outward is seen is stopped, however busy it is.
+    /// From when on a worker of which nothing outward is seen is stopped, however busy it is, unless
+    /// it is suspended.
     pub silence_ms: u64,
     /// The longest that an attempt may run.
     pub time_box_ms: u64,

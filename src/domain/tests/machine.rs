@@ -228,7 +228,8 @@ impl Machine {
             Effect::MoveSpec(worker_id) => Input::SpecMoved { worker_id },
             Effect::RevisePlan(subtask_id) => {
                 let outcome = revision(&subtask_id, b);
-                Input::Revised { subtask_id, outcome }
+                let revision = self.state.revising(&subtask_id)?;
+                Input::Revised { subtask_id, revision, outcome }
             }
             Effect::DraftPlan(_) => return None,
         })
