@@ -11,6 +11,7 @@ mod limits;
 mod looks;
 mod machine;
 mod narrow;
+mod shortage;
 mod times;
 mod waits;
 mod words;

@@ -37,6 +37,10 @@ pub struct Attempt {
     /// Whether it was told that nobody takes its handoff.
     #[serde(default)]
     pub untaken_told: bool,
+    /// Why its worker could not be started yet, though the same may work later: the machine was
+    /// short of something.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hindrance: Option<String>,
     /// How far it is.
     pub phase: AttemptPhase,
 }

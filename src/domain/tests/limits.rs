@@ -7,7 +7,6 @@ use crate::domain::deadline::deadline;
 use crate::domain::ids::AttemptId;
 use crate::domain::moment::BootId;
 use crate::domain::plan::{OrchestrationPhase, SubtaskStatus};
-use crate::domain::policy::Backoff;
 use crate::domain::report::{Category, ReportStatus};
 use crate::domain::state::{Circuit, CircuitPhase};
 use crate::domain::worker::{AttemptEnd, AttemptPhase};
@@ -214,12 +213,6 @@ fn what_is_cut_off_together_does_not_come_back_together() {
         );
     }
     assert_ne!(a, b);
-    // What the author says of waits holds for these, too.
-    let id = world.at_work("c", "cicd");
-    let run = world.state.orchestrations.get_mut(&world.run("c").id.clone()).unwrap();
-    run.plan.subtasks[0].handling.backoff = Some(Backoff::Immediate);
-    assert_eq!(world.attempt(&id).number, 1);
-    assert_eq!(delays(&mut world, "c"), [0, 0]);
 }
 
 #[test]

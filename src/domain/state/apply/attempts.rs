@@ -42,6 +42,7 @@ impl State {
             purpose: *purpose,
             standing: None,
             untaken_told: false,
+            hindrance: None,
             phase: AttemptPhase::Issued,
         };
         self.index.note_start(assigned_to, at);
@@ -125,6 +126,7 @@ impl State {
         self.with_attempt(id, |attempt| match &mut attempt.phase {
             AttemptPhase::Issued | AttemptPhase::Published { .. } => {
                 attempt.started = Some(started);
+                attempt.hindrance = None;
                 attempt.phase = AttemptPhase::Running { identity: identity.clone(), at: *at };
                 Ok(())
             }
@@ -136,6 +138,15 @@ impl State {
             AttemptPhase::Taken { .. }
             | AttemptPhase::Running { .. }
             | AttemptPhase::Ended { .. } => Err("it has begun before".into()),
+        })
+    }
+
+    /// Notes why a worker could not be started; what follows from it, other events say.
+    pub(super) fn hindered(&mut self, id: &AttemptId, error: &str) -> Applied {
+        self.live_attempt(id)?;
+        self.with_attempt(id, |attempt| {
+            attempt.hindrance = Some(error.to_owned());
+            Ok(())
         })
     }
 

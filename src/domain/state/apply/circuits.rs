@@ -95,6 +95,7 @@ mod tests {
                 purpose: Purpose::Work,
                 standing: None,
                 untaken_told: false,
+                hindrance: None,
                 phase: AttemptPhase::Issued,
             };
             let failure = Failure::new(category, "it broke");
