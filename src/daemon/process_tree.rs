@@ -11,6 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fs;
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -93,15 +94,22 @@ pub async fn stop(tree: &Tree, grace_ms: u64) -> Stopped {
     if timeout(Duration::from_millis(KILL_MS_MAX), for_certain).await.is_ok() {
         return Stopped::Gone;
     }
-    match members(&tree) {
-        left if left.is_empty() => Stopped::Gone,
-        left => Stopped::Survivors(left.into_keys().collect()),
+    look(&tree)
+}
+
+/// Says which processes of a tree live, and signals none.
+pub(super) fn look(tree: &Tree) -> Stopped {
+    match members(tree) {
+        Ok(left) if left.is_empty() => Stopped::Gone,
+        Ok(left) => Stopped::Survivors(left.into_keys().collect()),
+        // What nobody can look at is not proven gone.
+        Err(_) => Stopped::Survivors(vec![tree.leader.pid]),
     }
 }
 
-/// Tells whether any process of a tree lives.
+/// Tells whether any process of a tree lives, or may live because nobody can look now.
 pub(super) fn remains(tree: &Tree) -> bool {
-    !members(tree).is_empty()
+    look(tree) != Stopped::Gone
 }
 
 /// Signals every process of a tree, waits until they have ended, and looks for what they started
@@ -112,7 +120,10 @@ async fn rounds(tree: &mut Tree, signal: Signal) {
             // It reaches all at once, so that none can start another one meanwhile.
             cgroup::kill(leaf);
         }
-        let members = members(tree);
+        let Ok(members) = members(tree) else {
+            sleep(Duration::from_millis(LOOK_AGAIN_MS)).await;
+            continue;
+        };
         if members.is_empty() {
             return;
         }
@@ -120,7 +131,7 @@ async fn rounds(tree: &mut Tree, signal: Signal) {
         tree.known.extend(&members);
         let mut pidfds = Vec::with_capacity(members.len());
         for (pid, start_ticks) in members {
-            let Some(pidfd) = process::open_started_at(pid, start_ticks) else { continue };
+            let Ok(Some(pidfd)) = process::open_started_at(pid, start_ticks) else { continue };
             // A failure shows in the next round: the process is still there.
             let _ = pidfd_send_signal(&pidfd, signal);
             if signal != Signal::KILL {
@@ -139,25 +150,30 @@ async fn rounds(tree: &mut Tree, signal: Signal) {
     }
 }
 
-/// Finds the living processes of a tree: their numbers and start ticks.
-fn members(tree: &Tree) -> BTreeMap<u32, u64> {
+/// Finds the living processes of a tree: their numbers and start ticks. An error means that nobody
+/// can tell now.
+fn members(tree: &Tree) -> io::Result<BTreeMap<u32, u64>> {
     let leader = &tree.leader;
     if leader.boot_id != clock::boot_id() {
-        return BTreeMap::new();
+        return Ok(BTreeMap::new());
     }
-    let is_there = || {
-        Stat::of(leader.pid).is_some_and(|stat| {
-            stat.start_ticks == leader.start_ticks && (stat.is_over() || process::is_alive(leader))
-        })
+    let is_there = || -> io::Result<bool> {
+        let Some(stat) = Stat::of(leader.pid)? else { return Ok(false) };
+        let is_it = stat.start_ticks == leader.start_ticks;
+        Ok(is_it && (stat.is_over() || process::runs(leader)?))
     };
-    let keeps = || tree.keeper.as_ref().filter(|keeper| process::is_alive(keeper));
-    let (was_there, was_kept) = (is_there(), keeps().is_some());
-    let later: BTreeMap<u32, Stat> = process::all()
+    let keeps = || -> io::Result<Option<&ProcessIdentity>> {
+        let Some(keeper) = &tree.keeper else { return Ok(None) };
+        Ok(process::runs(keeper)?.then_some(keeper))
+    };
+    let (was_there, was_kept) = (is_there()?, keeps()?.is_some());
+    let later: BTreeMap<u32, Stat> = process::all()?
+        .into_iter()
         .filter(|(_, stat)| stat.start_ticks >= leader.start_ticks)
         .filter(|(pid, _)| *pid != std::process::id())
         .collect();
-    let is_there = was_there && is_there();
-    let keeper = keeps().filter(|_| was_kept);
+    let is_there = was_there && is_there()?;
+    let keeper = keeps()?.filter(|_| was_kept);
 
     let mut found: BTreeSet<u32> = tree
         .known
@@ -173,7 +189,7 @@ fn members(tree: &Tree) -> BTreeMap<u32, u64> {
         found.extend(children.map(|(pid, _)| *pid));
     }
     if let Some(leaf) = &tree.cgroup {
-        found.extend(cgroup::members(leaf).into_iter().filter(|pid| later.contains_key(pid)));
+        found.extend(cgroup::members(leaf)?.into_iter().filter(|pid| later.contains_key(pid)));
     }
     add_descendants(&mut found, &later);
     if let Some(marks) = &tree.marks {
@@ -194,11 +210,8 @@ fn members(tree: &Tree) -> BTreeMap<u32, u64> {
     if let Some(keeper) = &tree.keeper {
         found.remove(&keeper.pid);
     }
-    later
-        .into_iter()
-        .filter(|(pid, stat)| found.contains(pid) && !stat.is_over())
-        .map(|(pid, stat)| (pid, stat.start_ticks))
-        .collect()
+    let left = later.into_iter().filter(|(pid, stat)| found.contains(pid) && !stat.is_over());
+    Ok(left.map(|(pid, stat)| (pid, stat.start_ticks)).collect())
 }
 
 /// Adds all that descends from what was found. Nobody is younger than its child: where it seems
