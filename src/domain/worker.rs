@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::evidence::{Liveness, Standing};
 use super::ids::{AgentName, AttemptId, WorkerId};
-use super::moment::{BootId, Moment};
+use super::moment::{BootId, Moment, is_no_time};
 use super::report::Failure;
 
 /// One attempt at one subtask: the unit that is launched at most once.
@@ -37,6 +37,10 @@ pub struct Attempt {
     /// Whether it was told that nobody takes its handoff.
     #[serde(default)]
     pub untaken_told: bool,
+    /// For how long the host was suspended while the limit ran that it has now: that time counts
+    /// against nobody.
+    #[serde(default, skip_serializing_if = "is_no_time")]
+    pub paused_ms: u64,
     /// How far it is.
     pub phase: AttemptPhase,
 }

@@ -1,6 +1,6 @@
 //! Workers of masters, known by their specs.
 
-use crate::domain::event::{Event, SpecSettled};
+use crate::domain::event::{Event, SpecMoved, SpecSettled};
 use crate::domain::evidence::{Evidence, Liveness};
 use crate::domain::ids::{AttemptId, WorkerId};
 use crate::domain::plan::Why;
@@ -38,16 +38,16 @@ pub(super) fn observed(state: &State, spec: &SpecSeen) -> Vec<Event> {
 /// Somebody else moved or removed it: that is no sign of death, and nothing is left to do.
 pub(super) fn vanished(state: &State, worker_id: &WorkerId) -> Vec<Event> {
     let is_known = state.specs.contains_key(worker_id);
-    let forgotten =
-        is_known.then(|| Event::WorkerSpecMoved { worker_id: worker_id.clone(), vanished: true });
-    forgotten.into_iter().collect()
+    is_known.then(|| moved_away(worker_id, true)).into_iter().collect()
 }
 
 pub(super) fn moved(state: &State, worker_id: &WorkerId) -> Vec<Event> {
     let is_owed = state.specs.get(worker_id).is_some_and(|worker| worker.settled.is_some());
-    let moved =
-        is_owed.then(|| Event::WorkerSpecMoved { worker_id: worker_id.clone(), vanished: false });
-    moved.into_iter().collect()
+    is_owed.then(|| moved_away(worker_id, false)).into_iter().collect()
+}
+
+fn moved_away(worker_id: &WorkerId, vanished: bool) -> Event {
+    Event::WorkerSpecMoved(SpecMoved { worker_id: worker_id.clone(), vanished })
 }
 
 /// Says what follows for the spec of a worker that is found gone: a result that it left wins over

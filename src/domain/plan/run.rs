@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Plan, Revision, Strategy};
 use crate::domain::ids::{AgentName, AttemptId, OrchestrationId, SubtaskId, TaskId};
-use crate::domain::moment::Moment;
+use crate::domain::moment::{Moment, is_no_time};
 use crate::domain::order::Order;
 use crate::domain::report::{Failure, SubtaskResult};
 use crate::domain::task::{Priority, Task};
@@ -52,6 +52,9 @@ pub struct Orchestration {
     /// How often it was planned again because of failures.
     #[serde(default)]
     pub replans: u32,
+    /// For how long the host was suspended since it began, or was begun anew.
+    #[serde(default, skip_serializing_if = "is_no_time")]
+    pub paused_ms: u64,
     /// The number of the event that accepted its plan: older runs go first.
     pub accepted_seq: u64,
     /// Derived from `plan`: see [`Orchestration::reorder`].
@@ -334,6 +337,7 @@ impl Orchestration {
             retries: 0,
             revision: 0,
             replans: 0,
+            paused_ms: 0,
             accepted_seq,
             order,
         }

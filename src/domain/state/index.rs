@@ -186,7 +186,7 @@ impl Index {
             self.running.remove(&began, run.id.clone());
         }
         if !run.is_over() {
-            let began = task.reopened_at.unwrap_or(run.created_at);
+            let began = task.reopened_at.unwrap_or(run.created_at).plus_ms(run.paused_ms);
             self.running.insert(&began, run.id.clone());
             self.run_began.insert(run.id.clone(), began);
         }
@@ -369,7 +369,7 @@ impl Index {
             agent: attempt.agent.clone(),
             worker_type: worker_type.to_owned(),
         };
-        let timed = timed.map(|(kind, at)| (limit(kind), at));
+        let timed = timed.map(|(kind, at)| (limit(kind), at.plus_ms(attempt.paused_ms)));
         if let Some(at) = held.began.take() {
             self.begun.remove(&at, Watched::Attempt(id.clone()));
         }

@@ -42,6 +42,7 @@ impl State {
             purpose: *purpose,
             standing: None,
             untaken_told: false,
+            paused_ms: 0,
             phase: AttemptPhase::Issued,
         };
         self.index.note_start(assigned_to, at);
@@ -74,6 +75,7 @@ impl State {
     pub(super) fn published(&mut self, id: &AttemptId, at: &Moment) -> Applied {
         self.with_attempt(id, |attempt| match attempt.phase {
             AttemptPhase::Issued => {
+                attempt.paused_ms = 0;
                 attempt.phase = AttemptPhase::Published { at: *at };
                 Ok(())
             }
@@ -93,12 +95,14 @@ impl State {
             match attempt.phase {
                 AttemptPhase::Issued | AttemptPhase::Published { .. } => {
                     attempt.started = Some(Started { at: *at, pid: None });
+                    attempt.paused_ms = 0;
                     attempt.phase = AttemptPhase::Taken { at: *at };
                     Ok(())
                 }
                 // Of two renames the first wins: the attempt goes on.
                 AttemptPhase::Ending { cause: Recall::Untaken, .. } => {
                     attempt.started = Some(Started { at: *at, pid: None });
+                    attempt.paused_ms = 0;
                     attempt.phase = AttemptPhase::Taken { at: *at };
                     Ok(())
                 }
@@ -125,6 +129,7 @@ impl State {
         self.with_attempt(id, |attempt| match &mut attempt.phase {
             AttemptPhase::Issued | AttemptPhase::Published { .. } => {
                 attempt.started = Some(started);
+                attempt.paused_ms = 0;
                 attempt.phase = AttemptPhase::Running { identity: identity.clone(), at: *at };
                 Ok(())
             }

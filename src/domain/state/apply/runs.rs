@@ -194,10 +194,11 @@ impl State {
 
     /// Notes when a run that was blocked or over goes on.
     pub(super) fn note_reopening(&mut self, id: &OrchestrationId, at: &Moment) {
-        let Some(run) = self.orchestrations.get(id) else { return };
+        let Some(run) = self.orchestrations.get_mut(id) else { return };
         let was_stopped = run.is_over() || matches!(run.phase, OrchestrationPhase::Blocked(_));
         if was_stopped && let Some(task) = self.tasks.get_mut(&run.task_id) {
             task.reopened_at = Some(*at);
+            run.paused_ms = 0;
         }
     }
 
