@@ -51,7 +51,7 @@ use crate::clock;
 use crate::config::Overrides;
 use crate::domain::deadline::deadline;
 use crate::domain::worker::Execution;
-use crate::domain::{Effect, Input, Moment, outbox};
+use crate::domain::{Effect, Input, Moment, State, outbox};
 use crate::store::DirectoryLock;
 use batch::Ledger;
 use documents::{Documents, World};
@@ -63,7 +63,7 @@ use looks::Looks;
 use monitor::Monitor;
 use signals::{Orders, SignalListener};
 use systemd::Systemd;
-use watch::Watch;
+use watch::{BEATS_MS, Watch};
 
 pub use batch::BatchError;
 pub use error::DaemonError;
@@ -315,7 +315,8 @@ impl Daemon {
                     }
                 };
                 if is_owed {
-                    self.effects.failed(job, "it is owed all the same", now.boottime_ms);
+                    let problem = hindrance(self.ledger.state(), &job);
+                    self.effects.failed(job, &problem, now.boottime_ms);
                 } else {
                     self.effects.succeeded(&job);
                 }
@@ -393,6 +394,8 @@ impl Daemon {
             self.intakes.look_everywhere(now.boottime_ms);
         }
         self.intakes.look_at(&hints.intakes, now.boottime_ms);
+        // Not `now`, which is from before the hint: until this look others are not told.
+        self.intakes.look_later(&hints.later, clock::now().boottime_ms.saturating_add(BEATS_MS));
         while let Some(seen) = self.intakes.look(self.ledger.state(), &self.means, now) {
             self.decide_all(&seen.inputs, now)?;
             self.documents.touch_keys(seen.stale, now.boottime_ms);
@@ -454,6 +457,20 @@ impl Daemon {
         }
         self.orders = orders;
     }
+}
+
+/// Says why an effect that was carried out is still owed.
+fn hindrance(state: &State, job: &Job) -> String {
+    let launched = match job {
+        Job::Effect(Effect::LaunchWorker(id)) => state.attempt(id),
+        Job::Effect(_)
+        | Job::PatchQueue
+        | Job::CollectLate
+        | Job::StopForShutdown(_)
+        | Job::Look => None,
+    };
+    let hindrance = launched.and_then(|(_, _, attempt)| attempt.hindrance.clone());
+    hindrance.unwrap_or_else(|| "it is owed all the same".to_owned())
 }
 
 fn may_always(_: &Effect) -> bool {

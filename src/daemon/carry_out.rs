@@ -213,7 +213,18 @@ async fn launch_worker(means: &Means, order: Order) -> Answer {
         Ok(Launched::Started(identity) | Launched::Already(identity)) => {
             Answer::Inputs(vec![Input::WorkerStarted { attempt_id, identity }])
         }
-        Ok(Launched::Failed { error, transient }) => refused(error, transient),
+        Ok(Launched::Failed { error, transient: true }) => {
+            match folder::inspect(&means.store, &attempt.worker_id, &attempt.nonce) {
+                Ok(Folder::Empty) => refused(error, true),
+                // Its folder is used up, and the next one needs another.
+                Ok(Folder::Done { .. } | Folder::Interrupted(_)) => {
+                    Answer::Inputs(vec![Input::WorkerInterrupted { attempt_id, reason: error }])
+                }
+                Ok(Folder::Alive(_) | Folder::Foreign) => Answer::Again(error),
+                Err(error) => again(&error),
+            }
+        }
+        Ok(Launched::Failed { error, transient: false }) => refused(error, false),
         Err(error) => again(&error),
     }
 }

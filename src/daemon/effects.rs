@@ -25,6 +25,8 @@ const RETRY_FIRST_MS: u64 = 1_000;
 const LOOK_AGAIN_MS: u64 = 50;
 /// No delay is longer.
 const RETRY_MS_MAX: u64 = 60_000;
+/// Nor is the delay of a launch: nobody tells when a machine has processes again.
+const LAUNCH_MS_MAX: u64 = 5_000;
 
 /// One thing that is done beside the loop.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -213,17 +215,26 @@ impl Effects {
         None
     }
 
-    /// Notes that a job was carried out and its outcome applied.
+    /// Notes that a job was carried out and its outcome applied. Where one worker could be
+    /// launched, the others that could not may be launched as well.
     pub(super) fn succeeded(&mut self, job: &Job) {
         self.failures.remove(job);
+        if is_launch(job) {
+            let others = self.failures.iter_mut().filter(|(job, _)| is_launch(job));
+            others.for_each(|(_, failures)| failures.not_before_ms = 0);
+        }
     }
 
     /// Notes that a job could not be carried out, says so, and returns when it may be tried again.
     pub(super) fn failed(&mut self, job: Job, problem: &str, now_ms: u64) -> u64 {
         let count = self.failures.get(&job).map_or(1, |failures| failures.count.saturating_add(1));
         let delay_ms = RETRY_FIRST_MS.saturating_mul(1 << count.min(16).saturating_sub(1));
-        let not_before_ms = now_ms.saturating_add(delay_ms.min(RETRY_MS_MAX));
-        tracing::warn!(?job, problem, count, "cannot carry out an effect; trying again");
+        let delay_ms_max = if is_launch(&job) { LAUNCH_MS_MAX } else { RETRY_MS_MAX };
+        let not_before_ms = now_ms.saturating_add(delay_ms.min(delay_ms_max));
+        // What is in the way for a night is not to fill the log.
+        if count.is_power_of_two() {
+            tracing::warn!(?job, problem, count, "cannot carry out an effect; trying again");
+        }
         self.failures.insert(job, Failures { count, not_before_ms });
         not_before_ms
     }
@@ -276,6 +287,10 @@ fn is_suspect_draft(state: &State, effect: &Effect) -> bool {
     state.tasks.get(id).is_some_and(|task| task.draft_crashes > 0)
 }
 
+fn is_launch(job: &Job) -> bool {
+    matches!(job, Job::Effect(Effect::LaunchWorker(_)))
+}
+
 fn is_draft(effect: &Effect) -> bool {
     matches!(effect, Effect::DraftPlan(_))
 }
@@ -298,5 +313,32 @@ fn subject(effect: &Effect) -> &str {
         Effect::DraftPlan(id) => id.as_str(),
         Effect::RevisePlan(id) => id.as_str(),
         Effect::MoveSpec(id) => id.as_str(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::{AttemptId, SubtaskId};
+
+    fn attempt(name: &str) -> AttemptId {
+        AttemptId::of(&SubtaskId::parse(name).unwrap(), 1)
+    }
+
+    #[test]
+    fn launches_wait_for_seconds_and_go_on_together() {
+        let mut effects = Effects::default();
+        let launch = |name| Job::Effect(Effect::LaunchWorker(attempt(name)));
+        let stop = Job::Effect(Effect::StopWorker(attempt("c")));
+        let delays = |effects: &mut Effects, job: &Job| -> Vec<u64> {
+            (0..8).map(|_| effects.failed(job.clone(), "no", 0)).collect()
+        };
+        let launched = delays(&mut effects, &launch("a"));
+        assert_eq!(launched, [1_000, 2_000, 4_000, 5_000, 5_000, 5_000, 5_000, 5_000]);
+        let stopped = delays(&mut effects, &stop);
+        assert_eq!(stopped[5..], [32_000, 60_000, 60_000]);
+        effects.succeeded(&launch("b"));
+        assert_eq!(effects.failures[&launch("a")].not_before_ms, 0);
+        assert_eq!(effects.failures[&stop].not_before_ms, 60_000);
     }
 }

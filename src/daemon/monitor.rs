@@ -34,12 +34,13 @@ impl Monitor {
         self.over.insert(worker_id);
     }
 
-    /// Looks at every worker that should run, because ends may have been missed.
+    /// Looks at every worker that should run, because ends may have been missed. One whose process
+    /// lives is not over: its folder need not be looked into.
     pub(super) fn suspect_all(&mut self, state: &State) {
         let launched = state.live_attempts().filter_map(|id| state.attempt(id));
         self.over.extend(
             launched
-                .filter(|(_, _, attempt)| runs(attempt))
+                .filter(|(_, _, attempt)| runs(attempt) && !lives(attempt))
                 .map(|(_, _, attempt)| attempt.worker_id.clone()),
         );
     }
@@ -183,6 +184,17 @@ fn runs(attempt: &Attempt) -> bool {
         AttemptPhase::Issued
         | AttemptPhase::Published { .. }
         | AttemptPhase::Taken { .. }
+        | AttemptPhase::Ended { .. } => false,
+    }
+}
+
+fn lives(attempt: &Attempt) -> bool {
+    match &attempt.phase {
+        AttemptPhase::Running { identity, .. } => process::is_alive(identity),
+        AttemptPhase::Issued
+        | AttemptPhase::Published { .. }
+        | AttemptPhase::Taken { .. }
+        | AttemptPhase::Ending { .. }
         | AttemptPhase::Ended { .. } => false,
     }
 }

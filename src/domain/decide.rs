@@ -24,6 +24,7 @@ use super::recovery::{asked, blocked};
 use super::state::State;
 use super::worker::Attempt;
 pub(super) use overdue::due_ms;
+pub use schedule::{Hold, Wait, waits};
 
 /// Decides what follows from an input. What is known already gives nothing.
 ///

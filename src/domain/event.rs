@@ -175,7 +175,8 @@ pub enum Event {
         /// The process.
         identity: ProcessIdentity,
     },
-    /// A worker could not be started; nothing ran.
+    /// A worker could not be started; nothing ran. Where no other event says what follows, the same
+    /// attempt waits until it can be started.
     WorkerNotStarted {
         /// Which.
         worker_id: WorkerId,

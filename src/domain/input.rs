@@ -151,8 +151,8 @@ pub enum Input {
         attempt_id: AttemptId,
         /// Why.
         error: String,
-        /// Whether the same again may work (the machine is short of something) or not (there is no
-        /// such program).
+        /// Whether the same again may work (the machine is short of something: the launch stays
+        /// owed) or not (there is no such program).
         transient: bool,
     },
     /// A worker is gone; its report was looked for once more before this was said.

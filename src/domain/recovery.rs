@@ -15,9 +15,10 @@ mod skip;
 mod split;
 
 pub(super) use compensate::roll_back;
-pub(super) use escalate::{asked, blocked, may_skip};
-pub(super) use fallback::reassigned;
+pub use escalate::options_about;
+pub(super) use escalate::{ask, asked, blocked, may_skip};
 pub use fallback::{Candidate, candidates};
+pub(super) use fallback::{may_go_on, reassigned};
 pub(super) use halt::recall;
 pub use retry::delay_ms;
 

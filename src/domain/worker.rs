@@ -41,6 +41,10 @@ pub struct Attempt {
     /// against nobody.
     #[serde(default, skip_serializing_if = "is_no_time")]
     pub paused_ms: u64,
+    /// Why its worker could not be started yet, though the same may work later: the machine was
+    /// short of something.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hindrance: Option<String>,
     /// How far it is.
     pub phase: AttemptPhase,
 }

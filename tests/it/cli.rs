@@ -1,12 +1,13 @@
 //! The command line as people and programs meet it: arguments in, text and exit code out.
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
 use crate::env::TestEnv;
+use crate::served::{PATIENCE, Served};
 
 /// What a command printed and how it ended.
 struct Said {
@@ -199,14 +200,63 @@ fn the_same_command_again_goes_on_with_what_is_not_over() {
     env.wait_for("worker_started", &[]);
     child.kill().unwrap();
     child.wait().unwrap();
+    let mut child = command(&dir, &args).spawn().unwrap();
+    let mut notes = BufReader::new(child.stderr.take().unwrap());
+    let mut note = String::new();
+    notes.read_line(&mut note).unwrap();
+    assert!(note.contains("asks for the same and is not over"), "{note}");
+    // Only now: the daemon of the first may live long enough to see its worker end.
     std::fs::write(dir.join("done"), "").unwrap();
-    let said = baton(&dir, &args).ends(0);
-    assert!(said.err.contains("asks for the same and is not over"), "{}", said.err);
+    let mut more = String::new();
+    notes.read_to_string(&mut more).unwrap();
+    let said = ended(child);
+    assert_eq!(said.code, Some(0), "{}{note}{more}", said.out);
     let accepted = env.events().iter().filter(|e| e["type"] == "task_accepted").count();
     let started = env.events().iter().filter(|e| e["type"] == "worker_started").count();
-    assert_eq!((accepted, started), (1, 1), "one task, one worker");
+    assert_eq!((accepted, started), (1, 1), "{}", env.text("dashboard-events.jsonl"));
     let again = baton(&dir, &args).ends(0);
     assert!(!again.err.contains("asks for the same"), "that one is over: {}", again.err);
+}
+
+#[test]
+fn run_goes_on_when_the_daemon_that_it_found_was_on_its_way_out() {
+    use rustix::process::Signal;
+    let env = TestEnv::new(PATIENT);
+    let dir = workspace(&env);
+    baton(&dir, &["submit", "Fix the typo in README.md"]).ends(0);
+    let mut other = Served::on(&env.coordination());
+    other.start();
+    env.wait_for("worker_started", &[]);
+    other.signal(Signal::INT);
+    other.wait_for(|| other.log().contains("workers may end"));
+    let child = command(&dir, &["run", "Fix the typo in docs/guide.md"]).spawn().unwrap();
+    // Who drains takes nothing in: this shows that the run has found that one.
+    env.wait_until("the second task", || {
+        let mut dropped = std::fs::read_dir(env.path("inbox")).ok()?.flatten();
+        dropped.any(|entry| entry.path().extension().is_some_and(|e| e == "json")).then_some(())
+    });
+    std::fs::write(dir.join("done"), "").unwrap();
+    let said = ended(child).ends(0);
+    assert!(said.err.contains("going on with one of our own"), "{}", said.err);
+    assert!(other.exits_within(PATIENCE), "{}", other.log());
+    let started = env.events().iter().filter(|e| e["type"] == "daemon_started").count();
+    assert_eq!(started, 2, "the one that was there and the one of the run");
+}
+
+#[test]
+fn run_takes_over_from_a_daemon_that_ends_under_way() {
+    let env = TestEnv::new(EXTERNAL);
+    let dir = workspace(&env);
+    let mut other = Served::on(&env.coordination());
+    other.start();
+    env.wait_for("daemon_started", &[]);
+    let child = command(&dir, &["run", "Fix the typo in README.md"]).spawn().unwrap();
+    env.wait_for("handoff_published", &[]);
+    assert_eq!(other.stop(), Some(0));
+    let started = || env.events().iter().filter(|e| e["type"] == "daemon_started").count();
+    env.wait_until("a daemon of its own", || (started() == 2).then_some(()));
+    tell(&child, rustix::process::Signal::INT);
+    ended(child).ends(130);
 }
 
 #[test]
@@ -393,4 +443,67 @@ fn every_help_fits_eighty_columns_and_names_the_exit_codes() {
         let json = baton(dir.path(), &["completions", shell, "--json"]).ends(0).json();
         assert_eq!((&json["shell"], &json["script"]), (&shell.into(), &script.into()));
     }
+}
+
+/// Two masters: one that fails at once, and one that begins one thing a minute and never ends it.
+const TROUBLED: &str = "[retry]\nattempts_max = 1\n[recovery]\nfallbacks_max = 0\nreplans_max = 0\n\
+    splits = false\n[masters.development]\nbackend = \"command\"\n\
+    argv = [\"/bin/sh\", \"-c\", \"echo no idea; exit 2\"]\ndomains = [\"development\"]\n\
+    [masters.security]\nbackend = \"command\"\nargv = [\"/bin/sleep\", \"1000\"]\n\
+    domains = [\"security\"]\nstarts_per_minute_max = 1\n";
+
+#[test]
+fn status_says_what_is_asked_what_lives_and_what_waits() {
+    let env = TestEnv::new(TROUBLED);
+    let dir = workspace(&env);
+    let daemon = env.serve();
+    let spec = r#"{"worker_id": "dev-7", "parent_master": "development", "status": "running"}"#;
+    env.put("worker-specs/active/dev-7.json", spec);
+    env.wait_for("worker_spec_seen", &[("worker_id", "dev-7")]);
+    let give = |master: &str, what: &str| {
+        let args = ["submit", "--json", "--master", master, what];
+        baton(&dir, &args).ends(0).json()["task_id"].as_str().unwrap().to_owned()
+    };
+    let failing = give("development", "Fix the typo in a.md");
+    env.wait_for("orchestration_blocked", &[("task_id", &failing)]);
+    let slow = give("security", "Scan what is in b.md");
+    env.wait_for("worker_started", &[("subtask_id", &slow)]);
+    let waiting = give("security", "Scan what is in c.md");
+    env.wait_for("task_routed", &[("task_id", &waiting)]);
+
+    let status = baton(&dir, &["status", "--json"]).ends(0).json();
+    let question = &status["questions"][0];
+    assert_eq!(question["task_id"], failing);
+    let options = [
+        format!("[r] retry differently: baton retry {failing}"),
+        format!("[a] abort and review the plan: baton cancel {failing}"),
+    ];
+    assert_eq!(question["options"], serde_json::json!(options));
+    let worker = |id: &str| {
+        let workers = status["workers"].as_array().unwrap();
+        workers
+            .iter()
+            .find(|it| it["worker_id"] == id)
+            .cloned()
+            .unwrap_or_else(|| panic!("{status}"))
+    };
+    let ours = worker(&format!("{slow}-attempt-1"));
+    assert_eq!((&ours["owner"], &ours["liveness"]), (&"baton".into(), &"healthy".into()));
+    assert!(ours["pid"].is_u64(), "{ours}");
+    let strange = worker("dev-7");
+    assert_eq!((&strange["owner"], &strange["process"]), (&"other".into(), &"unverifiable".into()));
+    let wait = &status["waits"][0];
+    assert_eq!((&wait["subtask_id"], &wait["hold"]), (&waiting.as_str().into(), &"rate".into()));
+
+    let said = baton(&dir, &["status"]).ends(0).out;
+    for part in
+        ["Waits for a person", "[r] retry differently", "unverifiable", "next start of security"]
+    {
+        assert!(said.contains(part), "{part} is not in {said}");
+    }
+    let said = baton(&dir, &["doctor"]).ends(1).out;
+    for part in ["[r] retry differently", "dev-7", "held back by limits"] {
+        assert!(said.contains(part), "{part} is not in {said}");
+    }
+    daemon.stop_with_workers();
 }

@@ -13,6 +13,7 @@ mod crash;
 mod daemon;
 mod drafting;
 mod env;
+mod freeze;
 mod holder;
 mod monitor;
 mod queue;

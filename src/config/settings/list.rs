@@ -68,7 +68,8 @@ pub const SETTINGS: &[Setting] = &[
         },
     },
     whole! { "limits.max_active", 1..=4_096, policy.attempts_active_max,
-    "Attempts that may be under way at the same time." },
+    "Workers that Baton may have at work at the same time; each master has a limit of its own \
+     besides." },
     whole! { "limits.run_ms_max", 0..=31_536_000_000, policy.run_ms_max,
     "A run that takes longer is ended, and its report says what it waited for; 0: none is." },
     whole! { "complexity.files_max", 0..=10_000, policy.complexity.files_max,

@@ -5,12 +5,13 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::event::{Blocked, Event, Found, Held, Unstoppable};
+use crate::domain::event::{Event, Found, Held, Unstoppable};
 use crate::domain::evidence::{Breach, Finding, Liveness, Sign, Standing, Watched};
 use crate::domain::ids::{AttemptId, WorkerId};
 use crate::domain::moment::{Moment, span};
-use crate::domain::plan::{Orchestration, OrchestrationPhase, RunKind, SubtaskPhase};
+use crate::domain::plan::{Orchestration, OrchestrationPhase, SubtaskPhase};
 use crate::domain::policy::Policy;
+use crate::domain::recovery::ask;
 use crate::domain::report::{Category, Failure};
 use crate::domain::state::State;
 use crate::domain::watch::{is_at_work, spec_of};
@@ -223,9 +224,9 @@ fn ask_about_stalled(run: &Orchestration, position: usize, attempt: &Attempt) ->
         "waiting for a person to decide, or for {worker_id} to go on: it is not ours to stop \
          (`may_stop` of {agent} would allow it), and what it delivers still counts"
     );
-    let give_up = format!("baton withdraw {id}; baton retry {id}");
     let failure_reason = format!("{worker_id} of {agent} is stalled: {verdict}");
-    blocked(run, position, failure_reason, escalation, give_up)
+    let by_hand = format!("baton handoff withdraw {id}; baton retry {id}");
+    ask(run, position, failure_reason, escalation, Some(by_hand))
 }
 
 /// Once for each set of processes that cannot be ended. The stop stays owed; nobody else gets the
@@ -253,30 +254,9 @@ pub(super) fn unstoppable(state: &State, id: &AttemptId, survivors: &[u32]) -> V
     let asked = waits.then(|| {
         let failure_reason =
             format!("{} cannot be stopped: {listed} are still there", attempt.worker_id);
-        blocked(run, position, failure_reason, remedy, format!("kill -KILL {listed}"))
+        ask(run, position, failure_reason, remedy, Some(format!("kill -KILL {listed}")))
     });
     [told].into_iter().chain(asked).collect()
-}
-
-/// Asks a person while the worker of the subtask is still there.
-fn blocked(
-    run: &Orchestration,
-    position: usize,
-    failure_reason: String,
-    escalation: String,
-    first: String,
-) -> Event {
-    let id = &run.plan.subtasks[position].subtask_id;
-    let skip = (run.kind == RunKind::Planned).then(|| format!("baton skip {id}"));
-    let cancel = format!("baton cancel {}", run.task_id);
-    Event::OrchestrationBlocked(Blocked {
-        orchestration_id: run.id.clone(),
-        task_id: run.task_id.clone(),
-        blocking_subtask: id.clone(),
-        failure_reason,
-        escalation,
-        options: [Some(first), skip, Some(cancel)].into_iter().flatten().collect(),
-    })
 }
 
 /// A question that answered itself, because its worker goes on or is over, is asked no more: the

@@ -3,9 +3,9 @@
 use crate::domain::event::{Event, Retried};
 use crate::domain::ids::AttemptId;
 use crate::domain::moment::Moment;
-use crate::domain::plan::{Orchestration, SubtaskPhase, SubtaskRun};
-use crate::domain::policy::Policy;
-use crate::domain::recovery::{Situation, recover};
+use crate::domain::plan::{Handling, Orchestration, SubtaskPhase, SubtaskRun};
+use crate::domain::policy::{Backoff, Policy};
+use crate::domain::recovery::{Situation, delay_ms, recover};
 use crate::domain::report::{Category, Failure, Outcome, SubtaskResult};
 use crate::domain::state::State;
 use crate::domain::worker::{
@@ -42,8 +42,8 @@ pub(super) fn started(state: &State, id: &AttemptId, identity: &ProcessIdentity)
     }]
 }
 
-/// Nothing ran. When the machine was short of something the same is tried again after a back-off
-/// and no retry is used up; when it cannot ever work a person is asked.
+/// Nothing ran. When the machine was short of something the same attempt waits until it is not:
+/// its launch stays owed, and it is told once. When it cannot ever work a person is asked.
 pub(super) fn not_started(
     state: &State,
     policy: &Policy,
@@ -53,6 +53,17 @@ pub(super) fn not_started(
     now: Moment,
 ) -> Vec<Event> {
     let Some((run, position, attempt)) = live(state, id) else { return Vec::new() };
+    let is_told = match &attempt.phase {
+        AttemptPhase::Issued | AttemptPhase::Published { .. } => {
+            attempt.hindrance.as_deref() == Some(error)
+        }
+        // It runs: whoever could not start it once more has said nothing about it.
+        AttemptPhase::Taken { .. } | AttemptPhase::Running { .. } => true,
+        AttemptPhase::Ending { .. } | AttemptPhase::Ended { .. } => false,
+    };
+    if transient && is_told {
+        return Vec::new();
+    }
     let subtask_id = run.plan.subtasks[position].subtask_id.clone();
     let mut events = vec![Event::WorkerNotStarted {
         worker_id: attempt.worker_id.clone(),
@@ -63,9 +74,7 @@ pub(super) fn not_started(
     if let AttemptPhase::Ending { reason, .. } = &attempt.phase {
         let reason = reason.clone();
         events.push(Event::AttemptCancelled { attempt_id: id.clone(), subtask_id, reason });
-    } else if transient {
-        events.extend(interruption(policy, run, position, attempt, error));
-    } else {
+    } else if !transient {
         let failure = Failure::new(Category::Blocker, format!("cannot start: {error}"));
         events.extend(failed(state, policy, (run, position, attempt), failure, now));
     }
@@ -241,7 +250,8 @@ pub(super) fn failed(
 }
 
 /// An attempt that was cut off is made again. The first time at once; where it happens again and
-/// again, after the delays of a retry, so that a machine in trouble is not run hot.
+/// again, after delays that grow whatever is set for retries, so that a machine in trouble is not
+/// run hot; many that were cut off together do not come back together.
 fn interruption(
     policy: &Policy,
     run: &Orchestration,
@@ -257,6 +267,8 @@ fn interruption(
     }];
     let before = interruptions_before(&run.runs[position]);
     if before > 0 {
+        let handling = run.plan.subtasks[position].handling.clone();
+        let grows = Handling { backoff: Some(Backoff::Exponential), ..handling };
         let retry_count = run.runs[position].retry.as_ref().map_or(0, |retry| retry.retry_count);
         events.push(Event::SubtaskRetried(Retried {
             orchestration_id: run.id.clone(),
@@ -264,7 +276,7 @@ fn interruption(
             retry_count,
             retry_reason: format!("interrupted: {reason}"),
             retry_modifications: "none; no attempt is counted".to_owned(),
-            delay_ms: policy.retry.delay_ms(policy.retry.backoff, before),
+            delay_ms: delay_ms(&policy.retry, &grows, before, &attempt.id),
         }));
     }
     events

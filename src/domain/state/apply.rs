@@ -74,9 +74,8 @@ impl State {
             Event::WorkerStarted { attempt_id, identity, .. } => {
                 self.started(attempt_id, identity, at)
             }
-            Event::WorkerNotStarted { attempt_id, .. } | Event::WorkerExited { attempt_id, .. } => {
-                self.live_attempt(attempt_id).map(|_| ())
-            }
+            Event::WorkerNotStarted { attempt_id, error, .. } => self.hindered(attempt_id, error),
+            Event::WorkerExited { attempt_id, .. } => self.live_attempt(attempt_id).map(|_| ()),
             Event::AttemptRecalled { attempt_id, reason, cause, .. } => {
                 self.recalled(attempt_id, reason, *cause, at)
             }

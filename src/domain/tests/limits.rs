@@ -1,11 +1,14 @@
 //! Limits on time: of workers, of handoffs that nobody takes, of questions, of runs.
 
+use serde_json::json;
+
 use super::world::{World, exited, failure, kinds, reported, success};
 use crate::domain::deadline::deadline;
 use crate::domain::ids::AttemptId;
 use crate::domain::moment::BootId;
 use crate::domain::plan::{OrchestrationPhase, SubtaskStatus};
 use crate::domain::report::{Category, ReportStatus};
+use crate::domain::state::{Circuit, CircuitPhase};
 use crate::domain::worker::{AttemptEnd, AttemptPhase};
 use crate::domain::{Event, Input};
 
@@ -146,6 +149,70 @@ fn without_a_candidate_the_alert_stands() {
     let fallbacks = vec!["security".parse().unwrap()];
     world.policy.masters.get_mut("development").unwrap().fallbacks = fallbacks;
     assert_eq!(kinds(&world.wait(0)), ["attempt_recalled"]);
+}
+
+#[test]
+fn who_gets_what_nobody_takes_is_who_would_get_it_after_a_failure() {
+    let mut world = World::new();
+    world.policy.masters.get_mut("security").unwrap().domains.push("testing".into());
+    let id = world.published("a", "development");
+    let rests =
+        Circuit { failures: 5, phase: CircuitPhase::Open { since: world.now, cool_down_ms: DAY } };
+    world.state.circuits.insert("inventory".parse().unwrap(), rests);
+    let events = world.wait(10 * MINUTE);
+    let Event::HandoffUntaken(told) = &events[0] else { panic!("{events:#?}") };
+    assert!(told.remedy.ends_with("after 30 min it goes to security"), "{}", told.remedy);
+    world.wait(20 * MINUTE);
+    let events = world.tell(&withdrawn(&id, true));
+    let Some(Event::SubtaskReassigned(told)) = events.get(2) else { panic!("{events:#?}") };
+    let rule = "fallback security (0.33): takes 1 of 3 fields of development: testing";
+    assert_eq!((told.assigned_to.as_str(), told.why.rule.as_str()), ("security", rule));
+    assert_eq!(told.why.evidence, "nobody took it within 30 min");
+}
+
+#[test]
+fn whom_a_person_gave_it_to_keeps_what_nobody_took() {
+    let mut world = World::new();
+    let id = world.published("a", "development");
+    world.wait(10 * MINUTE);
+    world.wait(20 * MINUTE);
+    assert!(matches!(world.attempt(&id).phase, AttemptPhase::Ending { .. }));
+    world.ask("assign", "a", json!({"to": "security"}));
+    let events = world.tell(&withdrawn(&id, true));
+    assert_eq!(kinds(&events), ["handoff_withdrawn", "attempt_cancelled", "subtask_handed_off"]);
+    assert_eq!(world.last("a").agent.as_str(), "security");
+}
+
+#[test]
+fn what_is_cut_off_together_does_not_come_back_together() {
+    let mut world = World::new();
+    world.policy.masters.get_mut("cicd").unwrap().attempts_active_max = 99;
+    let delays = |world: &mut World, task: &str| {
+        let mut delays = Vec::new();
+        for _ in 0..3 {
+            let id = world.last(task).id.clone();
+            if world.attempt(&id).phase == AttemptPhase::Issued {
+                world.tell(&Input::HandoffPublished { attempt_id: id.clone() });
+                world.begin_work(&id);
+            }
+            let reason = "the machine went down".to_owned();
+            let events = world.tell(&Input::WorkerInterrupted { attempt_id: id, reason });
+            let Some(Event::SubtaskRetried(retried)) = events.get(1) else { continue };
+            delays.push(retried.delay_ms);
+            world.wait(retried.delay_ms);
+        }
+        delays
+    };
+    world.at_work("a", "cicd");
+    world.at_work("b", "cicd");
+    let (a, b) = (delays(&mut world, "a"), delays(&mut world, "b"));
+    for (first, second) in [(a[0], a[1]), (b[0], b[1])] {
+        assert!(
+            (1_000..=1_100).contains(&first) && (2_000..=2_200).contains(&second),
+            "{a:?} {b:?}"
+        );
+    }
+    assert_ne!(a, b);
 }
 
 #[test]

@@ -115,7 +115,11 @@ fn a_worker_elsewhere_that_stalls_is_asked_about_and_may_still_answer() {
         let events = world.tell(&probed(&[found(&id, Liveness::Stalled)]));
         assert_eq!(kinds(&events), ["worker_stalled", "orchestration_blocked"]);
         let Some(Event::OrchestrationBlocked(asked)) = events.last() else { panic!() };
-        assert_eq!(asked.options, ["baton withdraw a; baton retry a", "baton cancel a"]);
+        let options = [
+            "baton handoff withdraw a; baton retry a",
+            "[a] abort and review the plan: baton cancel a",
+        ];
+        assert_eq!(asked.options, options);
         assert!(matches!(world.last("a").phase, AttemptPhase::Taken { .. }));
         assert!(outbox(&world.state).iter().all(|e| !matches!(e, Effect::StopWorker(_))));
         (world, id)
@@ -269,6 +273,7 @@ fn who_cannot_be_ended_is_told_once_and_nobody_else_gets_its_work() {
     assert_eq!(kinds(&events), ["worker_unstoppable", "orchestration_blocked"]);
     let Some(Event::OrchestrationBlocked(asked)) = events.last() else { panic!() };
     assert_eq!(asked.options[0], "kill -KILL 12 13");
+    assert!(asked.options.iter().all(|option| !option.starts_with("[r]")), "{:?}", asked.options);
     assert!(world.tell(&left(&[12, 13])).is_empty());
     assert_eq!(kinds(&world.tell(&left(&[12]))), ["worker_unstoppable"]);
     assert!(outbox(&world.state).contains(&Effect::StopWorker(id.clone())), "the stop stays owed");

@@ -3,10 +3,12 @@
 use super::changes::undone_next;
 use super::laws::{ended, is_held, live, may_start};
 use crate::domain::deadline::deadline;
+use crate::domain::decide::{Hold, Wait, waits};
+use crate::domain::ids::AgentName;
 use crate::domain::moment::BootId;
 use crate::domain::plan::{BackingOff, Orchestration, OrchestrationPhase, SubtaskPhase};
 use crate::domain::state::CircuitPhase;
-use crate::domain::worker::{Attempt, AttemptPhase, Execution};
+use crate::domain::worker::{AttemptPhase, Execution};
 use crate::domain::{Moment, Policy, State};
 
 /// Works out when the first thing is due that time alone brings about.
@@ -50,7 +52,7 @@ fn due(state: &State, policy: &Policy) -> Option<(BootId, u64)> {
             AttemptPhase::Published { at: published } if !is_ours => {
                 if limits.untaken_alert_ms > 0 && !attempt.untaken_told {
                     all.push(beside(published, attempt.paused_ms, limits.untaken_alert_ms));
-                } else if limits.untaken_max_ms > 0 && has_others(policy, run, at, attempt) {
+                } else if limits.untaken_max_ms > 0 && has_others(state, policy, run, at) {
                     all.push(beside(published, attempt.paused_ms, limits.untaken_max_ms));
                 }
             }
@@ -70,12 +72,18 @@ fn due(state: &State, policy: &Policy) -> Option<(BootId, u64)> {
     all.into_iter().min_by_key(|(its, due_ms)| (*its == boot.boot, *due_ms))
 }
 
-/// Tells whether anybody else takes the work of an attempt who did not have it before.
-fn has_others(policy: &Policy, run: &Orchestration, at: usize, attempt: &Attempt) -> bool {
-    let Some(master) = policy.masters.get(&attempt.agent) else { return false };
+/// Tells whether anybody else takes the work of a subtask who did not have it before and is given
+/// work at present.
+fn has_others(state: &State, policy: &Policy, run: &Orchestration, at: usize) -> bool {
+    let Some(master) = policy.masters.get(&run.plan.subtasks[at].assigned_to) else { return false };
+    let rests = |name: &AgentName| {
+        let circuit = state.circuits.get(name);
+        circuit.is_some_and(|circuit| matches!(circuit.phase, CircuitPhase::Open { .. }))
+    };
     policy.masters.iter().any(|(name, other)| {
-        *name != attempt.agent
+        name != run.agent_of(at)
             && !run.runs[at].agents_before.contains(name)
+            && !rests(name)
             && other.domains.iter().any(|domain| master.domains.contains(domain))
     })
 }
@@ -96,6 +104,9 @@ pub(super) fn the_deadline_is_the_first(state: &State, policy: &Policy, now: Mom
     } else {
         assert_eq!(found, first, "{state:#?}");
     }
+    let is_unheld = |wait: &Wait| wait.hold == Hold::Turn;
+    let unheld = waits(state, policy, now).into_iter().find(is_unheld);
+    assert_eq!(unheld, None, "nothing holds it back, and it is not given out: {state:#?}");
     let is_left = first.is_some_and(|(boot, due_ms)| boot == now.boot && due_ms <= now.boottime_ms);
     assert!(!is_left, "something is due and nothing follows: {state:#?}");
 }

@@ -116,7 +116,7 @@ pub(super) fn run_again(run: &Orchestration, positions: &[usize], reason: &str) 
     if let Some(at) = busy {
         let id = &run.plan.subtasks[*at].subtask_id;
         return Err(format!(
-            "an attempt at {id} is not over; `baton withdraw {id}` calls back one that a master \
+            "an attempt at {id} is not over; `baton handoff withdraw {id}` calls back one that a master \
              has, then try again"
         ));
     }

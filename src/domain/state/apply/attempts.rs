@@ -43,6 +43,7 @@ impl State {
             standing: None,
             untaken_told: false,
             paused_ms: 0,
+            hindrance: None,
             phase: AttemptPhase::Issued,
         };
         self.index.note_start(assigned_to, at);
@@ -130,6 +131,7 @@ impl State {
             AttemptPhase::Issued | AttemptPhase::Published { .. } => {
                 attempt.started = Some(started);
                 attempt.paused_ms = 0;
+                attempt.hindrance = None;
                 attempt.phase = AttemptPhase::Running { identity: identity.clone(), at: *at };
                 Ok(())
             }
@@ -141,6 +143,15 @@ impl State {
             AttemptPhase::Taken { .. }
             | AttemptPhase::Running { .. }
             | AttemptPhase::Ended { .. } => Err("it has begun before".into()),
+        })
+    }
+
+    /// Notes why a worker could not be started; what follows from it, other events say.
+    pub(super) fn hindered(&mut self, id: &AttemptId, error: &str) -> Applied {
+        self.live_attempt(id)?;
+        self.with_attempt(id, |attempt| {
+            attempt.hindrance = Some(error.to_owned());
+            Ok(())
         })
     }
 

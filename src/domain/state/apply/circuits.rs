@@ -96,6 +96,7 @@ mod tests {
                 standing: None,
                 untaken_told: false,
                 paused_ms: 0,
+                hindrance: None,
                 phase: AttemptPhase::Issued,
             };
             let failure = Failure::new(category, "it broke");

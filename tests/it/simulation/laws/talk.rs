@@ -89,6 +89,7 @@ pub(super) fn questions_say_what_is_asked(life: &Life, _: &Record, event: &Event
         let is_by_hand = option.starts_with("kill -KILL ");
         (is_by_hand || commands.peek().is_some())
             && commands.all(|command| {
+                let command = command.strip_prefix("handoff ").unwrap_or(command);
                 let target = command.split([' ', ';']).nth(1).unwrap_or_default();
                 life.told.tasks.contains_key(target) || life.told.places.contains_key(target)
             })
