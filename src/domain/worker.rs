@@ -74,6 +74,8 @@ pub enum Recall {
     /// Nobody wants its result any more.
     #[default]
     Unwanted,
+    /// A person gave its work to another attempt, and its worker, one of a master, may be stopped.
+    Replaced,
     /// Nobody took its handoff in time.
     Untaken,
     /// Its time box is over.
@@ -94,7 +96,7 @@ impl Recall {
     /// Tells whether a result that it delivers after all is taken.
     pub fn takes_result(self) -> bool {
         match self {
-            Recall::Unwanted => false,
+            Recall::Unwanted | Recall::Replaced => false,
             Recall::Untaken
             | Recall::TimeBox
             | Recall::Silence
@@ -230,6 +232,15 @@ pub enum Exit {
 }
 
 impl Attempt {
+    /// Tells whether a process of ours carries it out: of one that a master elsewhere has nothing
+    /// about processes can be known for certain.
+    pub fn is_launched(&self) -> bool {
+        match self.execution {
+            Execution::Launched { .. } => true,
+            Execution::External => false,
+        }
+    }
+
     /// Tells whether somebody is known to work at it.
     pub fn has_begun(&self) -> bool {
         match self.phase {

@@ -8,9 +8,7 @@ use crate::domain::policy::{Backoff, Policy};
 use crate::domain::recovery::{Situation, delay_ms, recover};
 use crate::domain::report::{Category, Failure, Outcome, SubtaskResult};
 use crate::domain::state::State;
-use crate::domain::worker::{
-    Attempt, AttemptEnd, AttemptPhase, Execution, Exit, ProcessIdentity, Recall,
-};
+use crate::domain::worker::{Attempt, AttemptEnd, AttemptPhase, Exit, ProcessIdentity, Recall};
 
 use super::handoff::find;
 use super::liveness::is_gone;
@@ -21,7 +19,7 @@ const LAST_OUTPUT: &str = "; its last output: ";
 
 pub(super) fn started(state: &State, id: &AttemptId, identity: &ProcessIdentity) -> Vec<Event> {
     let Some((_, subtask_id, attempt)) = find(state, id) else { return Vec::new() };
-    let is_news = is_launched(attempt)
+    let is_news = attempt.is_launched()
         && match &attempt.phase {
             AttemptPhase::Issued
             | AttemptPhase::Published { .. }
@@ -176,7 +174,7 @@ impl<'a> Callback<'a> {
             };
         match cause {
             _ if !is_wanted => Self::Unwanted(reason),
-            Recall::Unwanted => Self::Unwanted(reason),
+            Recall::Unwanted | Recall::Replaced => Self::Unwanted(reason),
             // Its report is in: that alone says how it went.
             Recall::Lingering => Self::No,
             Recall::Stalled if is_gone(attempt) => Self::No,
@@ -299,12 +297,7 @@ fn live<'a>(state: &'a State, id: &AttemptId) -> Option<(&'a Orchestration, usiz
         | AttemptPhase::Published { .. }
         | AttemptPhase::Taken { .. }
         | AttemptPhase::Running { .. }
-        | AttemptPhase::Ending { identity: None, .. } => is_launched(attempt),
+        | AttemptPhase::Ending { identity: None, .. } => attempt.is_launched(),
         AttemptPhase::Ended { .. } => false,
     })
-}
-
-/// Nothing about processes can be true of an attempt that a master elsewhere carries out.
-fn is_launched(attempt: &Attempt) -> bool {
-    attempt.execution != Execution::External
 }

@@ -374,8 +374,11 @@ impl Chronicle {
 
     fn run_again(&mut self, run_id: &str, subtasks: &[String]) {
         for id in subtasks {
+            let last = self.subtask(id).attempts.last().cloned();
+            // What was called back for it has to be gone first.
+            let is_live = last.is_some_and(|last| self.attempts[&last].is_live());
             let subtask = self.subtask(id);
-            subtask.phase = SubtaskPhase::Free;
+            subtask.phase = if is_live { SubtaskPhase::Live } else { SubtaskPhase::Free };
             subtask.failures_on.clear();
             subtask.fallbacks = 0;
             subtask.same_failures = 0;

@@ -162,8 +162,9 @@ impl State {
         cause: Recall,
         at: &Moment,
     ) -> Applied {
-        // A worker of a master is called back as stalled only if it may be stopped.
-        let theirs = self.attempt(id).filter(|_| cause == Recall::Stalled).and_then(|found| {
+        // Only one that may be stopped is called back for these reasons.
+        let stops = matches!(cause, Recall::Stalled | Recall::Replaced);
+        let theirs = self.attempt(id).filter(|_| stops).and_then(|found| {
             spec_of(self, found.2).and_then(|worker| worker.spec.identity.clone())
         });
         if cause == Recall::Untaken {

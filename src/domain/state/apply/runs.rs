@@ -217,13 +217,17 @@ impl State {
                     .position(subtask_id)
                     .ok_or_else(|| format!("run {id} has no subtask {subtask_id}"))?;
                 let subtask = &mut run.runs[position];
-                if subtask.attempts.iter().any(Attempt::is_live) {
+                let live = || subtask.attempts.iter().filter(|attempt| attempt.is_live());
+                if !live().all(Attempt::is_ending) {
                     return Err(format!("subtask {subtask_id} has a live attempt"));
                 }
+                // What was called back for it has to be gone first.
+                let is_ending = live().next().is_some();
                 if subtask.is_replaced() {
                     return Err(format!("others took the place of subtask {subtask_id}"));
                 }
-                subtask.phase = SubtaskPhase::Pending;
+                subtask.phase =
+                    if is_ending { SubtaskPhase::InAttempt } else { SubtaskPhase::Pending };
                 subtask.failures = 0;
                 // Whoever has it keeps it; those who had it may be asked again.
                 subtask.failures_before = 0;
