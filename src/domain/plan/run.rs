@@ -148,6 +148,10 @@ pub struct SubtaskRun {
     /// Who had it before, in that order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub agents_before: Vec<AgentName>,
+    /// How many attempts in a row were cut off from outside, since a person began it anew or
+    /// somebody else got it.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub interruptions: u32,
     /// How many of the failures came before the one who has it now got it.
     #[serde(default)]
     pub failures_before: u32,
@@ -452,6 +456,7 @@ impl SubtaskRun {
             failures: 0,
             agent: None,
             agents_before: Vec::new(),
+            interruptions: 0,
             failures_before: 0,
             retry: None,
         }
@@ -474,6 +479,11 @@ impl SubtaskRun {
             | SubtaskPhase::Cancelled { .. } => false,
         }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+fn is_none(count: &u32) -> bool {
+    *count == 0
 }
 
 impl Default for SubtaskRun {

@@ -190,6 +190,11 @@ impl State {
     pub(super) fn interrupted(&mut self, id: &AttemptId, reason: &str, at: &Moment) -> Applied {
         let frees = self.was_unstoppable(id);
         self.end_attempt(id, AttemptEnd::Interrupted { reason: reason.to_owned() }, at)?;
+        let subtask_id = self.subtask_of(id)?;
+        self.with_run(&subtask_id, |run, position| {
+            run.runs[position].interruptions += 1;
+            Ok(())
+        })?;
         self.leave_attempt(id, frees)
     }
 
@@ -227,6 +232,7 @@ impl State {
                 return Err(format!("subtask {subtask_id} is done"));
             }
             let result = result.clone();
+            subtask.interruptions = 0;
             subtask.phase =
                 SubtaskPhase::Completed { at: *at, attempt_id: attempt_id.clone(), result };
             Ok(())
@@ -244,6 +250,7 @@ impl State {
         let subtask_id = self.subtask_of(id)?;
         self.with_run(&subtask_id, |run, position| {
             run.runs[position].failures += u32::from(is_work);
+            run.runs[position].interruptions = 0;
             Ok(())
         })?;
         self.leave_attempt(id, true)
