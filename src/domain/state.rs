@@ -320,6 +320,18 @@ impl State {
         self.index.subtasks.contains_key(id)
     }
 
+    /// Tells whether this name of a subtask is in use in the directory.
+    pub fn is_taken(&self, id: &SubtaskId) -> bool {
+        self.subtask_exists(id.as_str()) || self.tasks.contains_key(id.as_str())
+    }
+
+    /// Tells whether Baton launched the worker of this name: it writes the spec of that one itself.
+    pub fn launched(&self, worker_id: &str) -> bool {
+        let id = AttemptId::parse(worker_id).ok();
+        let attempt = id.as_ref().and_then(|id| self.attempt(id));
+        attempt.is_some_and(|(_, _, attempt)| attempt.is_launched())
+    }
+
     /// Finds an attempt: its run, the position of its subtask there, and itself.
     pub fn attempt(&self, id: &AttemptId) -> Option<(&Orchestration, usize, &Attempt)> {
         let (subtask_id, _) = id.as_str().rsplit_once("-attempt-")?;

@@ -6,7 +6,7 @@ use crate::domain::ids::{AttemptId, WorkerId};
 use crate::domain::plan::Why;
 use crate::domain::spec::{SpecFolder, SpecSeen, SpecWorker};
 use crate::domain::state::State;
-use crate::domain::worker::{AttemptEnd, AttemptPhase, Execution};
+use crate::domain::worker::{AttemptEnd, AttemptPhase};
 
 /// Specs that one tick settles at the most; the next tick goes on.
 const SETTLED_MAX: usize = 64;
@@ -15,7 +15,7 @@ const SETTLED_MAX: usize = 64;
 /// worker ended. What becomes of one that carries out an attempt of ours is decided with that, so
 /// that the two never differ. The specs of workers that Baton launches are written by itself.
 pub(super) fn observed(state: &State, spec: &SpecSeen) -> Vec<Event> {
-    if is_launched(state, &spec.worker_id) {
+    if state.launched(spec.worker_id.as_str()) {
         return Vec::new();
     }
     let known = state.specs.get(&spec.worker_id);
@@ -112,10 +112,4 @@ fn said(spec: &SpecSeen) -> Option<Event> {
 fn settled(worker: &SpecWorker, folder: SpecFolder, why: Why) -> Event {
     let worker_id = worker.spec.worker_id.clone();
     Event::WorkerSpecSettled(SpecSettled { worker_id, folder, why })
-}
-
-fn is_launched(state: &State, worker_id: &WorkerId) -> bool {
-    let attempt = AttemptId::parse(worker_id.as_str()).ok();
-    let attempt = attempt.as_ref().and_then(|id| state.attempt(id));
-    attempt.is_some_and(|(_, _, attempt)| attempt.execution != Execution::External)
 }

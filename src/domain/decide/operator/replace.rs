@@ -24,8 +24,10 @@ pub(super) fn replaced(
     let Attempt { id, agent, .. } = attempt;
     let mut recalled = recall(run, position, reason);
     let when_gone = format!(" when {id}, which is called back, is gone");
+    if attempt.is_launched() {
+        return (recalled, when_gone);
+    }
     let when = match &attempt.phase {
-        _ if attempt.is_launched() => when_gone,
         AttemptPhase::Taken { .. } => match unstopped(state, policy, attempt) {
             None => {
                 if let Some(Event::AttemptRecalled { cause, .. }) = &mut recalled {
