@@ -252,6 +252,7 @@ impl Daemon {
         if self.held_until_ms.is_some() {
             return Ok(());
         }
+        self.note_suspension(now)?;
         let mut left = self.means.config.daemon.batch_max;
         let mut next = match wake {
             Wake::Answer(job, answer) => Some((job, answer)),
@@ -284,6 +285,15 @@ impl Daemon {
         self.settle(now)?;
         self.look_at_workers(now);
         Ok(())
+    }
+
+    /// Says so where the host was suspended, before any limit on time is looked at.
+    fn note_suspension(&mut self, now: Moment) -> Result<(), DaemonError> {
+        let total_ms = clock::suspended_ms();
+        match self.ledger.state().suspended_beyond(total_ms, &now) {
+            Some(_) => self.decide_all(&[Input::HostSuspended { total_ms }], now),
+            None => Ok(()),
+        }
     }
 
     fn hear(&mut self, event: HolderEvent) {

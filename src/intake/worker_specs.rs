@@ -7,10 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Intake, Look, Patience, Seen, Verdict};
-use crate::domain::ids::{AttemptId, WorkerId};
+use crate::domain::ids::WorkerId;
 use crate::domain::read::{self, SpecFile};
-use crate::domain::worker::Execution;
-use crate::domain::{Input, Moment, Problem, State};
+use crate::domain::{Input, Moment, Problem};
 use crate::store::{Entry, EntryKind, ReadError, Store, digest, layout};
 
 mod left;
@@ -81,7 +80,7 @@ impl Intake for WorkerSpecs {
             .iter()
             .filter(is_spec)
             .map(|entry| (format!("{}/{}", layout::SPECS_ACTIVE, entry.name), entry))
-            .filter(|(path, _)| !is_launched(look.state, stem(path)))
+            .filter(|(path, _)| !look.state.launched(stem(path)))
             .collect();
         seen.restore_gone(look, layout::SPECS_ACTIVE, |path| !specs.contains_key(path));
         self.patience
@@ -167,7 +166,7 @@ impl WorkerSpecs {
             let (id, stem) = (spec.worker_id.as_str(), stem(path));
             if stem != id && BESIDE.iter().any(|ending| stem.ends_with(ending)) {
                 seen.restore(look, path);
-            } else if is_launched(look.state, id) {
+            } else if look.state.launched(id) {
                 let message = format!("worker {id} is launched by Baton, and this is not its spec");
                 refuse_id(look, seen, path, &file.digest, message);
             } else {
@@ -266,12 +265,6 @@ fn refuse_id(look: &Look<'_>, seen: &mut Seen, path: &str, digest: &str, message
         remedy: "give each worker an id of its own".to_owned(),
     };
     seen.refuse(look, problem, digest, None);
-}
-
-/// Tells whether Baton launched the worker of this name: it writes its spec itself.
-fn is_launched(state: &State, id: &str) -> bool {
-    let Ok(id) = AttemptId::parse(id) else { return false };
-    state.attempt(&id).is_some_and(|(_, _, it)| it.execution != Execution::External)
 }
 
 /// Returns the name of a spec's file without its ending.

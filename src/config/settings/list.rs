@@ -129,6 +129,9 @@ pub const SETTINGS: &[Setting] = &[
     "Other masters that one subtask is given to at the most." },
     whole! { "recovery.replans_max", 0..=100, policy.recovery.replans_max,
     "How often a plan is drafted again because of failures." },
+    whole! { "recovery.interruptions_max", 0..=1_000, policy.recovery.interruptions_max,
+    "So many attempts of one subtask in a row that are cut off from outside, and a person is asked; \
+     0: nobody is." },
     Setting {
         key: "recovery.splits",
         what: "Whether a subtask that is too big for its worker is replaced by smaller ones.",
@@ -155,7 +158,7 @@ pub const SETTINGS: &[Setting] = &[
      unless it is suspended; \
      0: never." },
     whole! { "supervision.time_box_ms", 0..=604_800_000, policy.supervision.time_box_ms,
-    "The longest that an attempt may run; 0: any time." },
+    "The longest that an attempt may run while the host is awake; 0: any time." },
     whole! { "supervision.linger_ms", 0..=86_400_000, policy.supervision.linger_ms,
     "How long a worker may stay whose report is in; 0: as long as it likes." },
     whole! { "supervision.stop_grace_ms", 0..=3_600_000, policy.supervision.stop_grace_ms,

@@ -135,7 +135,7 @@ pub(super) fn untaken(
         attempt_id: id.clone(),
         subtask_id: subtask.subtask_id.clone(),
         assigned_to: agent.clone(),
-        waited_ms: now.elapsed_ms(at),
+        waited_ms: now.elapsed_ms(at).saturating_sub(attempt.paused_ms),
         remedy: format!("{path} waits for {agent}: start that master; {then}"),
     }))
 }

@@ -221,6 +221,7 @@ impl Chronicle {
             Event::HandoffPublished { attempt_id, .. } => {
                 let attempt = self.attempt(attempt_id.as_str());
                 attempt.is_published = true;
+                attempt.paused_ms = 0;
                 attempt.published_at = Some(record.at);
             }
             Event::HandoffTaken { attempt_id, .. } | Event::HandoffLost { attempt_id, .. } => {
@@ -231,7 +232,12 @@ impl Chronicle {
                 attempt.recalled = attempt.recalled.filter(|(cause, _)| *cause != Recall::Untaken);
             }
             Event::WorkerStarted { attempt_id, .. } => {
-                self.attempt(attempt_id.as_str()).started_at = Some(record.at);
+                let attempt = self.attempt(attempt_id.as_str());
+                attempt.started_at = Some(record.at);
+                attempt.paused_ms = 0;
+            }
+            Event::HostResumed(told) => {
+                self.attempts.values_mut().for_each(|attempt| attempt.paused_ms += told.for_ms);
             }
             Event::AttemptRecalled { attempt_id, cause, .. } => {
                 self.attempt(attempt_id.as_str()).recalled = Some((*cause, record.at));
@@ -331,6 +337,7 @@ impl Chronicle {
             published_at: None,
             is_taken: false,
             started_at: None,
+            paused_ms: 0,
             recalled: None,
             suspected_seq: None,
             is_condemned: false,
@@ -367,8 +374,11 @@ impl Chronicle {
 
     fn run_again(&mut self, run_id: &str, subtasks: &[String]) {
         for id in subtasks {
+            let last = self.subtask(id).attempts.last().cloned();
+            // What was called back for it has to be gone first.
+            let is_live = last.is_some_and(|last| self.attempts[&last].is_live());
             let subtask = self.subtask(id);
-            subtask.phase = SubtaskPhase::Free;
+            subtask.phase = if is_live { SubtaskPhase::Live } else { SubtaskPhase::Free };
             subtask.failures_on.clear();
             subtask.fallbacks = 0;
             subtask.same_failures = 0;

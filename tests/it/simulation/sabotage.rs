@@ -46,6 +46,7 @@ pub(super) enum Bug {
     UndoesInOrder,
     ForgetsToUndo,
     ReplansForEver,
+    CountsSleep,
 }
 
 /// Every bug, with the laws of which one has to catch it.
@@ -91,6 +92,7 @@ pub(super) const BUGS: &[(Bug, &[&str])] = &[
     (Bug::UndoesInOrder, &["undone_in_reverse"]),
     (Bug::ForgetsToUndo, &["rolled_back_means_undone"]),
     (Bug::ReplansForEver, &["replans_have_a_budget"]),
+    (Bug::CountsSleep, &["sleep_uses_up_no_time_box"]),
     (Bug::LooksAway, &["who_stands_still_is_noticed"]),
     (Bug::ForgetsUntakenHandoffs, &["what_nobody_takes_is_told", "nobody_waits_busily"]),
 ];

@@ -82,6 +82,8 @@ pub(in crate::simulation) struct AttemptTold {
     pub(in crate::simulation) published_at: Option<Moment>,
     pub(in crate::simulation) is_taken: bool,
     pub(in crate::simulation) started_at: Option<Moment>,
+    /// For how long the machine slept since it was published, or since it began.
+    pub(in crate::simulation) paused_ms: u64,
     pub(in crate::simulation) recalled: Option<(Recall, Moment)>,
     /// The first event of the record that suspects it, while that stands.
     pub(in crate::simulation) suspected_seq: Option<u64>,

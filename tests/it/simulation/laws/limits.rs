@@ -3,6 +3,7 @@
 use baton::domain::plan::Revision;
 use baton::domain::policy::Backoff;
 use baton::domain::report::Category;
+use baton::domain::worker::Recall;
 use baton::domain::{Event, Moment, Record};
 
 use super::{Verdict, unless};
@@ -198,12 +199,31 @@ pub(super) fn time_boxes_end(life: &Life) -> Verdict {
     let now = life.clock.now();
     for (id, attempt) in life.told.live().filter(|(_, attempt)| attempt.is_launched) {
         let Some(started) = attempt.started_at else { continue };
-        let age = waited_ms(&now, &started).unwrap_or(0);
+        let age = waited_ms(&now, &started).unwrap_or(0).saturating_sub(attempt.paused_ms);
         unless(attempt.recalled.is_some() || age <= box_ms + LATE_MS, || {
             format!("{id} runs for {age} of {box_ms} ms")
         })?;
     }
     Ok(())
+}
+
+/// Time in which the machine slept is told as it was, and uses up nobody's time box.
+pub(super) fn sleep_uses_up_no_time_box(life: &Life, _: &Record, event: &Event) -> Verdict {
+    if let Event::HostResumed(told) = event {
+        let slept_ms = life.clock.suspended_ms;
+        return unless(told.total_ms == slept_ms && told.for_ms <= slept_ms, || {
+            format!("the machine slept {slept_ms} ms in this boot")
+        });
+    }
+    let Event::AttemptRecalled { attempt_id, cause: Recall::TimeBox, .. } = event else {
+        return Ok(());
+    };
+    let box_ms = life.policy.supervision.time_box_ms;
+    let process = life.processes.iter().rfind(|p| p.job.attempt_id == *attempt_id);
+    let worked_ms = process.map(|process| life.clock.awake_ms - process.begun_ms);
+    unless(worked_ms.is_none_or(|ms| ms >= box_ms), || {
+        format!("{attempt_id} had {worked_ms:?} of {box_ms} ms")
+    })
 }
 
 /// A worker of ours that does nothing is called back, or said to be stalled, when it may not stand
@@ -214,8 +234,10 @@ pub(super) fn who_stands_still_is_noticed(life: &Life) -> Verdict {
     };
     let limits = &life.policy.supervision;
     let longest_ms = limits.stall_after_ms + 4 * limits.look_ms;
-    for process in life.processes.iter().filter(|process| process.is_main_alive) {
-        let since_ms = process.traces.got_on_ms.max(daemon.fresh_since_ms);
+    // Whoever is suspended cannot get on, and may go on.
+    for process in life.processes.iter().filter(|p| p.is_main_alive && !p.is_stopped) {
+        let got_on_ms = process.traces.got_on_ms.max(process.resumed_ms);
+        let since_ms = got_on_ms.max(daemon.fresh_since_ms);
         if life.clock.awake_ms <= since_ms + longest_ms {
             continue;
         }
@@ -242,6 +264,7 @@ pub(super) fn what_nobody_takes_is_told(life: &Life) -> Verdict {
     for (id, attempt) in life.told.live().filter(|(_, a)| !a.is_launched && a.is_published) {
         let is_settled = attempt.is_taken || attempt.is_untaken || attempt.recalled.is_some();
         let waited = attempt.published_at.and_then(|at| waited_ms(&now, &at)).unwrap_or(0);
+        let waited = waited.saturating_sub(attempt.paused_ms);
         unless(is_settled || waited <= alert_ms + LATE_MS, || {
             format!("nobody says that nobody takes {id} for {waited} ms")
         })?;
