@@ -34,12 +34,7 @@ pub use schedule::{Hold, Wait, waits};
 pub fn decide(state: &State, policy: &Policy, input: &Input, now: Moment) -> Vec<Event> {
     match input {
         Input::DaemonStarted { version, pid, suspended_ms } => {
-            let started = Event::DaemonStarted {
-                version: version.clone(),
-                pid: *pid,
-                epoch: state.epoch + 1,
-                suspended_ms: Some(*suspended_ms),
-            };
+            let started = started(state, version, *pid, *suspended_ms);
             [started].into_iter().chain(resumed(state, *suspended_ms, now)).collect()
         }
         Input::HostSuspended { total_ms } => resumed(state, *total_ms, now).into_iter().collect(),
@@ -105,6 +100,15 @@ pub fn decide(state: &State, policy: &Policy, input: &Input, now: Moment) -> Vec
             none if none.is_empty() => schedule::tick(state, policy, now),
             settled => settled,
         },
+    }
+}
+
+fn started(state: &State, version: &str, pid: u32, suspended_ms: u64) -> Event {
+    Event::DaemonStarted {
+        version: version.to_owned(),
+        pid,
+        epoch: state.epoch + 1,
+        suspended_ms: Some(suspended_ms),
     }
 }
 
