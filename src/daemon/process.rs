@@ -281,7 +281,8 @@ fn has_ended(pidfd: &OwnedFd) -> bool {
     poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).is_ok_and(|ready| ready > 0)
 }
 
-fn pidfd_inode(pidfd: &impl AsFd) -> Option<u64> {
+/// Returns the inode of a pidfd, where the kernel gives one.
+pub(super) fn pidfd_inode(pidfd: &impl AsFd) -> Option<u64> {
     let is_pidfs = rustix::fs::fstatfs(pidfd)
         .is_ok_and(|fs| u64::try_from(fs.f_type).is_ok_and(|magic| magic == PIDFS_MAGIC));
     is_pidfs.then(|| rustix::fs::fstat(pidfd).map(|stat| stat.st_ino).ok()).flatten()

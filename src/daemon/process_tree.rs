@@ -43,8 +43,27 @@ pub struct Tree {
     keeper: Option<ProcessIdentity>,
     marks: Option<Marks>,
     cgroup: Option<PathBuf>,
-    /// Processes that are known to belong to it: their numbers and start ticks.
-    known: BTreeMap<u32, u64>,
+    /// Processes that are known to belong to it, by their numbers.
+    known: BTreeMap<u32, Known>,
+}
+
+/// What tells a process that was found from one that gets its number later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Known {
+    start_ticks: u64,
+    /// The inode of its pidfd, where the kernel gives one and it was opened.
+    inode: Option<u64>,
+}
+
+impl Known {
+    /// Tells whether the process of this number is still the one that was found.
+    fn is_still(self, pid: u32, stat: &Stat) -> bool {
+        let is_twin = || {
+            let found = self.inode.and_then(|_| process::inode_of(pid));
+            found.is_some_and(|found| Some(found) != self.inode)
+        };
+        stat.start_ticks == self.start_ticks && !is_twin()
+    }
 }
 
 impl Tree {
@@ -69,7 +88,8 @@ impl Tree {
 
     /// Adds processes that are known to belong to it.
     pub(super) fn add(&mut self, children: Vec<Child>) {
-        self.known.extend(children.into_iter().map(|child| (child.pid, child.start_ticks)));
+        let known = |child: Child| Known { start_ticks: child.start_ticks, inode: None };
+        self.known.extend(children.into_iter().map(|child| (child.pid, known(child))));
     }
 }
 
@@ -127,11 +147,15 @@ async fn rounds(tree: &mut Tree, signal: Signal) {
         if members.is_empty() {
             return;
         }
-        // Whoever loses its parent now is known all the same.
-        tree.known.extend(&members);
         let mut pidfds = Vec::with_capacity(members.len());
         for (pid, start_ticks) in members {
+            // Whoever loses its parent now is known all the same.
+            let known = tree.known.entry(pid).or_insert(Known { start_ticks, inode: None });
+            if known.start_ticks != start_ticks {
+                *known = Known { start_ticks, inode: None };
+            }
             let Ok(Some(pidfd)) = process::open_started_at(pid, start_ticks) else { continue };
+            known.inode = process::pidfd_inode(&pidfd);
             // A failure shows in the next round: the process is still there.
             let _ = pidfd_send_signal(&pidfd, signal);
             if signal != Signal::KILL {
@@ -178,7 +202,7 @@ fn members(tree: &Tree) -> io::Result<BTreeMap<u32, u64>> {
     let mut found: BTreeSet<u32> = tree
         .known
         .iter()
-        .filter(|(pid, ticks)| later.get(pid).is_some_and(|stat| stat.start_ticks == **ticks))
+        .filter(|(pid, known)| later.get(pid).is_some_and(|stat| known.is_still(**pid, stat)))
         .map(|(pid, _)| *pid)
         .collect();
     if is_there {
@@ -286,4 +310,23 @@ fn is_for_writing(pid: u32, descriptor: &OsStr) -> bool {
             .and_then(|flags| u32::from_str_radix(flags.trim(), 8).ok())
             .is_some_and(|flags| flags & ACCESS_MODE == READ_AND_WRITE)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_that_was_given_away_within_a_tick_is_another_process() {
+        let pid = std::process::id();
+        let stat = Stat::of(pid).unwrap().unwrap();
+        let inode = process::inode_of(pid);
+        let known = |start_ticks, inode| Known { start_ticks, inode };
+        assert!(known(stat.start_ticks, inode).is_still(pid, &stat));
+        assert!(known(stat.start_ticks, None).is_still(pid, &stat));
+        assert!(!known(stat.start_ticks + 1, inode).is_still(pid, &stat));
+        if let Some(inode) = inode {
+            assert!(!known(stat.start_ticks, Some(inode + 1)).is_still(pid, &stat));
+        }
+    }
 }
