@@ -197,6 +197,19 @@ fn one_answer_replaces_a_stalled_worker_elsewhere_and_says_that_it_may_go_on() {
 }
 
 #[test]
+fn a_master_who_took_it_before_it_was_taken_back_may_deliver_all_the_same() {
+    let mut world = World::new();
+    let id = world.published("a", "development");
+    world.command("fallback", "a");
+    let events = world.tell(&Input::HandoffWithdrawn { attempt_id: id.clone(), in_time: false });
+    assert_eq!(kinds(&events)[..2], ["handoff_taken", "attempt_cancelled"]);
+    assert_eq!(world.last("a").agent.as_str(), "inventory");
+    let events = world.tell(&reported(&id, ReportStatus::Success, "1"));
+    assert_eq!(kinds(&events)[..2], ["report_accepted", "attempt_recalled"]);
+    assert_eq!(world.run("a").status(0), SubtaskStatus::Completed);
+}
+
+#[test]
 fn a_worker_elsewhere_that_may_be_stopped_is_before_somebody_else_gets_its_work() {
     for verb in ["retry", "fallback"] {
         let mut world = World::new();

@@ -39,7 +39,7 @@ pub(super) fn replaced(
                 let known = spec_of(state, attempt).map(|worker| &worker.spec.worker_id);
                 let worker = known.unwrap_or(&attempt.worker_id);
                 format!(
-                    " at once; {worker} of {agent} may still be at work on {id} and is not \
+                    "; {worker} of {agent} may still be at work on {id} and is not \
                      stopped, since {why}: what it delivers counts until the new attempt has \
                      delivered"
                 )

@@ -107,7 +107,11 @@ impl State {
                     attempt.phase = AttemptPhase::Taken { at: *at };
                     Ok(())
                 }
-                AttemptPhase::Ending { .. } => Ok(()),
+                // It is over all the same, and the master may go on.
+                AttemptPhase::Ending { .. } => {
+                    attempt.started = Some(Started { at: *at, pid: None });
+                    Ok(())
+                }
                 AttemptPhase::Taken { .. }
                 | AttemptPhase::Running { .. }
                 | AttemptPhase::Ended { .. } => Err("its handoff was taken before".into()),
