@@ -1,7 +1,5 @@
 //! What `baton status` says of a directory at work.
 
-use serde_json::{Value, json};
-
 use super::*;
 
 /// Two masters: one that fails at once, and one that begins one thing a minute and never ends it.
