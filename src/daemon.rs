@@ -52,6 +52,7 @@ use crate::config::Overrides;
 use crate::domain::deadline::deadline;
 use crate::domain::worker::Execution;
 use crate::domain::{Effect, Input, Moment, State, outbox};
+use crate::intake;
 use crate::store::DirectoryLock;
 use batch::Ledger;
 use documents::{Documents, World};
@@ -276,6 +277,7 @@ impl Daemon {
         }
         self.decide_all(&ends, now)?;
         if self.is_draining() {
+            self.stop_workers(now);
             return Ok(());
         }
         self.tick(now)?;
@@ -310,9 +312,8 @@ impl Daemon {
                 self.decide_all(&inputs, now)?;
                 let is_owed = match &job {
                     Job::Effect(effect) => outbox(self.ledger.state()).contains(effect),
-                    Job::PatchQueue | Job::CollectLate | Job::StopForShutdown(_) | Job::Look => {
-                        false
-                    }
+                    Job::StopForShutdown(id) => effects::is_at_work(self.ledger.state(), id),
+                    Job::PatchQueue | Job::CollectLate | Job::Look => false,
                 };
                 if is_owed {
                     let problem = hindrance(self.ledger.state(), &job);
@@ -337,6 +338,11 @@ impl Daemon {
             Answer::Looked(look) => {
                 self.effects.succeeded(&job);
                 self.take_look(*look, now)?;
+            }
+            Answer::NotLooked(memory, problem) => {
+                self.looks.keep(memory);
+                let not_before_ms = self.effects.failed(job, &problem, now.boottime_ms);
+                self.looks.failed(not_before_ms);
             }
             Answer::Again(problem) => {
                 let is_queue = job == Job::PatchQueue;
@@ -412,6 +418,7 @@ impl Daemon {
             .filter(|(_, _, attempt)| attempt.execution == Execution::External)
             .map(|(_, _, attempt)| &attempt.worker_id)
             .chain(state.specs.keys())
+            .chain(intake::reports::late(state).map(|(attempt, _)| &attempt.worker_id))
             .cloned()
             .collect();
         if self.watch.extend(&self.means.store, &awaited) {

@@ -4,7 +4,7 @@
 //! Told is only what changes rarely: who the worker is, its process, and that it is over.
 //! Heartbeats change all the time; whoever watches the workers looks at those.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Intake, Look, Patience, Seen, Verdict};
 use crate::domain::ids::WorkerId;
@@ -15,7 +15,7 @@ use crate::store::{Entry, EntryKind, ReadError, Store, digest, layout};
 mod left;
 
 pub use left::AGENT_FOLDERS;
-use left::Left;
+use left::{Kept, Left};
 
 /// A longer spec is refused unread: 16 MiB.
 const LENGTH_MAX: u64 = 16 << 20;
@@ -32,6 +32,8 @@ pub struct WorkerSpecs {
     patience: Patience,
     /// Files that need no reading until they change.
     files: BTreeMap<String, File>,
+    /// What lies in workers' folders.
+    kept: Kept,
     /// Followed workers whose spec is gone, and since when.
     gone: BTreeMap<WorkerId, Moment>,
     /// Where real workers have their folders, once it could be opened.
@@ -88,6 +90,8 @@ impl Intake for WorkerSpecs {
             self.look_at(look, &mut seen, path, entry);
         }
         let workers = self.sort_out(look, &mut seen);
+        let followed: BTreeSet<&str> = workers.keys().map(WorkerId::as_str).collect();
+        self.kept.retain(|id| followed.contains(id));
         for (worker_id, path) in &workers {
             self.follow(look, &mut seen, worker_id, path);
         }
@@ -201,14 +205,15 @@ impl WorkerSpecs {
         }
         for place in left::places(look.store, self.workspace.as_ref()) {
             if spec.pid.is_none()
-                && let Some((pid, written_ms)) = left.pid(&place, known)
+                && let Some((pid, written_ms)) = left.pid(&place, known, &mut self.kept)
             {
                 (spec.pid, pid_written_ms) = (Some(pid), written_ms);
                 spec.is_waiting = false;
             }
         }
         let places = left::places(look.store, self.workspace.as_ref());
-        if let Some(said) = left.said(places, seen, &mut self.patience, is_linked) {
+        if let Some(said) = left.said(places, seen, (&mut self.patience, &mut self.kept), is_linked)
+        {
             (spec.ended, spec.ended_by) = (Some(said.folder), said.by);
         }
         let news = match known {

@@ -170,7 +170,7 @@ pub const SETTINGS: &[Setting] = &[
     policy.supervision.memory_bytes_max,
     "How much memory the processes of a worker may hold together; 0: any." },
     whole! { "supervision.processes_max", 0..=1_000_000, policy.supervision.processes_max,
-    "How many processes a worker may have; 0: any number." },
+    "How many processes a worker may have, each counted with its threads; 0: any number." },
     whole! { "supervision.untaken_alert_ms", 0..=2_592_000_000, policy.supervision.untaken_alert_ms,
     "From when on a handoff that no master takes is told of; 0: never." },
     whole! { "supervision.untaken_max_ms", 0..=2_592_000_000, policy.supervision.untaken_max_ms,

@@ -253,8 +253,11 @@ pub(super) fn who_stands_still_is_noticed(life: &Life) -> Verdict {
         }
         let id = process.job.attempt_id.as_str();
         let attempt = life.told.attempts.get(id);
-        let is_noticed = attempt
-            .is_none_or(|a| a.nonce != process.job.nonce || a.is_condemned || a.recalled.is_some());
+        // One that is suspended may go on, so that a doubt is all that may be said of it.
+        let is_noticed = attempt.is_none_or(|a| {
+            let is_doubted = process.is_stopped && a.suspected_seq.is_some();
+            a.nonce != process.job.nonce || a.is_condemned || a.recalled.is_some() || is_doubted
+        });
         unless(is_noticed, || format!("nobody notices that {id} does nothing: {attempt:?}"))?;
     }
     Ok(())
