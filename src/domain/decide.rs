@@ -34,7 +34,8 @@ pub use schedule::{Hold, Wait, waits};
 pub fn decide(state: &State, policy: &Policy, input: &Input, now: Moment) -> Vec<Event> {
     match input {
         Input::DaemonStarted { version, pid, suspended_ms } => {
-            daemon_started(state, version, *pid, *suspended_ms, now)
+            let started = started(state, version, *pid, *suspended_ms);
+            [started].into_iter().chain(resumed(state, *suspended_ms, now)).collect()
         }
         Input::HostSuspended { total_ms } => resumed(state, *total_ms, now).into_iter().collect(),
         Input::DaemonStopped { reason } => vec![Event::DaemonStopped { reason: reason.clone() }],
@@ -102,20 +103,13 @@ pub fn decide(state: &State, policy: &Policy, input: &Input, now: Moment) -> Vec
     }
 }
 
-fn daemon_started(
-    state: &State,
-    version: &str,
-    pid: u32,
-    suspended_ms: u64,
-    now: Moment,
-) -> Vec<Event> {
-    let started = Event::DaemonStarted {
+fn started(state: &State, version: &str, pid: u32, suspended_ms: u64) -> Event {
+    Event::DaemonStarted {
         version: version.to_owned(),
         pid,
         epoch: state.epoch + 1,
         suspended_ms: Some(suspended_ms),
-    };
-    [started].into_iter().chain(resumed(state, suspended_ms, now)).collect()
+    }
 }
 
 /// Says for how long the host was suspended, where that is news.

@@ -111,8 +111,9 @@ impl Chronicle {
             Event::SubtaskCompleted { subtask_id, attempt_id, .. } => {
                 self.failures_of.remove(&self.attempts[attempt_id.as_str()].agent);
                 self.end(attempt_id.as_str(), End::Completed);
-                self.subtask(subtask_id.as_str()).phase =
-                    SubtaskPhase::Done(attempt_id.to_string());
+                let subtask = self.subtask(subtask_id.as_str());
+                subtask.interruptions = 0;
+                subtask.phase = SubtaskPhase::Done(attempt_id.to_string());
             }
             Event::SubtaskFailed { subtask_id, attempt_id, failure, .. } => {
                 let attempt = &self.attempts[attempt_id.as_str()];
@@ -126,6 +127,7 @@ impl Chronicle {
                 self.end(attempt_id.as_str(), End::Failed);
                 let subtask = self.subtask(subtask_id.as_str());
                 *subtask.failures_on.entry(agent).or_default() += 1;
+                subtask.interruptions = 0;
                 let is_same = subtask
                     .last_failure
                     .as_ref()
@@ -159,6 +161,7 @@ impl Chronicle {
             Event::SubtaskReassigned(told) => {
                 let subtask = self.subtask(told.subtask_id.as_str());
                 subtask.agent = Some(told.assigned_to.to_string());
+                subtask.interruptions = 0;
                 if is_wished(record) {
                     // A person's choice begins anew.
                     subtask.failures_on.remove(told.assigned_to.as_str());
@@ -242,7 +245,8 @@ impl Chronicle {
             Event::AttemptRecalled { attempt_id, cause, .. } => {
                 self.attempt(attempt_id.as_str()).recalled = Some((*cause, record.at));
             }
-            Event::AttemptInterrupted { attempt_id, .. } => {
+            Event::AttemptInterrupted { attempt_id, subtask_id, .. } => {
+                self.subtask(subtask_id.as_str()).interruptions += 1;
                 self.end(attempt_id.as_str(), End::Interrupted);
             }
             Event::HandoffWithdrawn { attempt_id, .. } => {
@@ -382,6 +386,7 @@ impl Chronicle {
             subtask.failures_on.clear();
             subtask.fallbacks = 0;
             subtask.same_failures = 0;
+            subtask.interruptions = 0;
             subtask.last_failure = None;
         }
         let run = self.run(run_id);

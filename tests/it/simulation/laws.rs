@@ -61,6 +61,7 @@ pub(super) const LAWS: &[Law] = &[
     law("a_master_has_its_limit", On::Event(limits::a_master_has_its_limit)),
     law("all_have_a_limit", On::Event(limits::all_have_a_limit)),
     law("attempts_have_a_budget", On::Event(limits::attempts_have_a_budget)),
+    law("interruptions_have_a_budget", On::Event(limits::interruptions_have_a_budget)),
     law("fallbacks_have_a_budget", On::Event(limits::fallbacks_have_a_budget)),
     law("replans_have_a_budget", On::Event(limits::replans_have_a_budget)),
     law("backoffs_are_waited_for", On::Event(limits::backoffs_are_waited_for)),

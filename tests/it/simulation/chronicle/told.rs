@@ -47,6 +47,8 @@ pub(in crate::simulation) struct SubtaskTold {
     pub(in crate::simulation) agent: Option<String>,
     pub(in crate::simulation) fallbacks: u32,
     pub(in crate::simulation) last_failure: Option<Failure>,
+    /// How many attempts in a row were cut off since a person or another agent took it up.
+    pub(in crate::simulation) interruptions: u32,
     /// How often in a row the last failure looked the same.
     pub(in crate::simulation) same_failures: u32,
 }

@@ -13,6 +13,16 @@ use crate::simulation::life::Life;
 /// The time in which starts are counted.
 pub(super) const MINUTE_MS: u64 = 60_000;
 
+/// What is cut off again and again is not begun again for ever.
+pub(super) fn interruptions_have_a_budget(life: &Life, _: &Record, event: &Event) -> Verdict {
+    let Event::SubtaskHandedOff(told) = event else { return Ok(()) };
+    let Some((run, at)) = life.told.find(told.subtask_id.as_str()) else { return Ok(()) };
+    let (times, max) = (run.subtasks[at].interruptions, life.policy.recovery.interruptions_max);
+    unless(times < max, || {
+        format!("{} begins after {times} of {max} were cut off", told.attempt_id)
+    })
+}
+
 /// A master has no more attempts at a time than it may.
 pub(super) fn a_master_has_its_limit(life: &Life, _: &Record, event: &Event) -> Verdict {
     let Event::SubtaskHandedOff(told) = event else { return Ok(()) };
