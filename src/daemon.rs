@@ -244,7 +244,7 @@ impl Daemon {
 
     /// Says which effects may be started.
     fn may(&self) -> fn(&Effect) -> bool {
-        if self.is_draining() { may_while_draining } else { may_always }
+        if self.is_draining() { effects::may_while_draining } else { effects::may_always }
     }
 
     /// Takes what is ready, up to a bound, and decides on it in memory.
@@ -478,24 +478,6 @@ fn hindrance(state: &State, job: &Job) -> String {
     };
     let hindrance = launched.and_then(|(_, _, attempt)| attempt.hindrance.clone());
     hindrance.unwrap_or_else(|| "it is owed all the same".to_owned())
-}
-
-fn may_always(_: &Effect) -> bool {
-    true
-}
-
-/// Tells whether an effect ends something; what begins something waits for the next start.
-fn may_while_draining(effect: &Effect) -> bool {
-    match effect {
-        Effect::SettleClaim(_)
-        | Effect::WithdrawHandoff(_)
-        | Effect::StopWorker(_)
-        | Effect::MoveSpec(_) => true,
-        Effect::PublishHandoff(_)
-        | Effect::LaunchWorker(_)
-        | Effect::DraftPlan(_)
-        | Effect::RevisePlan(_) => false,
-    }
 }
 
 /// What documents are rendered from and written to.

@@ -334,6 +334,25 @@ fn subject(effect: &Effect) -> &str {
     }
 }
 
+/// Any effect may be started.
+pub(super) fn may_always(_: &Effect) -> bool {
+    true
+}
+
+/// Tells whether an effect ends something; what begins something waits for the next start.
+pub(super) fn may_while_draining(effect: &Effect) -> bool {
+    match effect {
+        Effect::SettleClaim(_)
+        | Effect::WithdrawHandoff(_)
+        | Effect::StopWorker(_)
+        | Effect::MoveSpec(_) => true,
+        Effect::PublishHandoff(_)
+        | Effect::LaunchWorker(_)
+        | Effect::DraftPlan(_)
+        | Effect::RevisePlan(_) => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
