@@ -17,6 +17,7 @@ pub mod request;
 pub mod same;
 pub mod stats;
 pub mod story;
+pub mod survey;
 pub mod tail;
 pub mod wait;
 
@@ -27,9 +28,9 @@ use serde_json::{Value, json};
 use thiserror::Error;
 
 use crate::clock;
-use crate::domain::Record;
 use crate::domain::ids::CommandId;
 use crate::domain::moment::Timestamp;
+use crate::domain::{Record, State};
 use crate::journal::{self, JournalError};
 use crate::store::{EntryKind, Published, ReadError, Store, StoreError, layout};
 
@@ -206,6 +207,17 @@ impl Client {
         let dir = self.root().join(layout::JOURNAL);
         let reader = has_journal.then(|| journal::read(&dir, 0)).transpose()?;
         Ok(reader.into_iter().flatten())
+    }
+
+    /// Returns all that the journal says, as the daemon knows it; nothing where no daemon was yet.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn state(&self) -> Result<State, ClientError> {
+        if !self.store.exists(layout::JOURNAL) {
+            return Ok(State::default());
+        }
+        Ok(journal::fold(&self.root().join(layout::JOURNAL))?)
     }
 
     /// Reads a text file; `None` when it is not there. Bytes that are no UTF-8 are replaced.

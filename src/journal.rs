@@ -3,7 +3,7 @@
 //! `orchestrator/journal/` holds segments (`segment-{first event}.jsonl`), snapshots of the state
 //! (`snapshot-{last event}.json`) for a fast start, and `acknowledged`, the number of the last
 //! event that is certain to be on disk. Only the daemon that has the directory's lock may open it
-//! for writing; anyone may [`read`] it.
+//! for writing; anyone may [`read`] or [`fold`] it.
 //!
 //! **What is believed.** A line counts if its checksum is right. Bytes after the last such line
 //! are what a crash left of a line that nobody was told about, and are cut, only if
@@ -38,7 +38,7 @@ mod segment;
 pub mod upcast;
 
 pub use acknowledged::SyncHandle;
-pub use reader::{Reader, read};
+pub use reader::{Reader, fold, read};
 
 /// The journal, open for appending. There is one for each directory at any time.
 #[derive(Debug)]

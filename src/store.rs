@@ -95,6 +95,7 @@ pub enum StoreError {
         /// Relative to the coordination directory.
         path: String,
         /// What the system said.
+        #[source]
         cause: io::Error,
     },
     /// Bytes that were written may not be on the disk; it must not be tried again on this file.
@@ -103,6 +104,7 @@ pub enum StoreError {
         /// Relative to the coordination directory.
         path: String,
         /// What the system said.
+        #[source]
         cause: io::Error,
     },
     /// The directory that was opened is no longer at its place.
@@ -119,6 +121,7 @@ pub enum StoreError {
         /// The coordination directory.
         path: PathBuf,
         /// What the system said.
+        #[source]
         cause: io::Error,
     },
     /// The kernel cannot open files beneath a directory.
@@ -131,6 +134,7 @@ pub enum StoreError {
         /// The coordination directory.
         path: PathBuf,
         /// What the system said.
+        #[source]
         cause: io::Error,
     },
     /// Anything else the system refused.
@@ -141,6 +145,7 @@ pub enum StoreError {
         /// Relative to the coordination directory.
         path: String,
         /// What the system said.
+        #[source]
         cause: io::Error,
     },
 }

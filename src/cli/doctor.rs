@@ -27,8 +27,9 @@ impl DoctorArgs {
     pub(crate) fn run(&self, context: &Context) -> Result<Exit, CliError> {
         let client = context.client()?;
         let env = |name: &str| std::env::var(name).ok();
-        let mut findings = examine(&client);
-        findings.push(settings(Config::load(client.root(), &env, &Overrides::default())));
+        let config = Config::load(client.root(), &env, &Overrides::default());
+        let mut findings = examine(&client, config.as_ref().ok().map(|config| &config.policy));
+        findings.push(settings(config));
         findings.sort_by_key(|finding| finding.level);
         let checkup = Checkup::new(client.root().to_path_buf(), findings);
         context.out.show(&checkup)?;

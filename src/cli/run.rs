@@ -19,6 +19,7 @@ use crate::client::wait::{Waiter, Wake};
 use crate::client::{Client, ClientError};
 use crate::clock;
 use crate::config::{Config, Overrides};
+use crate::domain::Moment;
 
 /// Arguments of `baton run`.
 #[derive(Debug, Args)]
@@ -36,11 +37,20 @@ struct Run<'a> {
     story: Story,
     /// The daemon that was started for this run; `None` while another one serves the directory.
     own: Option<OwnDaemon>,
+    /// How often in a row a daemon of our own found the directory taken.
+    lost_starts: u32,
+    /// When it was last asked whether anybody serves the directory.
+    asked_at: Moment,
     interrupted: bool,
 }
 
+/// A daemon that has the directory and cannot be seen from here is given up on after so many starts
+/// in vain: it may be on another machine.
+const LOST_STARTS_MAX: u32 = 5;
+
 /// How long nothing may be heard before everything is looked at again.
-const TICK: Duration = Duration::from_secs(1);
+const TICK: Duration = Duration::from_millis(TICK_MS);
+const TICK_MS: u64 = 1_000;
 
 impl RunArgs {
     pub(crate) fn run(&self, context: &Context) -> Result<Exit, CliError> {
@@ -136,17 +146,35 @@ impl<'a> Run<'a> {
         hear_signals(&waiter)?;
         let follower = Follower::new(client, &request.task_id)?;
         let story = Story::begin(client, &request.task_id, is_known)?;
-        let own = match client.daemon() {
-            Some(_) => None,
-            None => {
-                // A mistake in it is better told by us than by a daemon that ends at once.
-                let env = |name: &str| std::env::var(name).ok();
-                Config::load(client.root(), &env, &Overrides::default())?;
-                Some(OwnDaemon::start(client, waiter.sender())?)
-            }
-        };
         let live = Live::new(&context.out, &request.spec.title);
-        Ok(Self { client, follower, waiter, live, story, own, interrupted: false })
+        let mut run = Self {
+            client,
+            follower,
+            waiter,
+            live,
+            story,
+            own: None,
+            lost_starts: 0,
+            asked_at: clock::now(),
+            interrupted: false,
+        };
+        run.have_daemon()?;
+        Ok(run)
+    }
+
+    /// Makes sure that a daemon serves the directory: the one that does, or else one of our own.
+    /// Whether that one serves it to the end or is about to go makes no difference: this is asked
+    /// again until the task is over.
+    fn have_daemon(&mut self) -> Result<(), CliError> {
+        if self.own.is_some() || self.client.daemon().is_some() {
+            return Ok(());
+        }
+        self.client.still_there()?;
+        // A mistake in it is better told by us than by a daemon that ends at once.
+        let env = |name: &str| std::env::var(name).ok();
+        Config::load(self.client.root(), &env, &Overrides::default())?;
+        self.own = Some(OwnDaemon::start(self.client, self.waiter.sender())?);
+        Ok(())
     }
 
     /// Stays with the task until it is over, or until a person has had enough.
@@ -164,10 +192,10 @@ impl<'a> Run<'a> {
                 return Ok(standing);
             }
             match self.waiter.wait(TICK) {
-                Wake::Files => {}
+                Wake::Files => self.go_on_without_other()?,
                 Wake::Tick => {
                     settling_ticks += u32::from(standing.is_over());
-                    self.check_other_daemon()?;
+                    self.go_on_without_other()?;
                 }
                 Wake::Signal(_) => {
                     self.interrupted = true;
@@ -209,29 +237,45 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Another daemon may have been faster than ours: then that one does the work.
+    /// Another daemon may have been faster than ours: then that one does the work, or ours does it
+    /// when that one has gone.
     fn daemon_ended(&mut self, code: Option<i32>) -> Result<(), CliError> {
         if let Some(own) = &mut self.own {
             own.has_ended();
         }
         self.own = None;
         if self.client.daemon().is_some() {
+            self.lost_starts = 0;
             return Ok(());
         }
         let exit = code.and_then(|code| u8::try_from(code).ok()).map_or(Exit::Io, Exit::of_code);
+        if exit == Exit::Busy && self.lost_starts < LOST_STARTS_MAX {
+            // With the next tick: it was there a moment ago.
+            self.lost_starts += 1;
+            return Ok(());
+        }
         let exit = if exit == Exit::Done { Exit::NoDaemon } else { exit };
         let words = last_words(self.client);
         Err(CliError::new(exit, format!("the daemon ended: {words}"))
             .hint("`baton doctor` says what is wrong; orchestrator/daemon.log says more"))
     }
 
-    fn check_other_daemon(&self) -> Result<(), CliError> {
-        if self.own.is_some() || self.client.daemon().is_some() {
+    /// Goes on with a daemon of our own where the one that served the directory has gone: it may
+    /// have been on its way out already when we came.
+    fn go_on_without_other(&mut self) -> Result<(), CliError> {
+        let now = clock::now();
+        let is_time = now.is_past(&self.asked_at, TICK_MS);
+        if !is_time || self.own.is_some() {
             return Ok(());
         }
-        let id = self.follower.task_id();
-        Err(CliError::new(Exit::NoDaemon, format!("the daemon ended while {id} was under way"))
-            .hint("`baton daemon` starts one, and the work goes on where it was"))
+        self.asked_at = now;
+        if self.client.daemon().is_some() {
+            return Ok(());
+        }
+        if self.lost_starts == 0 {
+            self.live.notice("the daemon that was here has ended: going on with one of our own");
+        }
+        self.have_daemon()
     }
 }
 

@@ -1,5 +1,7 @@
 //! `baton status`: what is under way in this directory.
 
+mod standing;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -8,10 +10,13 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::Context;
-use super::output::{CliError, Exit, Page, Table, Tone, View, plain, span, text, tree};
-use crate::client::documents::{OverviewDocument, WorkerDocument};
+use super::output::{CliError, Exit, Page, Table, Tone, View, failure, plain, span, text, tree};
+use crate::client::documents::OverviewDocument;
 use crate::client::handoffs::HandoffState;
+use crate::client::survey::Survey;
 use crate::client::{Client, ClientError};
+use crate::config::{Config, Overrides};
+use crate::domain::Policy;
 
 /// Arguments of `baton status`.
 #[derive(Debug, Args)]
@@ -32,28 +37,40 @@ struct Status {
     inbox: usize,
     /// Handoffs that wait for a master elsewhere.
     handoffs_waiting: usize,
-    /// Workers that live, of plans and of tasks that were routed whole.
-    workers: Vec<WorkerDocument>,
     overview: OverviewDocument,
+    /// Workers, masters that rest, what waits and what is asked; nothing of it when the journal
+    /// cannot be read.
+    #[serde(flatten)]
+    survey: Option<Survey>,
+    /// Why the journal cannot be read.
+    journal_problem: Option<String>,
+    /// Why the settings cannot be read, by which it is known what waits.
+    settings_problem: Option<String>,
 }
-
-/// Workers that are listed at most.
-const WORKERS_MAX: usize = 10;
 
 impl StatusArgs {
     pub(crate) fn run(&self, context: &Context) -> Result<Exit, CliError> {
-        context.out.show(&Status::of(&context.client()?)?)?;
+        let client = context.client()?;
+        let env = |name: &str| std::env::var(name).ok();
+        let settings = Config::load(client.root(), &env, &Overrides::default());
+        let settings = settings.map(|config| config.policy).map_err(|e| failure::chain(&e));
+        context.out.show(&Status::of(&client, settings)?)?;
         Ok(Exit::Done)
     }
 }
 
 impl Status {
-    fn of(client: &Client) -> Result<Self, CliError> {
+    fn of(client: &Client, settings: Result<Policy, String>) -> Result<Self, CliError> {
         let waiting =
             client.handoff_files()?.iter().filter(|f| f.state == HandoffState::Waiting).count();
         let (queue, queue_problem) = match queue(client) {
             Ok(queue) => (queue, None),
             Err(problem) => (None, Some(problem.to_string())),
+        };
+        let (survey, journal_problem) = match client.survey(settings.as_ref().ok()) {
+            Ok(survey) => (Some(survey), None),
+            Err(problem @ ClientError::Journal(_)) => (None, Some(problem.to_string())),
+            Err(problem) => return Err(problem.into()),
         };
         Ok(Self {
             schema: "baton/status@1",
@@ -63,8 +80,10 @@ impl Status {
             queue_problem,
             inbox: client.inbox()?.len(),
             handoffs_waiting: waiting,
-            workers: client.workers()?,
             overview: client.overview()?,
+            survey,
+            journal_problem,
+            settings_problem: settings.err(),
         })
     }
 
@@ -120,13 +139,19 @@ impl View for Status {
             "{total}: {active} active, {completed} completed, {failed} failed, {cancelled} cancelled"
         );
         page.field("plans", &runs);
+        for (name, problem) in
+            [("journal", &self.journal_problem), ("settings", &self.settings_problem)]
+        {
+            if let Some(problem) = problem {
+                page.field_toned(name, &format!("{problem}; see `baton doctor`"), Tone::Bad);
+            }
+        }
         if !self.overview.current_orchestrations.is_empty() {
             page.gap();
             self.runs(page);
         }
-        if !self.workers.is_empty() {
-            page.gap();
-            self.workers(page);
+        if let Some(survey) = &self.survey {
+            standing::print(page, survey);
         }
     }
 }
@@ -149,23 +174,6 @@ impl Status {
         }
         table.print(page);
     }
-
-    fn workers(&self, page: &mut Page) {
-        let mut table = Table::new(&["WORKER", "MASTER", "STATUS", "SINCE"], 0);
-        for worker in self.workers.iter().take(WORKERS_MAX) {
-            table.row(vec![
-                plain(&worker.worker_id),
-                plain(&worker.parent_master),
-                span(Tone::of_status(&worker.status), &worker.status),
-                plain(worker.started_at.map(|at| at.to_string()).unwrap_or_default()),
-            ]);
-        }
-        table.print(page);
-        if self.workers.len() > WORKERS_MAX {
-            let more = self.workers.len() - WORKERS_MAX;
-            page.line(&[span(Tone::Dim, format!("and {more} more"))]);
-        }
-    }
 }
 
 #[cfg(test)]
@@ -174,11 +182,14 @@ mod tests {
     use super::*;
     use crate::client::tests::{directory, write};
 
+    fn status(client: &Client) -> Status {
+        Status::of(client, Ok(Policy::default())).unwrap()
+    }
+
     #[test]
     fn a_directory_that_was_never_served_has_a_status_too() {
         let (_dir, client) = directory();
-        let status =
-            Status { coordination: "/home/coordination".into(), ..Status::of(&client).unwrap() };
+        let status = Status { coordination: "/home/coordination".into(), ..status(&client) };
         insta::assert_snapshot!(seen(&status), @r"
         coordination  /home/coordination
         daemon        not running; `baton daemon` starts one
@@ -215,8 +226,7 @@ mod tests {
               "progress_percent": 66, "health": "blocked"}}]}}"#
             ),
         );
-        let status =
-            Status { coordination: "/home/coordination".into(), ..Status::of(&client).unwrap() };
+        let status = Status { coordination: "/home/coordination".into(), ..status(&client) };
         insta::assert_snapshot!(seen(&status), @r"
         coordination  /home/coordination
         daemon        not running; `baton daemon` starts one
@@ -229,8 +239,8 @@ mod tests {
         task-1                             in_progress  2      [██░░░░░░░░] 25%  healthy
         very-long-very-long-very-long-ve…  blocked      3      [██████░░░░] 66%  blocked
 
-        WORKER           MASTER       STATUS  SINCE
-        fix-1-attempt-1  development  active  2025-11-05T18:00:00Z
+        OF A MASTER      MASTER       HEALTH  PROCESS        LAST SIGN
+        fix-1-attempt-1  development  active  not looked at  none so far
         ");
     }
 }

@@ -1,10 +1,12 @@
 //! What is wrong with a coordination directory, and what to do about it.
 
 mod files;
+mod life;
 mod work;
 
 use serde::Serialize;
 
+use crate::domain::Policy;
 use crate::journal;
 use crate::store::layout;
 
@@ -72,8 +74,9 @@ impl Finding {
 /// Names that one finding lists before it counts the rest.
 const NAMES_MAX: usize = 5;
 
-/// Looks at everything in the directory; the settings are for the caller to look at.
-pub fn examine(client: &Client) -> Vec<Finding> {
+/// Looks at everything in the directory; the settings are for the caller to look at. Without any
+/// it is not known what waits for what.
+pub fn examine(client: &Client, policy: Option<&Policy>) -> Vec<Finding> {
     let mut findings = daemon(client);
     findings.extend(files::access(client));
     findings.extend(files::space(client));
@@ -84,6 +87,7 @@ pub fn examine(client: &Client) -> Vec<Finding> {
     findings.extend(files::refused(client));
     findings.extend(work::blocked(client));
     findings.extend(work::waiting(client));
+    findings.extend(life::life(client, policy));
     findings
 }
 
@@ -159,7 +163,7 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     fn wrong(client: &Client) -> Vec<Finding> {
-        examine(client).into_iter().filter(|f| f.level == Level::Wrong).collect()
+        examine(client, None).into_iter().filter(|f| f.level == Level::Wrong).collect()
     }
 
     fn set_mode(client: &Client, path: &str, mode: u32) {
@@ -172,14 +176,16 @@ mod tests {
     fn an_empty_directory_has_nothing_wrong() {
         let (_dir, client) = directory();
         assert_eq!(wrong(&client), []);
-        assert!(examine(&client).iter().any(|f| f.check == "daemon" && f.level == Level::Note));
+        assert!(
+            examine(&client, None).iter().any(|f| f.check == "daemon" && f.level == Level::Note)
+        );
     }
 
     #[test]
     fn what_is_wrong_is_named_with_a_remedy() {
         type Spoil = fn(&Client);
         let cases: [(&str, &str, Spoil); 9] = [
-            ("blocked", "baton retry task-2, or baton cancel task-2", |c| {
+            ("blocked", "[r] retry differently: baton retry task-2, or [a] abort", |c| {
                 let subtask = r#"{"subtask_id": "task-2", "parent_task_id": "task-2",
                     "status": "blocked", "attempts": [{"reason": "exit code 2"}]}"#;
                 write(c, "orchestrator/subtasks/task-2.json", subtask);

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::domain::evidence::{ProcessState, Sign};
 use crate::domain::moment::Timestamp;
 use crate::domain::plan::Explanation;
 
@@ -201,6 +202,35 @@ pub struct WorkerDocument {
     pub status: String,
     /// When it began.
     pub started_at: Option<Timestamp>,
+    /// What the last look at it saw, where it is one of ours and lives.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health: Option<HealthDocument>,
+}
+
+/// What the last look at a worker saw.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HealthDocument {
+    /// When that was.
+    pub checked_at: Option<Timestamp>,
+    /// What is known of its process.
+    pub process: ProcessState,
+    /// Its signs of life.
+    pub signs: Vec<SignDocument>,
+    /// The time of its last heartbeat as it says itself.
+    pub claimed_heartbeat: Option<String>,
+}
+
+/// A sign of life.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SignDocument {
+    /// Which.
+    pub sign: Sign,
+    /// When it was seen to change last.
+    pub last_seen: Timestamp,
+    /// What was seen.
+    #[serde(default)]
+    pub what: String,
 }
 
 /// A handoff, as far as a list of them shows it.

@@ -115,6 +115,7 @@ impl Preview {
                 seconds: None,
                 waits_for: subtask.dependencies.iter().map(ToString::to_string).collect(),
                 attempt: 0,
+                masters_before: Vec::new(),
                 worker_id: None,
                 result_kind: None,
                 summary: None,

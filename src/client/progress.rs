@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::documents::{AttemptDocument, PlanDocument, SubtaskDocument, number};
 use crate::domain::moment::Timestamp;
+use crate::domain::recovery::options_about;
 
 /// How far one run is.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -50,6 +51,8 @@ pub struct Step {
     pub waits_for: Vec<String>,
     /// The attempt that is under way or was the last.
     pub attempt: u64,
+    /// Whoever had it, in that order.
+    pub masters_before: Vec<String>,
     /// Its worker, once there is one.
     pub worker_id: Option<String>,
     /// work, work_order; what was delivered.
@@ -132,9 +135,7 @@ impl Progress {
                 subtask_id: Some(subtask.subtask_id.clone()),
                 reason: reason.clone(),
                 escalation: None,
-                options: ["retry", "cancel"]
-                    .map(|verb| format!("baton {verb} {}", subtask.subtask_id))
-                    .to_vec(),
+                options: options_about(&subtask.subtask_id),
             }),
             status,
             stages: vec![vec![step]],
@@ -190,6 +191,7 @@ impl Step {
             seconds,
             waits_for,
             attempt: last.map_or(0, |attempt| attempt.attempt),
+            masters_before: masters_before(subtask),
             worker_id,
             result_kind: result.map(|r| r.kind.clone()),
             summary: result.map(|r| r.summary.clone()),
@@ -200,6 +202,17 @@ impl Step {
                 .filter(|_| !is_satisfied(&subtask.status)),
         }
     }
+}
+
+/// Returns the masters of its attempts but the one that has it.
+fn masters_before(subtask: &SubtaskDocument) -> Vec<String> {
+    let mut masters: Vec<String> = Vec::new();
+    for AttemptDocument { agent, .. } in &subtask.attempts {
+        if !agent.is_empty() && *agent != subtask.assigned_to && !masters.contains(agent) {
+            masters.push(agent.clone());
+        }
+    }
+    masters
 }
 
 fn is_satisfied(status: &str) -> bool {
@@ -299,6 +312,12 @@ pub(crate) mod tests {
         let progress = Progress::of_routed(&subtask, now(), &|_| None);
         assert_eq!(progress.orchestration_id, "orch-task-9");
         assert!(progress.is_over());
-        assert_eq!(progress.trouble.unwrap().reason, "exit code 2");
+        let trouble = progress.trouble.unwrap();
+        assert_eq!(trouble.reason, "exit code 2");
+        let options = [
+            "[r] retry differently: baton retry task-9",
+            "[a] abort and review the plan: baton cancel task-9",
+        ];
+        assert_eq!(trouble.options, options);
     }
 }

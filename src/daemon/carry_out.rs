@@ -14,6 +14,7 @@ use super::holder_client::{HolderClient, HolderEvent, Launched, Limits};
 use super::monitor::{self, Folder, Worker};
 use super::move_spec::move_spec;
 use super::process_tree::{self, Stopped, Tree};
+use super::spec_process;
 use crate::backend::{self, LaunchRequest};
 use crate::clock;
 use crate::config::Config;
@@ -21,6 +22,7 @@ use crate::domain::document::QueuePatch;
 use crate::domain::handoff::{Handoff, handoff_path};
 use crate::domain::ids::{AttemptId, ClaimId, TaskId};
 use crate::domain::plan::DraftOutcome;
+use crate::domain::spec::SpecWorker;
 use crate::domain::state::Claim;
 use crate::domain::task::TaskSpec;
 use crate::domain::worker::{Attempt, AttemptPhase, Execution};
@@ -48,7 +50,8 @@ pub(super) fn work(effect: &Effect, state: &State, means: &Means) -> Result<Work
         Effect::RevisePlan(id) => {
             // A few texts put together, and it needs the state: no work for another thread.
             let outcome = planner::revise(state, id, &means.config.policy);
-            let revised = Input::Revised { subtask_id: id.clone(), outcome };
+            let revision = state.revising(id).ok_or_else(|| format!("{id} is not revised"))?;
+            let revised = Input::Revised { subtask_id: id.clone(), revision, outcome };
             Box::pin(async { Answer::Inputs(vec![revised]) })
         }
         Effect::MoveSpec(id) => {
@@ -77,7 +80,8 @@ pub(super) fn work(effect: &Effect, state: &State, means: &Means) -> Result<Work
         Effect::StopWorker(id) => {
             let worker =
                 Worker::of(state, id).ok_or_else(|| format!("there is no attempt {id}"))?;
-            Box::pin(async move { stop_worker(&means, &worker).await })
+            let specs: Vec<SpecWorker> = state.specs_of(id).cloned().collect();
+            Box::pin(async move { stop_worker(&means, &worker, &specs).await })
         }
     })
 }
@@ -213,7 +217,18 @@ async fn launch_worker(means: &Means, order: Order) -> Answer {
         Ok(Launched::Started(identity) | Launched::Already(identity)) => {
             Answer::Inputs(vec![Input::WorkerStarted { attempt_id, identity }])
         }
-        Ok(Launched::Failed { error, transient }) => refused(error, transient),
+        Ok(Launched::Failed { error, transient: true }) => {
+            match folder::inspect(&means.store, &attempt.worker_id, &attempt.nonce) {
+                Ok(Folder::Empty) => refused(error, true),
+                // Its folder is used up, and the next one needs another.
+                Ok(Folder::Done { .. } | Folder::Interrupted(_)) => {
+                    Answer::Inputs(vec![Input::WorkerInterrupted { attempt_id, reason: error }])
+                }
+                Ok(Folder::Alive(_) | Folder::Foreign) => Answer::Again(error),
+                Err(error) => again(&error),
+            }
+        }
+        Ok(Launched::Failed { error, transient: false }) => refused(error, false),
         Err(error) => again(&error),
     }
 }
@@ -256,9 +271,9 @@ fn describe_launch(means: &Means, order: &Order) -> Result<backend::Launch, Stri
 }
 
 /// Stops a worker that nobody needs any more and tells what became of it.
-async fn stop_worker(means: &Means, worker: &Worker) -> Answer {
+async fn stop_worker(means: &Means, worker: &Worker, specs: &[SpecWorker]) -> Answer {
     if worker.attempt.execution == Execution::External {
-        return stop_stranger(means, worker).await;
+        return stop_stranger(means, worker, specs).await;
     }
     match stop(means, worker).await {
         Ok(Stop::Over(Folder::Empty)) => Answer::Inputs(vec![Input::WorkerNotStarted {
@@ -283,7 +298,11 @@ pub(super) async fn stop_for_shutdown(means: &Means, worker: &Worker) -> Answer 
             Answer::Inputs(monitor::delivered(means, worker).unwrap_or(vec![interrupted]))
         }
         Ok(Stop::Over(folder)) => Answer::Inputs(monitor::told(means, worker, folder)),
-        Ok(Stop::Survived(survivors)) => unstoppable(worker, &survivors),
+        // Nobody called it back: it is the next start that may have to ask.
+        Ok(Stop::Survived(survivors)) => {
+            let worker_id = &worker.attempt.worker_id;
+            Answer::Again(format!("{worker_id} cannot be stopped: {survivors:?} are still there"))
+        }
         Err(problem) => Answer::Again(problem),
     }
 }
@@ -295,19 +314,31 @@ fn unstoppable(worker: &Worker, survivors: &[u32]) -> Answer {
     Answer::Inputs(vec![Input::WorkerUnstoppable { attempt_id, survivors: survivors.to_vec() }])
 }
 
-/// Stops a worker that a master started, where the operator lets us, and tells what it left.
-async fn stop_stranger(means: &Means, worker: &Worker) -> Answer {
+/// Stops a worker that a master started, where the operator lets us and nothing speaks against its
+/// being that worker, and tells what it left. Otherwise a person is asked to end it.
+async fn stop_stranger(means: &Means, worker: &Worker, specs: &[SpecWorker]) -> Answer {
     let attempt = &worker.attempt;
     let AttemptPhase::Ending { identity: Some(identity), .. } = &attempt.phase else {
         return Answer::Again(format!("nobody knows which process carries out {}", attempt.id));
     };
-    let master = means.config.policy.masters.get(&attempt.agent);
-    if !master.is_some_and(|master| master.may_stop) {
-        let key = format!("masters.{}.may_stop", attempt.agent);
-        return Answer::Again(format!("{key} is not set, so its workers are not stopped"));
-    }
     let tree = Tree::of_stranger(identity.clone());
-    match process_tree::stop(&tree, grace_ms(means, worker)).await {
+    let master = means.config.policy.masters.get(&attempt.agent);
+    let doubt = if master.is_some_and(|master| master.may_stop) {
+        spec_process::doubt(&means.store, identity, specs)
+    } else {
+        Some(format!("masters.{}.may_stop is not set any more", attempt.agent))
+    };
+    let stopped = match doubt {
+        None => process_tree::stop(&tree, grace_ms(means, worker)).await,
+        Some(doubt) => {
+            let stopped = process_tree::look(&tree);
+            if let Stopped::Survivors(pids) = &stopped {
+                tracing::warn!(attempt = %attempt.id, ?pids, doubt, "a worker is not stopped");
+            }
+            stopped
+        }
+    };
+    match stopped {
         Stopped::Gone => Answer::Inputs(monitor::left_by_stranger(means, worker)),
         Stopped::Survivors(survivors) => unstoppable(worker, &survivors),
     }
@@ -415,3 +446,6 @@ impl Holder {
         Ok(client)
     }
 }
+
+#[cfg(test)]
+mod tests;

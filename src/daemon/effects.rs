@@ -13,6 +13,7 @@ use super::probe::{self, Look, Memory, Subject};
 use crate::config::Config;
 use crate::domain::document::QueuePatch;
 use crate::domain::ids::AttemptId;
+use crate::domain::worker::AttemptPhase;
 use crate::domain::{Effect, Input, State, outbox};
 use crate::store::Store;
 use crate::store::queue::Kept;
@@ -25,6 +26,8 @@ const RETRY_FIRST_MS: u64 = 1_000;
 const LOOK_AGAIN_MS: u64 = 50;
 /// No delay is longer.
 const RETRY_MS_MAX: u64 = 60_000;
+/// Nor is the delay of a launch: nobody tells when a machine has processes again.
+const LAUNCH_MS_MAX: u64 = 5_000;
 
 /// One thing that is done beside the loop.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,6 +67,8 @@ pub(super) enum Answer {
     },
     /// Workers were looked at.
     Looked(Box<Look>),
+    /// They could not be, and why; with what is kept from one look to the next.
+    NotLooked(Memory, String),
 }
 
 /// What jobs work with; a copy for each.
@@ -171,9 +176,11 @@ impl Effects {
     }
 
     /// Starts to stop a worker for good, because the daemon was asked to leave none.
-    pub(super) fn start_stop(&mut self, worker: Worker, means: &Means) {
+    /// After a failure it waits like any other job.
+    pub(super) fn start_stop(&mut self, worker: Worker, means: &Means, now_ms: u64) {
         let job = Job::StopForShutdown(worker.attempt.id.clone());
-        if !self.is_running(&job) {
+        let waits = self.failures.get(&job).is_some_and(|failed| failed.not_before_ms > now_ms);
+        if !waits && !self.is_running(&job) {
             let means = means.clone();
             self.spawn(
                 job,
@@ -185,7 +192,12 @@ impl Effects {
     /// Starts to look at workers.
     pub(super) fn start_look(&mut self, subjects: Vec<Subject>, memory: Memory, means: &Means) {
         let means = means.clone();
-        let look = move || Answer::Looked(Box::new(probe::look(&means, &subjects, memory)));
+        let look = move || match probe::look(&means, &subjects, memory) {
+            Ok(look) => Answer::Looked(Box::new(look)),
+            Err((memory, error)) => {
+                Answer::NotLooked(memory, format!("cannot look at processes: {error}"))
+            }
+        };
         self.spawn(Job::Look, blocking(look));
     }
 
@@ -213,17 +225,26 @@ impl Effects {
         None
     }
 
-    /// Notes that a job was carried out and its outcome applied.
+    /// Notes that a job was carried out and its outcome applied. Where one worker could be
+    /// launched, the others that could not may be launched as well.
     pub(super) fn succeeded(&mut self, job: &Job) {
         self.failures.remove(job);
+        if is_launch(job) {
+            let others = self.failures.iter_mut().filter(|(job, _)| is_launch(job));
+            others.for_each(|(_, failures)| failures.not_before_ms = 0);
+        }
     }
 
     /// Notes that a job could not be carried out, says so, and returns when it may be tried again.
     pub(super) fn failed(&mut self, job: Job, problem: &str, now_ms: u64) -> u64 {
         let count = self.failures.get(&job).map_or(1, |failures| failures.count.saturating_add(1));
         let delay_ms = RETRY_FIRST_MS.saturating_mul(1 << count.min(16).saturating_sub(1));
-        let not_before_ms = now_ms.saturating_add(delay_ms.min(RETRY_MS_MAX));
-        tracing::warn!(?job, problem, count, "cannot carry out an effect; trying again");
+        let delay_ms_max = if is_launch(&job) { LAUNCH_MS_MAX } else { RETRY_MS_MAX };
+        let not_before_ms = now_ms.saturating_add(delay_ms.min(delay_ms_max));
+        // What is in the way for a night is not to fill the log.
+        if count.is_power_of_two() {
+            tracing::warn!(?job, problem, count, "cannot carry out an effect; trying again");
+        }
         self.failures.insert(job, Failures { count, not_before_ms });
         not_before_ms
     }
@@ -240,8 +261,9 @@ impl Effects {
             Job::Effect(effect) => {
                 may(effect) && outbox(state).contains(effect) && !self.is_running(job)
             }
-            // Documents and the drain have times of their own.
-            Job::PatchQueue | Job::CollectLate | Job::StopForShutdown(_) | Job::Look => false,
+            Job::StopForShutdown(id) => is_at_work(state, id) && !self.is_running(job),
+            // Documents have times of their own.
+            Job::PatchQueue | Job::CollectLate | Job::Look => false,
         };
         let due = self.failures.iter().filter(|(job, _)| is_waited_for(job));
         due.map(|(_, failures)| failures.not_before_ms.max(now_ms + LOOK_AGAIN_MS)).min()
@@ -269,11 +291,22 @@ impl Effects {
     }
 }
 
+/// Tells whether a process of ours is known to carry out an attempt.
+pub(super) fn is_at_work(state: &State, id: &AttemptId) -> bool {
+    state
+        .attempt(id)
+        .is_some_and(|(_, _, attempt)| matches!(attempt.phase, AttemptPhase::Running { .. }))
+}
+
 /// Tells whether the daemon died before while it drafted this plan: it is drafted alone and after
 /// all others, so that they are not suspected with it.
 fn is_suspect_draft(state: &State, effect: &Effect) -> bool {
     let Effect::DraftPlan(id) = effect else { return false };
     state.tasks.get(id).is_some_and(|task| task.draft_crashes > 0)
+}
+
+fn is_launch(job: &Job) -> bool {
+    matches!(job, Job::Effect(Effect::LaunchWorker(_)))
 }
 
 fn is_draft(effect: &Effect) -> bool {
@@ -298,5 +331,51 @@ fn subject(effect: &Effect) -> &str {
         Effect::DraftPlan(id) => id.as_str(),
         Effect::RevisePlan(id) => id.as_str(),
         Effect::MoveSpec(id) => id.as_str(),
+    }
+}
+
+/// Any effect may be started.
+pub(super) fn may_always(_: &Effect) -> bool {
+    true
+}
+
+/// Tells whether an effect ends something; what begins something waits for the next start.
+pub(super) fn may_while_draining(effect: &Effect) -> bool {
+    match effect {
+        Effect::SettleClaim(_)
+        | Effect::WithdrawHandoff(_)
+        | Effect::StopWorker(_)
+        | Effect::MoveSpec(_) => true,
+        Effect::PublishHandoff(_)
+        | Effect::LaunchWorker(_)
+        | Effect::DraftPlan(_)
+        | Effect::RevisePlan(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::{AttemptId, SubtaskId};
+
+    fn attempt(name: &str) -> AttemptId {
+        AttemptId::of(&SubtaskId::parse(name).unwrap(), 1)
+    }
+
+    #[test]
+    fn launches_wait_for_seconds_and_go_on_together() {
+        let mut effects = Effects::default();
+        let launch = |name| Job::Effect(Effect::LaunchWorker(attempt(name)));
+        let stop = Job::Effect(Effect::StopWorker(attempt("c")));
+        let delays = |effects: &mut Effects, job: &Job| -> Vec<u64> {
+            (0..8).map(|_| effects.failed(job.clone(), "no", 0)).collect()
+        };
+        let launched = delays(&mut effects, &launch("a"));
+        assert_eq!(launched, [1_000, 2_000, 4_000, 5_000, 5_000, 5_000, 5_000, 5_000]);
+        let stopped = delays(&mut effects, &stop);
+        assert_eq!(stopped[5..], [32_000, 60_000, 60_000]);
+        effects.succeeded(&launch("b"));
+        assert_eq!(effects.failures[&launch("a")].not_before_ms, 0);
+        assert_eq!(effects.failures[&stop].not_before_ms, 60_000);
     }
 }

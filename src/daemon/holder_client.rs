@@ -23,6 +23,7 @@ use tokio::time::{sleep, timeout};
 use super::folder::{self, Folder, FolderError, Marker};
 use super::holder::{HELD, HolderError, READY};
 use super::holder_link::{ANSWER_MS_MAX, Heard, Link};
+use super::launch;
 use super::process;
 use super::process_tree::{self, Stopped};
 use super::protocol::{self, Ask, Order, Say};
@@ -193,7 +194,8 @@ impl HolderClient {
                     return Ok(Launched::Failed { error, transient: false });
                 }
                 Err(error) => {
-                    return Ok(Launched::Failed { error: error.to_string(), transient: false });
+                    let transient = launch::is_shortage(&error);
+                    return Ok(Launched::Failed { error: error.to_string(), transient });
                 }
             }
         }

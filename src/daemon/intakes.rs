@@ -21,13 +21,15 @@ pub(super) struct Intakes {
 struct Slot {
     intake: Box<dyn Intake>,
     due_ms: Option<u64>,
+    /// When it looks whether or not it has looked before.
+    later_ms: Option<u64>,
     rests_until_ms: u64,
 }
 
 impl Intakes {
     /// Takes the roster; everything is to be looked at once.
     pub(super) fn new() -> Self {
-        let slot = |intake| Slot { intake, due_ms: Some(0), rests_until_ms: 0 };
+        let slot = |intake| Slot { intake, due_ms: Some(0), later_ms: None, rests_until_ms: 0 };
         Self { slots: intake::roster().into_iter().map(slot).collect() }
     }
 
@@ -44,6 +46,15 @@ impl Intakes {
     pub(super) fn look_at(&mut self, names: &BTreeSet<&'static str>, now_ms: u64) {
         for slot in self.slots.iter_mut().filter(|slot| names.contains(slot.intake.name())) {
             slot.due_at(now_ms);
+        }
+    }
+
+    /// Makes these look once more at `at_ms` on the boot-time clock, however often they look before.
+    pub(super) fn look_later(&mut self, names: &BTreeSet<&'static str>, at_ms: u64) {
+        for slot in self.slots.iter_mut().filter(|slot| names.contains(slot.intake.name())) {
+            if let Some(overdue_ms) = slot.later_ms.replace(at_ms) {
+                slot.due_at(overdue_ms);
+            }
         }
     }
 
@@ -74,7 +85,7 @@ impl Intakes {
             .slots
             .iter_mut()
             .find(|slot| slot.starts_at_ms().is_some_and(|at_ms| at_ms <= now.boottime_ms))?;
-        slot.due_ms = None;
+        slot.begin(now.boottime_ms);
         let begun = clock::now();
         let workspace = &means.config.workspace;
         let mut seen = slot.intake.look(&Look { store: &means.store, state, workspace, now });
@@ -91,11 +102,42 @@ impl Intakes {
 }
 
 impl Slot {
+    /// Notes that it looks now.
+    fn begin(&mut self, now_ms: u64) {
+        self.due_ms = None;
+        self.later_ms = self.later_ms.filter(|at_ms| *at_ms > now_ms);
+    }
+
     fn due_at(&mut self, due_ms: u64) {
         self.due_ms = Some(self.due_ms.map_or(due_ms, |earlier| earlier.min(due_ms)));
     }
 
     fn starts_at_ms(&self) -> Option<u64> {
-        self.due_ms.map(|due_ms| due_ms.max(self.rests_until_ms))
+        let due_ms = self.due_ms.into_iter().chain(self.later_ms).min()?;
+        Some(due_ms.max(self.rests_until_ms))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_for_later_is_not_forgotten_over_one_before() {
+        let mut intakes = Intakes::new();
+        let names = BTreeSet::from(["reports"]);
+        for slot in &mut intakes.slots {
+            slot.due_ms = None;
+        }
+        intakes.look_later(&names, 5_000);
+        assert_eq!(intakes.due_ms(), Some(5_000));
+        intakes.look_at(&names, 1_000);
+        assert_eq!(intakes.due_ms(), Some(1_000));
+        let slot = intakes.slots.iter_mut().find(|slot| slot.due_ms.is_some()).unwrap();
+        slot.begin(1_000);
+        assert_eq!(intakes.due_ms(), Some(5_000));
+        let slot = intakes.slots.iter_mut().find(|slot| slot.later_ms.is_some()).unwrap();
+        slot.begin(5_000);
+        assert_eq!(intakes.due_ms(), None);
     }
 }

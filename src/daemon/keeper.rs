@@ -53,7 +53,7 @@ pub fn keep() -> u8 {
         Ok(keeper) => return keeper.run(),
         Err(error) => StepSays::Failed {
             error: format!("cannot keep a worker: {error}"),
-            transient: super::launch::is_transient(&error),
+            transient: super::launch::is_shortage(&error),
         },
     };
     // Without a holder to hear it, it is said in vain.

@@ -190,13 +190,13 @@ fn failed(what: &str, error: &io::Error) -> StepSays {
 }
 
 fn failed_by(error: &(dyn std::error::Error + 'static)) -> StepSays {
-    let mut cause = Some(error);
-    let mut transient = false;
-    while let Some(at) = cause {
-        transient |= at.downcast_ref::<io::Error>().is_some_and(is_transient);
-        cause = at.source();
-    }
-    StepSays::Failed { error: error.to_string(), transient }
+    StepSays::Failed { error: error.to_string(), transient: is_shortage(error) }
+}
+
+/// As [`is_transient`], for an error that has one among its causes.
+pub(super) fn is_shortage(error: &(dyn std::error::Error + 'static)) -> bool {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.filter_map(|cause| cause.downcast_ref::<io::Error>()).any(is_transient)
 }
 
 /// Tells whether the machine is short of something that it may have again later.
@@ -213,4 +213,36 @@ pub(super) fn is_transient(error: &io::Error) -> bool {
             | io::ErrorKind::StaleNetworkFileHandle
             | io::ErrorKind::Interrupted
     ) || Errno::from_io_error(error).is_some_and(|errno| OUT_OF_DESCRIPTORS.contains(&errno))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::daemon::folder::FolderError;
+    use crate::store::StoreError;
+
+    #[test]
+    fn what_a_machine_is_short_of_is_told_from_what_will_never_work() {
+        let of = |cause: io::Error| {
+            let (action, path) = ("write", "workers/w/identity.json".to_owned());
+            FolderError::Store(StoreError::Io { action, path, cause })
+        };
+        for (errno, expected) in [
+            (Errno::AGAIN, true),
+            (Errno::NOMEM, true),
+            (Errno::NOSPC, true),
+            (Errno::MFILE, true),
+            (Errno::NFILE, true),
+            (Errno::TXTBSY, true),
+            (Errno::NOENT, false),
+            (Errno::ACCESS, false),
+            (Errno::NOEXEC, false),
+        ] {
+            let error = io::Error::from(errno);
+            assert_eq!(is_transient(&error), expected, "{errno}");
+            assert_eq!(is_shortage(&of(error)), expected, "{errno} in a store");
+            let in_io = io::Error::other(of(errno.into()));
+            assert_eq!(is_shortage(&in_io), expected, "{errno} in a store in another error");
+        }
+    }
 }

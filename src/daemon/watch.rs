@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use notify::event::{AccessKind, AccessMode, ModifyKind, RenameMode};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
 
+use crate::clock;
 use crate::domain::ids::WorkerId;
 use crate::store::{EntryKind, Store, layout};
 
@@ -19,7 +21,7 @@ pub(super) type Interest = (&'static str, &'static str);
 const WORKERS: &str = "workers/*";
 
 /// Names that nobody but Baton writes, or that nothing follows from.
-const NOISE: [&str; 9] = [
+const NOISE: [&str; 10] = [
     "attempt.lock",
     "brief.md",
     "dashboard-events.jsonl",
@@ -27,9 +29,16 @@ const NOISE: [&str; 9] = [
     "identity.json",
     "launch.json",
     "output.log",
+    "output.log.1",
     "task-queue.json.lock",
     "baton.toml",
 ];
+
+/// What workers write again and again. The looks at workers read it when they want to; the intakes,
+/// to which it can only say that a worker has ended, are told of it once in a while.
+const BEATS: [&str; 2] = ["heartbeat.json", "status.json"];
+/// How soon after a heartbeat the intakes look; others meanwhile wake nobody.
+pub(super) const BEATS_MS: u64 = 5_000;
 
 /// The directories that are watched, and what was heard.
 pub(super) struct Watch {
@@ -48,6 +57,8 @@ pub(super) struct Watch {
 pub(super) struct Hints {
     /// Intakes that should look.
     pub(super) intakes: BTreeSet<&'static str>,
+    /// Intakes that should look [`BEATS_MS`] from now.
+    pub(super) later: BTreeSet<&'static str>,
     /// Something may have been missed: every intake should look.
     pub(super) everywhere: bool,
     /// Directories came or went: [`Watch::extend`] should be called.
@@ -60,6 +71,9 @@ pub(super) struct Hints {
 #[derive(Default)]
 struct Heard {
     hints: Mutex<Hints>,
+    /// Until when heartbeats need not be told, on the boot-time clock: the look that the last one
+    /// asked for is not before that.
+    quiet_until_ms: AtomicU64,
     wake: Notify,
 }
 
@@ -72,7 +86,7 @@ impl Watch {
         let heard = Arc::new(Heard::default());
         let teller = {
             let (heard, root, interests) = (heard.clone(), root.to_owned(), interests.clone());
-            move |event| heard.tell(&root, &interests, event)
+            move |event| heard.tell(&root, &interests, event, clock::now().boottime_ms)
         };
         let watcher = match notify::recommended_watcher(teller) {
             Ok(watcher) => Some(watcher),
@@ -194,7 +208,7 @@ impl Watch {
 }
 
 impl Heard {
-    fn tell(&self, root: &Path, interests: &[Interest], event: notify::Result<Event>) {
+    fn tell(&self, root: &Path, interests: &[Interest], event: notify::Result<Event>, now_ms: u64) {
         let mut hints = self.hints.lock().unwrap_or_else(PoisonError::into_inner);
         let before = hints.clone();
         match event {
@@ -203,8 +217,10 @@ impl Heard {
                 hints.directories = true;
             }
             Ok(event) => {
-                for path in &event.paths {
-                    if let Ok(path) = path.strip_prefix(root) {
+                for path in event.paths.iter().filter_map(|path| path.strip_prefix(root).ok()) {
+                    if is_beat(path) {
+                        self.take_beat(&mut hints, interests, event.kind, path, now_ms);
+                    } else {
                         take_hint(&mut hints, interests, event.kind, path);
                     }
                 }
@@ -218,6 +234,36 @@ impl Heard {
             self.wake.notify_one();
         }
     }
+}
+
+impl Heard {
+    /// Notes a heartbeat, unless the intakes will look after it anyway.
+    fn take_beat(
+        &self,
+        hints: &mut Hints,
+        interests: &[Interest],
+        kind: EventKind,
+        path: &Path,
+        now_ms: u64,
+    ) {
+        if now_ms < self.quiet_until_ms.load(Ordering::Relaxed) {
+            return;
+        }
+        let mut beat = Hints::default();
+        take_hint(&mut beat, interests, kind, path);
+        if !beat.intakes.is_empty() {
+            self.quiet_until_ms.store(now_ms + BEATS_MS, Ordering::Relaxed);
+            hints.later.extend(beat.intakes);
+        }
+    }
+}
+
+/// Tells whether a path, relative to the root, is one that a worker writes again and again.
+fn is_beat(path: &Path) -> bool {
+    let mut parts = path.iter();
+    let is_workers = parts.next().is_some_and(|part| part == layout::WORKERS);
+    let name = parts.nth(1).and_then(|name| name.to_str());
+    is_workers && parts.next().is_none() && name.is_some_and(|name| BEATS.contains(&name))
 }
 
 /// Notes what a change of kind `kind` at `path`, relative to `root`, is a hint for.
@@ -312,6 +358,7 @@ mod tests {
             Path::new("/c"),
             &INTERESTS,
             Ok(Event::new(kind).add_path(Path::new("/c").join(path))),
+            0,
         );
         heard.hints.into_inner().unwrap()
     }
@@ -357,7 +404,7 @@ mod tests {
     fn an_overflow_means_look_everywhere() {
         let heard = Heard::default();
         let overflow = Event::new(EventKind::Other).set_flag(Flag::Rescan);
-        heard.tell(Path::new("/c"), &INTERESTS, Ok(overflow));
+        heard.tell(Path::new("/c"), &INTERESTS, Ok(overflow), 0);
         let hints = heard.hints.into_inner().unwrap();
         assert!(hints.everywhere && hints.directories, "folders may have come unheard too");
     }
@@ -366,5 +413,25 @@ mod tests {
     fn a_directory_that_went_is_forgotten() {
         let got = hints(EventKind::Remove(RemoveKind::Folder), "workers/w1");
         assert_eq!(got.gone, BTreeSet::from(["workers/w1".to_owned()]));
+    }
+
+    #[test]
+    fn heartbeats_are_told_once_in_a_while_and_what_else_changes_at_once() {
+        let heard = Heard::default();
+        let tell = |path: &str, now_ms| {
+            let renamed = EventKind::Modify(ModifyKind::Name(RenameMode::To));
+            let event = Event::new(renamed).add_path(Path::new("/c").join(path));
+            heard.tell(Path::new("/c"), &INTERESTS, Ok(event), now_ms);
+            std::mem::take(&mut *heard.hints.lock().unwrap())
+        };
+        let reports = BTreeSet::from(["reports"]);
+        let later = Hints { later: reports.clone(), ..Hints::default() };
+        assert_eq!(tell("workers/w1/heartbeat.json", 1_000), later);
+        // The look that the first one asked for comes after these.
+        assert_eq!(tell("workers/w2/heartbeat.json", 1_001), Hints::default());
+        assert_eq!(tell("workers/w1/heartbeat.json", 999 + BEATS_MS), Hints::default());
+        assert_eq!(tell("workers/w1/report.json", 1_002).intakes, reports);
+        assert_eq!(tell("workers/w1/heartbeat.json", 1_000 + BEATS_MS), later);
+        assert_eq!(tell("inbox/heartbeat.json", 1_003).intakes, BTreeSet::from(["inbox"]));
     }
 }

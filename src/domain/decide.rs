@@ -15,7 +15,7 @@ pub(super) mod schedule;
 mod spec;
 mod worker;
 
-use super::event::Event;
+use super::event::{Event, HostResumed};
 use super::input::Input;
 use super::moment::Moment;
 use super::plan::{Orchestration, OrchestrationPhase, SubtaskPhase, SubtaskRun};
@@ -24,6 +24,7 @@ use super::recovery::{asked, blocked};
 use super::state::State;
 use super::worker::Attempt;
 pub(super) use overdue::due_ms;
+pub use schedule::{Hold, Wait, waits};
 
 /// Decides what follows from an input. What is known already gives nothing.
 ///
@@ -32,11 +33,11 @@ pub(super) use overdue::due_ms;
 /// given out.
 pub fn decide(state: &State, policy: &Policy, input: &Input, now: Moment) -> Vec<Event> {
     match input {
-        Input::DaemonStarted { version, pid } => vec![Event::DaemonStarted {
-            version: version.clone(),
-            pid: *pid,
-            epoch: state.epoch + 1,
-        }],
+        Input::DaemonStarted { version, pid, suspended_ms } => {
+            let started = started(state, version, *pid, *suspended_ms);
+            [started].into_iter().chain(resumed(state, *suspended_ms, now)).collect()
+        }
+        Input::HostSuspended { total_ms } => resumed(state, *total_ms, now).into_iter().collect(),
         Input::DaemonStopped { reason } => vec![Event::DaemonStopped { reason: reason.clone() }],
         Input::TaskObserved { source, spec } => queue::observed(state, source, spec),
         Input::TaskRefused { source, id, title, problem } => {
@@ -83,8 +84,8 @@ pub fn decide(state: &State, policy: &Policy, input: &Input, now: Moment) -> Vec
         Input::SpecObserved { spec } => spec::observed(state, spec),
         Input::SpecVanished { worker_id } => spec::vanished(state, worker_id),
         Input::SpecMoved { worker_id } => spec::moved(state, worker_id),
-        Input::Revised { subtask_id, outcome } => {
-            revision::revised(state, policy, subtask_id, outcome, now)
+        Input::Revised { subtask_id, revision, outcome } => {
+            revision::revised(state, policy, (subtask_id, *revision), outcome, now)
         }
         Input::DraftCrashed { task_id } => plan::draft_crashed(state, task_id),
         Input::ReportObserved { claim, finding } => {
@@ -100,6 +101,21 @@ pub fn decide(state: &State, policy: &Policy, input: &Input, now: Moment) -> Vec
             settled => settled,
         },
     }
+}
+
+fn started(state: &State, version: &str, pid: u32, suspended_ms: u64) -> Event {
+    Event::DaemonStarted {
+        version: version.to_owned(),
+        pid,
+        epoch: state.epoch + 1,
+        suspended_ms: Some(suspended_ms),
+    }
+}
+
+/// Says for how long the host was suspended, where that is news.
+fn resumed(state: &State, total_ms: u64, now: Moment) -> Option<Event> {
+    let for_ms = state.suspended_beyond(total_ms, &now)?;
+    Some(Event::HostResumed(HostResumed { for_ms, total_ms }))
 }
 
 /// Says what follows for a run when the subtask at `position` is satisfied, because it delivered

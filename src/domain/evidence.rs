@@ -97,6 +97,15 @@ impl ProcessState {
             ProcessState::Gone | ProcessState::Unverifiable => false,
         }
     }
+
+    /// Tells whether the process exists and is kept from running: it can make no progress until
+    /// somebody lets it go on.
+    pub fn is_held(self) -> bool {
+        match self {
+            ProcessState::Stopped | ProcessState::Uninterruptible => true,
+            ProcessState::Running | ProcessState::Gone | ProcessState::Unverifiable => false,
+        }
+    }
 }
 
 /// Everything that a verdict rests on.

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::evidence::Finding;
 use super::ids::{AttemptId, ClaimId, CommandId, SubtaskId, TaskId, WorkerId};
 use super::moment::Timestamp;
-use super::plan::{DraftOutcome, RevisionOutcome};
+use super::plan::{DraftOutcome, Revision, RevisionOutcome};
 use super::report::{Outcome, ReportFinding};
 use super::spec::SpecSeen;
 use super::task::{TaskSource, TaskSpec};
@@ -25,6 +25,14 @@ pub enum Input {
         version: String,
         /// Its process id.
         pid: u32,
+        /// How long the host was suspended in this boot.
+        #[serde(default)]
+        suspended_ms: u64,
+    },
+    /// The host was suspended and goes on.
+    HostSuspended {
+        /// How long it was suspended in this boot, all times together.
+        total_ms: u64,
     },
     /// The daemon lets the directory go.
     DaemonStopped {
@@ -143,8 +151,8 @@ pub enum Input {
         attempt_id: AttemptId,
         /// Why.
         error: String,
-        /// Whether the same again may work (the machine is short of something) or not (there is no
-        /// such program).
+        /// Whether the same again may work (the machine is short of something: the launch stays
+        /// owed) or not (there is no such program).
         transient: bool,
     },
     /// A worker is gone; its report was looked for once more before this was said.
@@ -198,6 +206,8 @@ pub enum Input {
     Revised {
         /// The subtask that was to be replaced.
         subtask_id: SubtaskId,
+        /// The change that was asked for; another may be by the time this comes.
+        revision: Revision,
         /// What came of it.
         outcome: RevisionOutcome,
     },

@@ -144,6 +144,9 @@ pub struct RecoveryPolicy {
     pub fallbacks_max: u32,
     /// How often a plan is drafted again because of failures.
     pub replans_max: u32,
+    /// So many attempts of one subtask in a row that are cut off from outside, and a person is
+    /// asked; 0: nobody is.
+    pub interruptions_max: u32,
     /// Whether a subtask that is too big for its worker is replaced by two.
     pub splits: bool,
     /// From when on a question that nobody answered is told of again (S3-52).
@@ -222,6 +225,7 @@ impl Default for Policy {
                 same_failure_max: 3,
                 fallbacks_max: 2,
                 replans_max: 1,
+                interruptions_max: 10,
                 splits: true,
                 overdue_ms: 600_000,
             },

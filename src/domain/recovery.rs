@@ -15,9 +15,10 @@ mod skip;
 mod split;
 
 pub(super) use compensate::roll_back;
-pub(super) use escalate::{asked, blocked, may_skip};
-pub(super) use fallback::reassigned;
+pub use escalate::options_about;
+pub(super) use escalate::{ask, asked, blocked, may_skip};
 pub use fallback::{Candidate, candidates};
+pub(super) use fallback::{may_go_on, reassigned};
 pub(super) use halt::recall;
 pub use retry::delay_ms;
 
@@ -143,7 +144,7 @@ impl Situation<'_> {
             .rev()
             .filter(|attempt| attempt.id != self.attempt.id)
             .filter_map(Attempt::failure)
-            .take(usize::try_from(self.failures_here() - 1).unwrap_or(usize::MAX))
+            .take(usize::try_from(self.failures_here().saturating_sub(1)).unwrap_or(usize::MAX))
             .take_while(|failure| failure.fingerprint == self.failure.fingerprint)
             .count();
         u32::try_from(earlier).unwrap_or(u32::MAX).saturating_add(1)

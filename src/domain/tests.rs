@@ -11,7 +11,9 @@ mod limits;
 mod looks;
 mod machine;
 mod narrow;
+mod shortage;
 mod times;
+mod waits;
 mod words;
 pub(in crate::domain) mod world;
 

@@ -137,8 +137,10 @@ impl Watch {
         now: Moment,
     ) -> Option<String> {
         self.hold = self.hold.filter(|(since, for_ms)| !now.is_past(since, *for_ms));
-        let (dead, all) = (turned.len(), self.tracks.len());
-        if dead < SUSPECTS_MIN || dead * 2 <= all {
+        // What goes wrong with us shows in one look after the other, not in a single one.
+        let dead = self.tracks.values().filter(|track| track.doubts_lately(now)).count();
+        let all = self.tracks.len();
+        if turned.is_empty() || dead < SUSPECTS_MIN || dead * 2 <= all {
             return None;
         }
         let is_new = self.hold.is_none();

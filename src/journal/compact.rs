@@ -104,9 +104,7 @@ pub(super) fn newest(
     names: &[String],
     notes: &mut Vec<String>,
 ) -> Result<State, JournalError> {
-    let mut seqs: Vec<u64> = names.iter().filter_map(|name| seq_of(name)).collect();
-    seqs.sort_unstable_by(|a, b| b.cmp(a));
-    for seq in seqs {
+    for seq in newest_first(names) {
         let name = name(seq);
         let Some(bytes) = dir.read(&name)? else { continue };
         match decode(&bytes, seq) {
@@ -133,6 +131,31 @@ pub(super) fn newest(
         }
     }
     Ok(State::default())
+}
+
+/// Reads the newest snapshot that can be read, and leaves everything as it is.
+pub(super) fn readable(dir: &Dir) -> Result<State, JournalError> {
+    for seq in newest_first(&dir.names()?) {
+        let name = name(seq);
+        let Some(bytes) = dir.read(&name)? else { continue };
+        match decode(&bytes, seq) {
+            Ok(mut state) => {
+                state.reindex();
+                return Ok(state);
+            }
+            Err(LineError::Newer { schema }) => {
+                return Err(JournalError::Newer { file: dir.path(&name), line: 1, schema });
+            }
+            Err(LineError::Form | LineError::Checksum | LineError::Empty | LineError::Json(_)) => {}
+        }
+    }
+    Ok(State::default())
+}
+
+fn newest_first(names: &[String]) -> Vec<u64> {
+    let mut seqs: Vec<u64> = names.iter().filter_map(|name| seq_of(name)).collect();
+    seqs.sort_unstable_by(|a, b| b.cmp(a));
+    seqs
 }
 
 fn decode(bytes: &[u8], seq: u64) -> Result<State, LineError> {

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use super::files::Dir;
 use super::segment::{Lines, Next};
-use super::{JournalError, line, segment};
-use crate::domain::Record;
+use super::{JournalError, compact, line, segment};
+use crate::domain::{Record, State};
 
 /// The records of a journal in order; see [`read`].
 #[derive(Debug)]
@@ -37,6 +37,24 @@ pub fn read(dir: &Path, from_seq: u64) -> Result<Reader, JournalError> {
     let bytes = dir.read(&segment::name(first_seq))?.unwrap_or_default();
     let done = start.is_none();
     Ok(Reader { dir, from_seq, first_seq, bytes, offset: 0, line: 0, next: start, done })
+}
+
+/// Folds a journal that another process may be writing: the newest snapshot that can be read, and
+/// every record since. It changes nothing.
+///
+/// # Errors
+/// The directory cannot be read, or the journal is damaged.
+pub fn fold(dir: &Path) -> Result<State, JournalError> {
+    let mut state = compact::readable(&Dir::open(dir)?)?;
+    let mut reader = read(dir, state.seq + 1)?;
+    while let Some(record) = reader.next() {
+        state.apply(&record?).map_err(|cause| JournalError::Illegal {
+            file: reader.dir.path(&segment::name(reader.first_seq)),
+            line: reader.line,
+            cause,
+        })?;
+    }
+    Ok(state)
 }
 
 impl Iterator for Reader {

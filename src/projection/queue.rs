@@ -221,7 +221,7 @@ fn author_subtask(subtask: &DraftSubtask) -> Value {
         [only] => json!(only),
         several => json!(several),
     };
-    json!({
+    let mut written = json!({
         "subtask_id": subtask.subtask_id,
         "title": subtask.title,
         "description": subtask.description,
@@ -233,7 +233,14 @@ fn author_subtask(subtask: &DraftSubtask) -> Value {
         "files_affected": subtask.files_affected,
         "success_criteria": subtask.success_criteria,
         "deliverables": subtask.deliverables,
-    })
+    });
+    if let Some(listing) = &subtask.for_each {
+        written["for_each"] = json!(listing);
+    }
+    if !subtask.handling.is_default() {
+        written["handling"] = json!(subtask.handling);
+    }
+    written
 }
 
 fn refused_patch(state: &State, index: usize, fingerprint: &str) -> Option<QueuePatch> {

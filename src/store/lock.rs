@@ -17,9 +17,11 @@ use thiserror::Error;
 use super::beneath::{self, DirUse};
 use super::{Store, StoreError};
 
-/// How soon a directory is tried again that is locked by nobody who runs, and how often.
+/// How soon a directory is tried again that is locked by nobody who runs, and how often: where
+/// who had it is known to be gone, and where nobody is named.
 const DYING_AGAIN: Duration = Duration::from_millis(10);
-const DYING_LOOKS_MAX: u32 = 200;
+const DYING_LOOKS_MAX: u32 = 2_000;
+const NAMELESS_LOOKS_MAX: u32 = 200;
 
 /// The coordination directory is ours for as long as this lives.
 #[derive(Debug)]
@@ -72,6 +74,7 @@ pub enum LockError {
         /// What was to be locked.
         path: String,
         /// What the system said.
+        #[source]
         cause: io::Error,
     },
 }
@@ -98,7 +101,8 @@ impl Store {
         while !try_lock(&file, path)? {
             let by_whom = holder_of(&file);
             // Nobody is named when it was let go of just now, too.
-            if by_whom.is_some_and(runs) || looks == DYING_LOOKS_MAX {
+            let looks_max = if by_whom.is_some() { DYING_LOOKS_MAX } else { NAMELESS_LOOKS_MAX };
+            if by_whom.is_some_and(runs) || looks >= looks_max {
                 return Err(LockError::Held { path: path.to_owned(), holder_pid: by_whom });
             }
             looks += 1;

@@ -109,6 +109,7 @@ pub enum ReadError {
         /// Which file.
         path: String,
         /// What the system said.
+        #[source]
         cause: io::Error,
     },
     /// The path cannot be one below the coordination directory.
@@ -125,6 +126,7 @@ pub enum ReadError {
         /// Which file.
         path: String,
         /// What the system said.
+        #[source]
         cause: io::Error,
     },
 }

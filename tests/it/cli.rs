@@ -1,12 +1,15 @@
 //! The command line as people and programs meet it: arguments in, text and exit code out.
 
-use std::io::Write;
+mod status;
+
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
 use crate::env::TestEnv;
+use crate::served::{PATIENCE, Served};
 
 /// What a command printed and how it ended.
 struct Said {
@@ -199,14 +202,63 @@ fn the_same_command_again_goes_on_with_what_is_not_over() {
     env.wait_for("worker_started", &[]);
     child.kill().unwrap();
     child.wait().unwrap();
+    let mut child = command(&dir, &args).spawn().unwrap();
+    let mut notes = BufReader::new(child.stderr.take().unwrap());
+    let mut note = String::new();
+    notes.read_line(&mut note).unwrap();
+    assert!(note.contains("asks for the same and is not over"), "{note}");
+    // Only now: the daemon of the first may live long enough to see its worker end.
     std::fs::write(dir.join("done"), "").unwrap();
-    let said = baton(&dir, &args).ends(0);
-    assert!(said.err.contains("asks for the same and is not over"), "{}", said.err);
+    let mut more = String::new();
+    notes.read_to_string(&mut more).unwrap();
+    let said = ended(child);
+    assert_eq!(said.code, Some(0), "{}{note}{more}", said.out);
     let accepted = env.events().iter().filter(|e| e["type"] == "task_accepted").count();
     let started = env.events().iter().filter(|e| e["type"] == "worker_started").count();
-    assert_eq!((accepted, started), (1, 1), "one task, one worker");
+    assert_eq!((accepted, started), (1, 1), "{}", env.text("dashboard-events.jsonl"));
     let again = baton(&dir, &args).ends(0);
     assert!(!again.err.contains("asks for the same"), "that one is over: {}", again.err);
+}
+
+#[test]
+fn run_goes_on_when_the_daemon_that_it_found_was_on_its_way_out() {
+    use rustix::process::Signal;
+    let env = TestEnv::new(PATIENT);
+    let dir = workspace(&env);
+    baton(&dir, &["submit", "Fix the typo in README.md"]).ends(0);
+    let mut other = Served::on(&env.coordination());
+    other.start();
+    env.wait_for("worker_started", &[]);
+    other.signal(Signal::INT);
+    other.wait_for(|| other.log().contains("workers may end"));
+    let child = command(&dir, &["run", "Fix the typo in docs/guide.md"]).spawn().unwrap();
+    // Who drains takes nothing in: this shows that the run has found that one.
+    env.wait_until("the second task", || {
+        let mut dropped = std::fs::read_dir(env.path("inbox")).ok()?.flatten();
+        dropped.any(|entry| entry.path().extension().is_some_and(|e| e == "json")).then_some(())
+    });
+    std::fs::write(dir.join("done"), "").unwrap();
+    let said = ended(child).ends(0);
+    assert!(said.err.contains("going on with one of our own"), "{}", said.err);
+    assert!(other.exits_within(PATIENCE), "{}", other.log());
+    let started = env.events().iter().filter(|e| e["type"] == "daemon_started").count();
+    assert_eq!(started, 2, "the one that was there and the one of the run");
+}
+
+#[test]
+fn run_takes_over_from_a_daemon_that_ends_under_way() {
+    let env = TestEnv::new(EXTERNAL);
+    let dir = workspace(&env);
+    let mut other = Served::on(&env.coordination());
+    other.start();
+    env.wait_for("daemon_started", &[]);
+    let child = command(&dir, &["run", "Fix the typo in README.md"]).spawn().unwrap();
+    env.wait_for("handoff_published", &[]);
+    assert_eq!(other.stop(), Some(0));
+    let started = || env.events().iter().filter(|e| e["type"] == "daemon_started").count();
+    env.wait_until("a daemon of its own", || (started() == 2).then_some(()));
+    tell(&child, rustix::process::Signal::INT);
+    ended(child).ends(130);
 }
 
 #[test]

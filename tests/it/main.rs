@@ -14,6 +14,7 @@ mod crash;
 mod daemon;
 mod drafting;
 mod env;
+mod freeze;
 mod holder;
 mod monitor;
 mod queue;

@@ -91,7 +91,10 @@ fn a_worker_stays_with_its_holder_when_the_next_daemon_takes_a_new_one() {
 #[test]
 fn what_was_delivered_counts_though_everybody_was_killed() {
     let report = r#"{"subtask_id": "t", "status": "success", "summary": "done"}"#;
-    let script = format!("echo '{report}' > $BATON_REPORT; exec tail -f /dev/null");
+    let script = format!(
+        "echo '{report}' > $BATON_REPORT.tmp; mv $BATON_REPORT.tmp $BATON_REPORT; \
+         exec tail -f /dev/null"
+    );
     let (env, gate) = with_a_worker_at_a_gate(&script);
     let daemon = env.serve();
     env.wait_for("worker_started", &[]);

@@ -326,6 +326,7 @@ impl World {
             Effect::MoveSpec(id) => Input::SpecMoved { worker_id: id.clone() },
             Effect::RevisePlan(id) => Input::Revised {
                 subtask_id: id.clone(),
+                revision: self.state.revising(id)?,
                 outcome: planner::revise(&self.state, id, &self.policy),
             },
             Effect::WithdrawHandoff(id) => {

@@ -4,7 +4,7 @@
 //! A life is a world (two clocks of which one lies, workers and masters of every kind, operators,
 //! a disk that loses what was not synced) and a daemon that goes about the real pure functions as
 //! the real one does, and crashes. After every step the laws of [`laws`] are looked at; they share
-//! nothing with what they check. `SEEDS` says how many lives are lived (60 when not said, until the lives that come to no rest are mended),
+//! nothing with what they check. `SEEDS` says how many lives are lived (5,000 when not said),
 //! `BATON_SEED` repeats one and tells it line by line, with the bug that `BATON_BUG` names planted.
 
 #![expect(
@@ -37,7 +37,7 @@ use life::{Life, Setting};
 use sabotage::{BUGS, Bug};
 
 /// Lives in an ordinary run of the tests.
-const SEEDS: u64 = 60;
+const SEEDS: u64 = 5_000;
 /// Steps that a life has on average, at least.
 const STEPS_MIN: u64 = 300;
 /// When so many lives are broken, the shortest of them is short enough to read.

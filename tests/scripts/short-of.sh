@@ -11,9 +11,9 @@ strace -f -o /dev/null true 2>/dev/null || skip "strace may not trace here"
 
 root=$(mktemp -d)
 dir=$root/coordination
-daemon= tracer=
+daemon= tracer= holder=
 cleanup() {
-    for pid in $daemon $tracer; do kill -9 "$pid" 2>/dev/null || true; done
+    for pid in $daemon $tracer $holder; do kill -9 "$pid" 2>/dev/null || true; done
     for pid in $(pgrep -f -- "hold --coordination $dir\$"); do kill -9 "$pid" || true; done
     umount "$dir/inbox" 2>/dev/null || true
     rm -rf "$root"
@@ -63,21 +63,39 @@ prlimit --pid "$daemon" --nofile=1024:4096
 until_true 60 completed second || fail "descriptors: it does not go on: $(tail -3 "$root/log")"
 stop descriptors
 
-# The holder can start no process, twice.
-fresh
-strace -f -q -o /dev/null -e trace=vfork,clone3 -e inject=vfork,clone3:error=EAGAIN:when=1..2 \
+# Nobody can start a process: first the holder twice, then every keeper. strace counts the calls of
+# each process for itself and lets everybody go when it is told to end.
+scope=$(cat /proc/sys/kernel/yama/ptrace_scope 2>/dev/null || echo 0)
+if [[ $(id -u) == 0 || $scope == 0 ]]; then
+    fresh
     "$BATON" hold --coordination "$dir" >"$root/ready" 2>/dev/null &
-tracer=$!
-up() { [[ -s $root/ready ]]; }
-until_true 20 up || fail "processes: there is no holder"
-start
-drop third
-until_true 60 completed third || fail "processes: it does not go on: $(tail -3 "$root/log")"
-grep -q 'os error 11' "$dir/dashboard-events.jsonl" || fail "processes: nothing was short"
-stop processes
-kill -9 "$tracer" 2>/dev/null || true
-wait "$tracer" 2>/dev/null || true
-tracer=
+    holder=$!
+    up() { [[ -s $root/ready ]]; }
+    until_true 20 up || fail "processes: there is no holder"
+    strace -f -q -o /dev/null -e trace=vfork,clone3,clone -p "$holder" \
+        -e inject=vfork,clone3,clone:error=EAGAIN:when=1..2 2>/dev/null &
+    tracer=$!
+    traced() { grep -q "^TracerPid:[[:space:]]*$tracer\$" "/proc/$holder/status"; }
+    until_true 20 traced || fail "processes: it is not traced"
+    start
+    drop third
+    told() { grep '"type":"worker_not_started"' "$dir/dashboard-events.jsonl" | grep -q "$1"; }
+    until_true 20 told 'start its keeper.*os error 11' || fail "processes: the holder was not short"
+    until_true 20 told 'start the step.*os error 11' || fail "processes: the keeper was not short"
+    again() { (($(grep -c 'cannot carry out an effect' "$root/log") >= 3)); }
+    until_true 20 again || fail "processes: it does not try again"
+    kill -TERM "$tracer"
+    wait "$tracer" 2>/dev/null || true
+    tracer=
+    # It is there again: no delay is longer than 5 s.
+    until_true 15 completed third || fail "processes: it does not go on: $(tail -3 "$root/log")"
+    launched() { grep -c '"type":"subtask_handed_off"' "$dir/dashboard-events.jsonl"; }
+    [[ $(launched) == 1 ]] || fail "processes: $(launched) attempts instead of one"
+    stop processes
+    kill -9 "$holder" 2>/dev/null || true
+    wait "$holder" 2>/dev/null || true
+    holder=
+fi
 
 # The inbox may not be written, though it can be read: on a file system of its own that turns
 # read-only for a while. What is dropped waits.

@@ -77,7 +77,7 @@ impl Live {
     pub(crate) fn tell(&mut self, text: &str) {
         match &mut self.way {
             Way::Silent => {}
-            Way::Tree(bar) => bar.println(super::text::cut(&super::text::clean(text), columns())),
+            Way::Tree(bar) => bar.println(wrapped(text, columns())),
             Way::Lines(lines) => lines.tell(&super::text::clean(text)),
         }
     }
@@ -97,6 +97,12 @@ impl Live {
             Way::Lines(lines) => lines.show(standing, &offers),
         }
     }
+}
+
+/// Breaks a sentence into lines of a terminal, the later ones set in.
+fn wrapped(sentence: &str, columns: usize) -> String {
+    let lines = super::text::wrap(&super::text::clean(sentence), columns.saturating_sub(2).max(20));
+    lines.join("\n  ")
 }
 
 impl Drop for Live {
@@ -226,5 +232,16 @@ impl Lines {
             text.clone_into(&mut self.last);
             say(text);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stays_above_the_tree_is_whole() {
+        let told = wrapped("fix-1: failed (transient): exit code 1; its last output: refused", 30);
+        assert_eq!(told, "fix-1: failed (transient):\n  exit code 1; its last\n  output: refused");
     }
 }

@@ -92,7 +92,10 @@ impl Summary {
     fn of_progress(progress: Option<&Progress>) -> Self {
         let steps = || progress.into_iter().flat_map(Progress::steps);
         let worked = || steps().filter(|step| step.attempt > 0);
-        let agents: BTreeSet<&str> = worked().map(|step| step.master.as_str()).collect();
+        let agents: BTreeSet<&str> = worked()
+            .flat_map(|step| step.masters_before.iter().chain([&step.master]))
+            .map(String::as_str)
+            .collect();
         let orders = |kind: &Option<String>| kind.as_deref() == Some("work_order");
         Self {
             schema: "baton/summary@1",
@@ -256,6 +259,15 @@ mod tests {
           ✓ auth-004-tests     Wrote the work order of this subtask to its brief.md
         Report              /home/coordination/orchestrator/completions/orch-task-1.md
         ");
+    }
+
+    #[test]
+    fn whoever_had_a_part_is_named_although_another_finished_it() {
+        let passed_on = summary(|plan| {
+            plan.subtasks[1].attempts[0].agent = "auditor".into();
+            plan.subtasks[2].attempts.clear();
+        });
+        assert_eq!(passed_on.agents, ["auditor", "development"]);
     }
 
     #[test]

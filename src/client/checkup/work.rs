@@ -1,6 +1,7 @@
 //! The work: what waits for a person, and what waits for a master.
 
 use crate::domain::ids::OrchestrationId;
+use crate::domain::recovery::options_about;
 use crate::store::layout;
 
 use super::super::Client;
@@ -38,7 +39,7 @@ fn waits_for_a_person(
     mut options: Vec<String>,
 ) -> Finding {
     if options.is_empty() {
-        options = ["retry", "cancel"].map(|verb| format!("baton {verb} {task}")).to_vec();
+        options = options_about(task);
     }
     let at = at.map(|id| format!(" at {id}")).unwrap_or_default();
     let why = why.map(|why| format!(": {why}")).unwrap_or_default();

@@ -7,6 +7,7 @@ use crate::domain::event::{
     Untaken,
 };
 use crate::domain::evidence::Evidence;
+use crate::domain::moment::span;
 use crate::domain::plan::{Revision, Why};
 use crate::domain::worker::Exit;
 
@@ -154,7 +155,8 @@ pub(super) fn tell(event: &Event) -> Option<Told<'_>> {
             Told::new(&[id], id, format!("recovery: {strategy}")).because(why)
         }
         Event::SubtaskRetried(Retried { subtask_id, retry_modifications, delay_ms, .. }) => {
-            let what = format!("tried again in {delay_ms} ms; changed: {retry_modifications}");
+            let what =
+                format!("tried again in {}; changes: {retry_modifications}", span(*delay_ms));
             Told::new(&[subtask_id.as_str()], subtask_id.as_str(), what)
         }
         Event::SubtaskReassigned(Reassigned { subtask_id, from, assigned_to, why, .. }) => {
@@ -201,6 +203,7 @@ pub(super) fn tell(event: &Event) -> Option<Told<'_>> {
             Told::new(&[command.target.as_str()], "", what)
         }
         Event::DaemonStarted { .. }
+        | Event::HostResumed(_)
         | Event::DaemonStopped { .. }
         | Event::TaskReturned { .. }
         | Event::OrchestrationStarted { .. }
@@ -222,13 +225,13 @@ pub(super) fn tell(event: &Event) -> Option<Told<'_>> {
     })
 }
 
-/// Tells whether an event says that something goes wrong, or what is done about it.
+/// Tells whether an event says that something goes wrong, or what is done about it. A suspicion is
+/// of one look, and does not count before the next agrees.
 pub(in crate::client) fn is_trouble(event: &Event) -> bool {
     matches!(
         event,
         Event::HandoffUntaken(_)
             | Event::HandoffLost { .. }
-            | Event::WorkerSuspected(_)
             | Event::WorkerStalled(_)
             | Event::WorkerGone(_)
             | Event::WorkerRecovered(_)

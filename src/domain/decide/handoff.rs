@@ -1,11 +1,12 @@
 //! What became of handoffs.
 
-use crate::domain::event::{Event, Reassigned, Untaken};
+use crate::domain::event::{Event, Untaken};
 use crate::domain::handoff::handoff_path;
 use crate::domain::ids::{AgentName, AttemptId, SubtaskId};
 use crate::domain::moment::{Moment, span};
-use crate::domain::plan::{Orchestration, SubtaskPhase, Why};
-use crate::domain::policy::{MasterPolicy, Policy};
+use crate::domain::plan::{Orchestration, SubtaskPhase};
+use crate::domain::policy::Policy;
+use crate::domain::recovery::{Candidate, candidates, reassigned};
 use crate::domain::report::{Category, Failure};
 use crate::domain::state::State;
 use crate::domain::worker::{Attempt, AttemptPhase, Execution, Recall};
@@ -42,15 +43,16 @@ pub(super) fn lost(state: &State, id: &AttemptId) -> Vec<Event> {
     let path = handoff_path(run.kind, attempt, subtask_id);
     let remedy = format!(
         "{path} is gone under every name: if a master has it, wait for its report; if not, \
-         `baton withdraw {subtask_id}` and then `baton resume {}` hand it out again",
+         `baton handoff withdraw {subtask_id}` and then `baton resume {}` hand it out again",
         run.task_id
     );
     vec![Event::HandoffLost { attempt_id: id.clone(), subtask_id: subtask_id.clone(), remedy }]
 }
 
 /// Of the two renames, ours and the master's, the one that succeeded decides. Where ours came too
-/// late the attempt is over for us all the same if nobody wants its result: what the master reports
-/// is recorded and refused. If it was only to go to somebody else, who took it has it.
+/// late the attempt is over for us all the same if it is not wanted any more; what the master
+/// delivers counts only where the subtask still waits for somebody to. If it was only to go to
+/// somebody else, who took it has it.
 pub(super) fn withdrawn(
     state: &State,
     policy: &Policy,
@@ -89,7 +91,12 @@ pub(super) fn withdrawn(
         vec![Event::HandoffTaken { attempt_id, subtask_id }]
     } else {
         let reason = format!("{reason}; {} had taken it before", attempt.agent);
-        vec![Event::AttemptCancelled { attempt_id, subtask_id, reason }]
+        let taken = attempt.started.is_none().then(|| Event::HandoffTaken {
+            attempt_id: attempt_id.clone(),
+            subtask_id: subtask_id.clone(),
+        });
+        let ended = Event::AttemptCancelled { attempt_id, subtask_id, reason };
+        taken.into_iter().chain([ended]).collect()
     }
 }
 
@@ -101,20 +108,14 @@ fn is_wanted(run: &Orchestration, subtask_id: &SubtaskId) -> bool {
         || matches!(phase, Some(SubtaskPhase::Undoing { .. }))
 }
 
+/// What a person gave to somebody else meanwhile stays there.
 fn pass_on(state: &State, policy: &Policy, id: &AttemptId, reason: &str) -> Option<Event> {
-    let (run, subtask_id, attempt) = find(state, id)?;
-    let others = candidates(state, policy, id);
-    let assigned_to = others.first()?.clone();
-    let alternatives = others.iter().skip(1).map(|agent| agent.as_str().to_owned()).collect();
-    let evidence = reason.to_owned();
-    let rule = "a handoff that nobody takes goes to the next candidate".to_owned();
-    Some(Event::SubtaskReassigned(Reassigned {
-        orchestration_id: run.id.clone(),
-        subtask_id: subtask_id.clone(),
-        from: attempt.agent.clone(),
-        assigned_to,
-        why: Why { rule, evidence, alternatives },
-    }))
+    let (run, position, attempt) = state.attempt(id)?;
+    if *run.agent_of(position) != attempt.agent {
+        return None;
+    }
+    let others = candidates(state, policy, run, position);
+    reassigned(run, position, &others, reason.to_owned()).map(Event::SubtaskReassigned)
 }
 
 /// Says that nobody takes a handoff, and what follows.
@@ -133,48 +134,23 @@ pub(super) fn untaken(
     let agent = &attempt.agent;
     let then = match next.filter(|_| limits.untaken_max_ms > 0) {
         Some(next) => format!("after {} it goes to {next}", span(limits.untaken_max_ms)),
-        None => format!("nobody else can take it, and `baton withdraw {id}` takes it back"),
+        None => format!("nobody else can take it, and `baton handoff withdraw {id}` takes it back"),
     };
     Some(Event::HandoffUntaken(Untaken {
         orchestration_id: run.id.clone(),
         attempt_id: id.clone(),
         subtask_id: subtask.subtask_id.clone(),
         assigned_to: agent.clone(),
-        waited_ms: now.elapsed_ms(at),
+        waited_ms: now.elapsed_ms(at).saturating_sub(attempt.paused_ms),
         remedy: format!("{path} waits for {agent}: start that master; {then}"),
     }))
 }
 
 /// Returns who gets the subtask of an attempt if its master does not take it.
 pub(super) fn next_candidate(state: &State, policy: &Policy, id: &AttemptId) -> Option<AgentName> {
-    candidates(state, policy, id).into_iter().next()
-}
-
-/// Returns who may get the subtask of an attempt, the best first: never one that had it before.
-fn candidates(state: &State, policy: &Policy, id: &AttemptId) -> Vec<AgentName> {
-    let Some((run, position, attempt)) = state.attempt(id) else { return Vec::new() };
-    let before = &run.runs[position].agents_before;
-    others(policy, &attempt.agent).filter(|agent| !before.contains(agent)).cloned().collect()
-}
-
-/// Returns who takes the work of a master: whom it names, else whoever takes the same fields of
-/// work.
-pub(super) fn others<'a>(
-    policy: &'a Policy,
-    agent: &'a AgentName,
-) -> impl Iterator<Item = &'a AgentName> {
-    let master = policy.masters.get(agent);
-    let named = master.map_or(&[][..], |master| &master.fallbacks);
-    let shares = move |other: &MasterPolicy| {
-        let domains = master.map_or(&[][..], |master| &master.domains);
-        named.is_empty() && other.domains.iter().any(|domain| domains.contains(domain))
-    };
-    let alike = policy.masters.iter().filter(move |(_, other)| shares(other)).map(|(name, _)| name);
-    named
-        .iter()
-        .filter(|name| policy.masters.contains_key(*name))
-        .chain(alike)
-        .filter(move |name| *name != agent)
+    let (run, position, _) = state.attempt(id)?;
+    let others = candidates(state, policy, run, position).into_iter();
+    others.map(|Candidate { agent, .. }| agent).next()
 }
 
 /// Finds an attempt with its subtask.

@@ -5,6 +5,7 @@ use crate::domain::ids::{AttemptId, OrchestrationId};
 use crate::domain::moment::{Moment, span};
 use crate::domain::plan::{Orchestration, OrchestrationPhase, SubtaskPhase};
 use crate::domain::policy::Policy;
+use crate::domain::recovery::may_go_on;
 use crate::domain::state::{State, TimeKind};
 use crate::domain::worker::{Attempt, AttemptPhase, Recall};
 
@@ -82,7 +83,7 @@ fn timed<'a>(
             TimeKind::UntakenAlert | TimeKind::Untaken => (limits.untaken_max_ms, Then::PassOn),
         };
         let has_others =
-            then != Then::PassOn || handoff::others(policy, &limit.agent).next().is_some();
+            then != Then::PassOn || may_go_on(policy, &limit.planned_for, &limit.agent);
         let waits = limit_ms > 0 && has_others;
         let line = waits.then(|| waiting.oldest(boot)).into_iter().flatten();
         let counts = move |id: &AttemptId| {

@@ -5,9 +5,7 @@ use std::collections::BTreeSet;
 use crate::domain::event::{Event, PlanRevised, RevisionRefused};
 use crate::domain::ids::SubtaskId;
 use crate::domain::moment::Moment;
-use crate::domain::plan::{
-    DraftSubtask, Orchestration, Revision, RevisionOutcome, SubtaskPhase, Why,
-};
+use crate::domain::plan::{DraftSubtask, Orchestration, Revision, RevisionOutcome, Why};
 use crate::domain::policy::Policy;
 use crate::domain::recovery::go_on;
 use crate::domain::state::State;
@@ -18,16 +16,16 @@ use crate::domain::validate::{Change, PlanError, revise};
 pub(super) fn revised(
     state: &State,
     policy: &Policy,
-    id: &SubtaskId,
+    (id, revision): (&SubtaskId, Revision),
     outcome: &RevisionOutcome,
     now: Moment,
 ) -> Vec<Event> {
     let Some((run, position)) = state.subtask(id).filter(|(run, _)| !run.is_over()) else {
         return Vec::new();
     };
-    let SubtaskPhase::Revising { revision, .. } = run.runs[position].phase else {
+    if run.runs[position].phase.revision() != Some(revision) {
         return Vec::new();
-    };
+    }
     let reason = match outcome {
         RevisionOutcome::Replace { subtasks, why } => {
             match replaced(state, policy, (run, position), revision, subtasks, why) {
@@ -66,7 +64,7 @@ pub(super) fn replaced(
         .map(|at| run.plan.subtasks[at].subtask_id.clone())
         .collect();
     let change = Change { plan: &run.plan, replaced: &gone, position, by };
-    let (plan, replaced_by) = revise(&change, policy, &|id| is_taken(state, id))?;
+    let (plan, replaced_by) = revise(&change, policy, &|id| state.is_taken(id))?;
     Ok(Event::PlanRevised(PlanRevised {
         orchestration_id: run.id.clone(),
         subtask_id: run.plan.subtasks[position].subtask_id.clone(),
@@ -75,11 +73,6 @@ pub(super) fn replaced(
         plan: Box::new(plan),
         why: why.clone(),
     }))
-}
-
-/// Tells whether an id is in use in the directory.
-pub(super) fn is_taken(state: &State, id: &SubtaskId) -> bool {
-    state.subtask_exists(id.as_str()) || state.tasks.contains_key(id.as_str())
 }
 
 pub(super) fn listed(errors: &[PlanError]) -> String {

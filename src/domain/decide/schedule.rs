@@ -1,6 +1,7 @@
 //! What time and free places allow: back-offs that end, handoffs that are given out.
 
 mod places;
+mod waits;
 
 use std::collections::{BTreeSet, btree_set};
 
@@ -16,6 +17,7 @@ use crate::domain::worker::Purpose;
 
 use super::circuit;
 use places::Places;
+pub use waits::{Hold, Wait, waits};
 
 use super::overdue::overdue;
 use super::{fan_out, saga};

@@ -15,7 +15,8 @@ pub struct Supervision {
     pub heartbeat_stale_ms: u64,
     /// From when on a worker without progress is stalled (S4-47).
     pub stall_after_ms: u64,
-    /// From when on a worker of which nothing outward is seen is stopped, however busy it is.
+    /// From when on a worker of which nothing outward is seen is stopped, however busy it is, unless
+    /// it is suspended.
     pub silence_ms: u64,
     /// The longest that an attempt may run.
     pub time_box_ms: u64,
@@ -27,7 +28,7 @@ pub struct Supervision {
     pub output_bytes_max: u64,
     /// How much memory its processes may hold together.
     pub memory_bytes_max: u64,
-    /// How many processes it may have.
+    /// How many processes it may have, each counted with its threads.
     pub processes_max: u64,
     /// From when on a handoff that nobody takes is told of.
     pub untaken_alert_ms: u64,

@@ -44,7 +44,7 @@ pub(in crate::domain) fn asked(
         }
     };
     let escalation = format!("{said}. Last error: {}", failure.message);
-    question(run, position, failure_reason, escalation)
+    ask(run, position, failure_reason, escalation, None)
 }
 
 /// Asks a person what becomes of the subtask at `position`, for a reason that is no failure of a
@@ -54,24 +54,33 @@ pub(in crate::domain) fn blocked(
     position: usize,
     failure_reason: String,
 ) -> Event {
-    question(run, position, failure_reason, "waiting for a person to decide".to_owned())
+    ask(run, position, failure_reason, "waiting for a person to decide".to_owned(), None)
 }
 
-fn question(
+/// Asks a person what becomes of the subtask at `position`. Where something has to be done `by_hand`
+/// first, nothing can be tried again before.
+pub(in crate::domain) fn ask(
     run: &Orchestration,
     position: usize,
     failure_reason: String,
     escalation: String,
+    by_hand: Option<String>,
 ) -> Event {
+    let can_retry = by_hand.is_none();
+    let choices = choices(run, position).into_iter();
+    let choices = choices.filter(|choice| can_retry || choice.verb != RETRY);
+    let options = by_hand.into_iter().chain(choices.map(|choice| choice.text())).collect();
     Event::OrchestrationBlocked(Blocked {
         orchestration_id: run.id.clone(),
         task_id: run.task_id.clone(),
         blocking_subtask: run.plan.subtasks[position].subtask_id.clone(),
         failure_reason,
         escalation,
-        options: choices(run, position).iter().map(Choice::text).collect(),
+        options,
     })
 }
+
+const RETRY: &str = "retry";
 
 /// One answer that a person can give.
 struct Choice {
@@ -98,12 +107,22 @@ pub(in crate::domain) fn may_skip(run: &Orchestration, position: usize) -> bool 
         }
 }
 
+/// Lists what a person can answer, as `[r] retry differently: baton retry ID`, about a task that was
+/// routed whole or of whose plan no more is known than its id.
+pub fn options_about(task_id: &str) -> Vec<String> {
+    choices_about(task_id, task_id, false).iter().map(Choice::text).collect()
+}
+
 /// Lists what a person can answer.
 fn choices(run: &Orchestration, position: usize) -> Vec<Choice> {
-    let id = run.plan.subtasks[position].subtask_id.to_string();
-    let retry = ('r', "retry differently", "retry", id.clone());
-    let skip = may_skip(run, position).then_some(('s', "skip, it is not critical", "skip", id));
-    let cancel = ('a', "abort and review the plan", "cancel", run.task_id.to_string());
+    let id = &run.plan.subtasks[position].subtask_id;
+    choices_about(id.as_str(), run.task_id.as_str(), may_skip(run, position))
+}
+
+fn choices_about(id: &str, task_id: &str, may_skip: bool) -> Vec<Choice> {
+    let retry = ('r', "retry differently", RETRY, id.to_owned());
+    let skip = may_skip.then_some(('s', "skip, it is not critical", "skip", id.to_owned()));
+    let cancel = ('a', "abort and review the plan", "cancel", task_id.to_owned());
     let choice = |(letter, meaning, verb, target)| Choice { letter, meaning, verb, target };
     [Some(retry), skip, Some(cancel)].into_iter().flatten().map(choice).collect()
 }

@@ -91,9 +91,7 @@ pub fn candidates(
 ) -> Vec<Candidate> {
     let present = run.agent_of(position);
     let planned = &run.plan.subtasks[position].assigned_to;
-    let Some(model) = policy.masters.get(planned).or_else(|| policy.masters.get(present)) else {
-        return Vec::new();
-    };
+    let Some(model) = model(policy, planned, present) else { return Vec::new() };
     let before = &run.runs[position].agents_before;
     let is_free = |agent: &AgentName, master: &MasterPolicy| {
         let circuit = state.circuits.get(agent).map(|circuit| &circuit.phase);
@@ -103,6 +101,44 @@ pub fn candidates(
             && master.attempts_active_max > 0
             && (run.kind == RunKind::Routed || master.orchestration_enabled)
     };
+    let mut found = takers(policy, planned, model, &is_free);
+    if model.fallbacks.is_empty() {
+        found.sort_by_key(|c| {
+            (Reverse(c.score_percent), state.attempts_of(&c.agent), c.agent.clone())
+        });
+    }
+    found
+}
+
+/// Tells whether the configuration lets anybody take over what the plan gives to `planned` and
+/// `present` has, whoever had it before and however they are now.
+pub(in crate::domain) fn may_go_on(
+    policy: &Policy,
+    planned: &AgentName,
+    present: &AgentName,
+) -> bool {
+    let is_other = |agent: &AgentName, _: &MasterPolicy| agent != present;
+    let model = model(policy, planned, present);
+    model.is_some_and(|model| !takers(policy, planned, model, &is_other).is_empty())
+}
+
+/// Returns the master whose work is taken over: whom the plan names, or who has it where there is
+/// no such master any more.
+fn model<'a>(
+    policy: &'a Policy,
+    planned: &AgentName,
+    present: &AgentName,
+) -> Option<&'a MasterPolicy> {
+    policy.masters.get(planned).or_else(|| policy.masters.get(present))
+}
+
+/// Returns those of the masters that are free who take the work that the plan gives to `planned`.
+fn takers(
+    policy: &Policy,
+    planned: &AgentName,
+    model: &MasterPolicy,
+    is_free: &dyn Fn(&AgentName, &MasterPolicy) -> bool,
+) -> Vec<Candidate> {
     let candidate = |agent: &AgentName, configured: Option<usize>| {
         let master = policy.masters.get(agent).filter(|master| is_free(agent, master))?;
         let shared: Vec<&str> = model
@@ -120,14 +156,12 @@ pub fn candidates(
         let reasons: Vec<String> = named.into_iter().chain(shares).collect();
         (!reasons.is_empty()).then(|| Candidate { agent: agent.clone(), score_percent, reasons })
     };
-    if !model.fallbacks.is_empty() {
+    if model.fallbacks.is_empty() {
+        policy.masters.keys().filter_map(|agent| candidate(agent, None)).collect()
+    } else {
         let named = model.fallbacks.iter().enumerate();
-        return named.filter_map(|(nth, agent)| candidate(agent, Some(nth))).collect();
+        named.filter_map(|(nth, agent)| candidate(agent, Some(nth))).collect()
     }
-    let mut found: Vec<Candidate> =
-        policy.masters.keys().filter_map(|agent| candidate(agent, None)).collect();
-    found.sort_by_key(|c| (Reverse(c.score_percent), state.attempts_of(&c.agent), c.agent.clone()));
-    found
 }
 
 fn percent(part: usize, whole: usize) -> u32 {

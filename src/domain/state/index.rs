@@ -11,7 +11,7 @@ use crate::domain::evidence::{Liveness, Watched};
 use crate::domain::ids::{AgentName, AttemptId, OrchestrationId, SubtaskId, TaskId, WorkerId};
 use crate::domain::moment::{BootId, Moment};
 use crate::domain::plan::{
-    BackingOff, Orchestration, OrchestrationPhase, RunKind, Strategy, SubtaskPhase,
+    BackingOff, Orchestration, OrchestrationPhase, RunKind, Strategy, Subtask, SubtaskPhase,
 };
 use crate::domain::spec::SpecWorker;
 use crate::domain::task::{Phase, Task, TaskSource};
@@ -91,6 +91,8 @@ pub(in crate::domain) struct Held {
 pub(in crate::domain) struct TimeLimit {
     pub(in crate::domain) kind: TimeKind,
     pub(in crate::domain) agent: AgentName,
+    /// Whom the plan names, which decides on who else may have it.
+    pub(in crate::domain) planned_for: AgentName,
     pub(in crate::domain) worker_type: String,
 }
 
@@ -186,7 +188,7 @@ impl Index {
             self.running.remove(&began, run.id.clone());
         }
         if !run.is_over() {
-            let began = task.reopened_at.unwrap_or(run.created_at);
+            let began = task.reopened_at.unwrap_or(run.created_at).plus_ms(run.paused_ms);
             self.running.insert(&began, run.id.clone());
             self.run_began.insert(run.id.clone(), began);
         }
@@ -342,14 +344,14 @@ impl Index {
             self.files_in_use.release(&held.files);
             self.specs_left.extend(self.specs_by_attempt.get(id).into_iter().flatten().cloned());
         }
-        self.refresh_times(attempt, &subtask.worker_type);
+        self.refresh_times(attempt, subtask);
         if !attempt.is_live() {
             self.live.remove(id);
         }
     }
 
     /// Looks again at what an attempt waits for that time alone brings.
-    fn refresh_times(&mut self, attempt: &Attempt, worker_type: &str) {
+    fn refresh_times(&mut self, attempt: &Attempt, subtask: &Subtask) {
         let Some(held) = self.live.get_mut(&attempt.id) else { return };
         let (id, launched) = (&attempt.id, held.launched);
         let (began, timed) = match &attempt.phase {
@@ -367,9 +369,10 @@ impl Index {
         let limit = |kind| TimeLimit {
             kind,
             agent: attempt.agent.clone(),
-            worker_type: worker_type.to_owned(),
+            planned_for: subtask.assigned_to.clone(),
+            worker_type: subtask.worker_type.clone(),
         };
-        let timed = timed.map(|(kind, at)| (limit(kind), at));
+        let timed = timed.map(|(kind, at)| (limit(kind), at.plus_ms(attempt.paused_ms)));
         if let Some(at) = held.began.take() {
             self.begun.remove(&at, Watched::Attempt(id.clone()));
         }

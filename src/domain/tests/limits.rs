@@ -1,11 +1,14 @@
 //! Limits on time: of workers, of handoffs that nobody takes, of questions, of runs.
 
+use serde_json::json;
+
 use super::world::{World, exited, failure, kinds, reported, success};
 use crate::domain::deadline::deadline;
 use crate::domain::ids::AttemptId;
 use crate::domain::moment::BootId;
 use crate::domain::plan::{OrchestrationPhase, SubtaskStatus};
 use crate::domain::report::{Category, ReportStatus};
+use crate::domain::state::{Circuit, CircuitPhase};
 use crate::domain::worker::{AttemptEnd, AttemptPhase};
 use crate::domain::{Event, Input};
 
@@ -149,6 +152,70 @@ fn without_a_candidate_the_alert_stands() {
 }
 
 #[test]
+fn who_gets_what_nobody_takes_is_who_would_get_it_after_a_failure() {
+    let mut world = World::new();
+    world.policy.masters.get_mut("security").unwrap().domains.push("testing".into());
+    let id = world.published("a", "development");
+    let rests =
+        Circuit { failures: 5, phase: CircuitPhase::Open { since: world.now, cool_down_ms: DAY } };
+    world.state.circuits.insert("inventory".parse().unwrap(), rests);
+    let events = world.wait(10 * MINUTE);
+    let Event::HandoffUntaken(told) = &events[0] else { panic!("{events:#?}") };
+    assert!(told.remedy.ends_with("after 30 min it goes to security"), "{}", told.remedy);
+    world.wait(20 * MINUTE);
+    let events = world.tell(&withdrawn(&id, true));
+    let Some(Event::SubtaskReassigned(told)) = events.get(2) else { panic!("{events:#?}") };
+    let rule = "fallback security (0.33): takes 1 of 3 fields of development: testing";
+    assert_eq!((told.assigned_to.as_str(), told.why.rule.as_str()), ("security", rule));
+    assert_eq!(told.why.evidence, "nobody took it within 30 min");
+}
+
+#[test]
+fn whom_a_person_gave_it_to_keeps_what_nobody_took() {
+    let mut world = World::new();
+    let id = world.published("a", "development");
+    world.wait(10 * MINUTE);
+    world.wait(20 * MINUTE);
+    assert!(matches!(world.attempt(&id).phase, AttemptPhase::Ending { .. }));
+    world.ask("assign", "a", json!({"to": "security"}));
+    let events = world.tell(&withdrawn(&id, true));
+    assert_eq!(kinds(&events), ["handoff_withdrawn", "attempt_cancelled", "subtask_handed_off"]);
+    assert_eq!(world.last("a").agent.as_str(), "security");
+}
+
+#[test]
+fn what_is_cut_off_together_does_not_come_back_together() {
+    let mut world = World::new();
+    world.policy.masters.get_mut("cicd").unwrap().attempts_active_max = 99;
+    let delays = |world: &mut World, task: &str| {
+        let mut delays = Vec::new();
+        for _ in 0..3 {
+            let id = world.last(task).id.clone();
+            if world.attempt(&id).phase == AttemptPhase::Issued {
+                world.tell(&Input::HandoffPublished { attempt_id: id.clone() });
+                world.begin_work(&id);
+            }
+            let reason = "the machine went down".to_owned();
+            let events = world.tell(&Input::WorkerInterrupted { attempt_id: id, reason });
+            let Some(Event::SubtaskRetried(retried)) = events.get(1) else { continue };
+            delays.push(retried.delay_ms);
+            world.wait(retried.delay_ms);
+        }
+        delays
+    };
+    world.at_work("a", "cicd");
+    world.at_work("b", "cicd");
+    let (a, b) = (delays(&mut world, "a"), delays(&mut world, "b"));
+    for (first, second) in [(a[0], a[1]), (b[0], b[1])] {
+        assert!(
+            (1_000..=1_100).contains(&first) && (2_000..=2_200).contains(&second),
+            "{a:?} {b:?}"
+        );
+    }
+    assert_ne!(a, b);
+}
+
+#[test]
 fn without_an_alert_a_handoff_is_only_passed_on() {
     let mut world = World::new();
     world.policy.supervision.untaken_alert_ms = 0;
@@ -163,7 +230,7 @@ fn nobody_is_late_for_what_the_machine_slept_through() {
     world.published("a", "development");
     world.now.boot = BootId(6);
     world.now.boottime_ms = 5 * SECOND;
-    let events = world.tell(&Input::DaemonStarted { version: "0".into(), pid: 2 });
+    let events = world.tell(&Input::DaemonStarted { version: "0".into(), pid: 2, suspended_ms: 0 });
     assert_eq!(kinds(&events), ["daemon_started"]);
     assert_eq!(due_in(&world), Some(10 * MINUTE), "it counts from when this boot was seen");
     assert!(world.wait(10 * MINUTE - 1).is_empty());
@@ -229,4 +296,57 @@ fn a_run_that_a_person_holds_or_begins_anew_has_time() {
     assert_eq!(world.run("a").phase, OrchestrationPhase::InProgress);
     assert!(!kinds(&world.wait(DAY - 1)).contains(&"orchestration_failed"));
     assert!(kinds(&world.wait(1)).contains(&"orchestration_failed"));
+}
+
+#[test]
+fn what_the_host_slept_through_is_in_no_limit() {
+    let mut world = World::new();
+    world.policy.run_ms_max = 6 * HOUR;
+    world.at_work("a", "cicd");
+    world.published("b", "development");
+    world.pass(8 * HOUR);
+    let events = world.tell(&Input::HostSuspended { total_ms: 8 * HOUR - MINUTE });
+    assert_eq!(kinds(&events), ["host_resumed"], "a minute is used up, and no more");
+    assert!(world.tell(&Input::HostSuspended { total_ms: 8 * HOUR - MINUTE }).is_empty());
+    assert_eq!(due_in(&world), Some(9 * MINUTE));
+    let events = world.wait(9 * MINUTE);
+    let Event::HandoffUntaken(told) = &events[0] else { panic!("{events:#?}") };
+    assert_eq!(told.waited_ms, 10 * MINUTE);
+    assert!(!world.last("a").is_ending());
+    let events = world.wait(2 * HOUR - 10 * MINUTE);
+    assert!(kinds(&events).contains(&"attempt_recalled"), "{events:#?}");
+    assert!(world.last("a").is_ending());
+    assert!(kinds(&world.wait(4 * HOUR)).contains(&"orchestration_failed"), "the run has its time");
+}
+
+#[test]
+fn a_handoff_that_is_taken_begins_anew_with_what_was_slept_through() {
+    let mut world = World::new();
+    let id = world.handed("a", "cicd");
+    world.tell(&Input::HandoffPublished { attempt_id: id.clone() });
+    world.pass(3 * HOUR);
+    world.tell(&Input::HostSuspended { total_ms: 3 * HOUR });
+    assert_eq!(world.attempt(&id).paused_ms, 3 * HOUR);
+    world.begin_work(&id);
+    assert_eq!(world.attempt(&id).paused_ms, 0);
+    assert!(world.wait(2 * HOUR - 1).is_empty());
+    assert_eq!(kinds(&world.wait(1)), ["attempt_recalled"]);
+}
+
+#[test]
+fn a_host_that_slept_while_no_daemon_ran_is_told_of_at_the_start() {
+    let started = |suspended_ms| Input::DaemonStarted { version: "0".into(), pid: 2, suspended_ms };
+    let mut world = World::new();
+    world.at_work("a", "cicd");
+    world.pass(9 * HOUR);
+    let events = world.tell(&started(9 * HOUR));
+    assert_eq!(kinds(&events), ["daemon_started", "host_resumed"]);
+    assert_eq!(due_in(&world), Some(2 * HOUR));
+    // In another boot the count begins anew, and what is less than a second is kept for later.
+    world.now.boot = BootId(6);
+    assert_eq!(kinds(&world.tell(&started(HOUR))), ["daemon_started"]);
+    assert!(world.tell(&Input::HostSuspended { total_ms: HOUR + 999 }).is_empty());
+    let events = world.tell(&Input::HostSuspended { total_ms: HOUR + 1_001 });
+    let Event::HostResumed(told) = &events[0] else { panic!("{events:#?}") };
+    assert_eq!((told.for_ms, told.total_ms), (1_001, HOUR + 1_001));
 }

@@ -3,10 +3,12 @@
 use super::changes::undone_next;
 use super::laws::{ended, is_held, live, may_start};
 use crate::domain::deadline::deadline;
+use crate::domain::decide::{Hold, Wait, waits};
+use crate::domain::ids::AgentName;
 use crate::domain::moment::BootId;
 use crate::domain::plan::{BackingOff, Orchestration, OrchestrationPhase, SubtaskPhase};
 use crate::domain::state::CircuitPhase;
-use crate::domain::worker::{Attempt, AttemptPhase, Execution};
+use crate::domain::worker::{AttemptPhase, Execution};
 use crate::domain::{Moment, Policy, State};
 
 /// Works out when the first thing is due that time alone brings about.
@@ -17,6 +19,8 @@ fn due(state: &State, policy: &Policy) -> Option<(BootId, u64)> {
         let began_ms = if at.boot == boot.boot { at.boottime_ms } else { boot.boottime_ms };
         (boot.boot, began_ms + ms)
     };
+    // A time in which the host was suspended is in no limit.
+    let beside = |at: &Moment, paused_ms: u64, ms: u64| after(&at.plus_ms(paused_ms), ms);
     let mut all: Vec<(BootId, u64)> = Vec::new();
     for run in state.orchestrations.values().filter(|run| !ended(run)) {
         let task = &state.tasks[&run.task_id];
@@ -26,7 +30,8 @@ fn due(state: &State, policy: &Policy) -> Option<(BootId, u64)> {
             all.push(after(&asked.since, policy.recovery.overdue_ms));
         }
         if matches!(run.phase, OrchestrationPhase::InProgress | OrchestrationPhase::Blocked(_)) {
-            all.push(after(&task.reopened_at.unwrap_or(run.created_at), policy.run_ms_max));
+            let began = task.reopened_at.unwrap_or(run.created_at);
+            all.push(beside(&began, run.paused_ms, policy.run_ms_max));
         }
         for subtask in &run.runs {
             if let SubtaskPhase::BackingOff { since, delay_ms }
@@ -42,13 +47,13 @@ fn due(state: &State, policy: &Policy) -> Option<(BootId, u64)> {
         let is_ours = attempt.execution != Execution::External;
         match &attempt.phase {
             AttemptPhase::Running { at, .. } if limits.time_box_ms > 0 => {
-                all.push(after(at, limits.time_box_ms));
+                all.push(beside(at, attempt.paused_ms, limits.time_box_ms));
             }
             AttemptPhase::Published { at: published } if !is_ours => {
                 if limits.untaken_alert_ms > 0 && !attempt.untaken_told {
-                    all.push(after(published, limits.untaken_alert_ms));
-                } else if limits.untaken_max_ms > 0 && has_others(policy, run, at, attempt) {
-                    all.push(after(published, limits.untaken_max_ms));
+                    all.push(beside(published, attempt.paused_ms, limits.untaken_alert_ms));
+                } else if limits.untaken_max_ms > 0 && has_others(state, policy, run, at) {
+                    all.push(beside(published, attempt.paused_ms, limits.untaken_max_ms));
                 }
             }
             AttemptPhase::Issued
@@ -67,12 +72,18 @@ fn due(state: &State, policy: &Policy) -> Option<(BootId, u64)> {
     all.into_iter().min_by_key(|(its, due_ms)| (*its == boot.boot, *due_ms))
 }
 
-/// Tells whether anybody else takes the work of an attempt who did not have it before.
-fn has_others(policy: &Policy, run: &Orchestration, at: usize, attempt: &Attempt) -> bool {
-    let Some(master) = policy.masters.get(&attempt.agent) else { return false };
+/// Tells whether anybody else takes the work of a subtask who did not have it before and is given
+/// work at present.
+fn has_others(state: &State, policy: &Policy, run: &Orchestration, at: usize) -> bool {
+    let Some(master) = policy.masters.get(&run.plan.subtasks[at].assigned_to) else { return false };
+    let rests = |name: &AgentName| {
+        let circuit = state.circuits.get(name);
+        circuit.is_some_and(|circuit| matches!(circuit.phase, CircuitPhase::Open { .. }))
+    };
     policy.masters.iter().any(|(name, other)| {
-        *name != attempt.agent
+        name != run.agent_of(at)
             && !run.runs[at].agents_before.contains(name)
+            && !rests(name)
             && other.domains.iter().any(|domain| master.domains.contains(domain))
     })
 }
@@ -93,6 +104,9 @@ pub(super) fn the_deadline_is_the_first(state: &State, policy: &Policy, now: Mom
     } else {
         assert_eq!(found, first, "{state:#?}");
     }
+    let is_unheld = |wait: &Wait| wait.hold == Hold::Turn;
+    let unheld = waits(state, policy, now).into_iter().find(is_unheld);
+    assert_eq!(unheld, None, "nothing holds it back, and it is not given out: {state:#?}");
     let is_left = first.is_some_and(|(boot, due_ms)| boot == now.boot && due_ms <= now.boottime_ms);
     assert!(!is_left, "something is due and nothing follows: {state:#?}");
 }

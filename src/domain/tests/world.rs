@@ -37,7 +37,7 @@ impl World {
         let wall = Timestamp::parse("2025-11-05T18:00:00Z").unwrap();
         let now = Moment { boot: BootId(5), boottime_ms: 1_000_000, wall };
         let mut world = Self { state: State::default(), policy, now };
-        world.tell(&Input::DaemonStarted { version: "0".into(), pid: 1 });
+        world.tell(&Input::DaemonStarted { version: "0".into(), pid: 1, suspended_ms: 0 });
         world
     }
 
@@ -92,14 +92,30 @@ impl World {
 
     /// Gives a task whole to a master and returns its first attempt.
     pub(in crate::domain) fn handed(&mut self, task: &str, agent: &str) -> AttemptId {
-        let outcome = DraftOutcome::Route(Box::new(draft(&[agent])));
-        self.begin(task, outcome);
+        self.begin_routed(task, agent);
         self.last(task).id.clone()
+    }
+
+    /// Gives a task whole to a master, which may have to wait.
+    pub(in crate::domain) fn begin_routed(&mut self, task: &str, agent: &str) {
+        self.begin(task, DraftOutcome::Route(Box::new(draft(&[agent]))));
     }
 
     /// Takes up a task and a plan of one stage, one subtask for each of these masters.
     pub(in crate::domain) fn plan(&mut self, task: &str, agents: &[&str]) {
-        self.begin(task, DraftOutcome::Plan(Box::new(draft(agents))));
+        self.plan_with(task, agents, |_| {});
+    }
+
+    /// As [`World::plan`], with subtasks that were changed before.
+    pub(in crate::domain) fn plan_with(
+        &mut self,
+        task: &str,
+        agents: &[&str],
+        change: impl FnOnce(&mut [DraftSubtask]),
+    ) {
+        let mut draft = draft(agents);
+        change(&mut draft.subtasks);
+        self.begin(task, DraftOutcome::Plan(Box::new(draft)));
     }
 
     fn begin(&mut self, task: &str, outcome: DraftOutcome) {
@@ -135,12 +151,22 @@ impl World {
 
     /// A person asks for something.
     pub(in crate::domain) fn command(&mut self, verb: &str, target: &str) -> Vec<Event> {
+        self.ask(verb, target, serde_json::Value::Null)
+    }
+
+    /// A person asks for something and says how.
+    pub(in crate::domain) fn ask(
+        &mut self,
+        verb: &str,
+        target: &str,
+        args: serde_json::Value,
+    ) -> Vec<Event> {
         let name = format!("{verb}-{}", self.state.seq);
         let command = Command {
             command_id: CommandId::parse(&name).unwrap(),
             verb: verb.into(),
             target: target.into(),
-            args: serde_json::Value::Null,
+            args,
             created_at: Some(self.now.wall),
             expires_at: None,
         };

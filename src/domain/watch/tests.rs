@@ -229,6 +229,8 @@ fn who_is_gone_is_believed_gone_when_two_looks_agree() {
     assert_eq!(bench.liveness(), Liveness::Suspect);
     bench.world.pass(4 * SECOND);
     bench.look();
+    assert_eq!(bench.liveness(), Liveness::Suspect, "it may work under another number");
+    bench.pass(Nothing, 3 * MINUTE);
     assert_eq!(bench.liveness(), Liveness::Gone);
     bench.world.pass(SECOND);
     bench.does(0, Beats, SECOND);
@@ -256,6 +258,32 @@ fn what_the_dying_left_behind_is_waited_for() {
 }
 
 #[test]
+fn who_beats_under_another_number_is_not_gone() {
+    let mut bench = Bench::of("development");
+    bench.probes[0].process = ProcessState::Gone;
+    bench.look();
+    let findings = bench.pass(Beats, 15 * MINUTE);
+    assert!(findings.iter().all(|finding| finding.liveness != Liveness::Gone), "{findings:?}");
+}
+
+#[test]
+fn who_is_suspended_is_not_stalled_and_begins_anew_when_it_goes_on() {
+    let mut bench = Bench::of("development");
+    bench.look();
+    bench.pass(Prints, 10 * MINUTE);
+    for held in [ProcessState::Stopped, ProcessState::Uninterruptible] {
+        bench.probes[0].process = held;
+        bench.pass(Nothing, 10 * 60 * MINUTE);
+        assert_eq!(bench.liveness(), Liveness::Suspect);
+        bench.probes[0].process = ProcessState::Running;
+        bench.pass(Nothing, 19 * MINUTE);
+        assert!(bench.liveness() < Liveness::Suspect, "{:?}", bench.liveness());
+        bench.does(0, Prints, MINUTE);
+        bench.look();
+    }
+}
+
+#[test]
 fn stopped_waiting_and_unverifiable_is_never_gone() {
     for process in
         [ProcessState::Stopped, ProcessState::Uninterruptible, ProcessState::Unverifiable]
@@ -266,7 +294,8 @@ fn stopped_waiting_and_unverifiable_is_never_gone() {
         bench.pass(Nothing, 4 * MINUTE);
         assert_eq!(bench.liveness(), Liveness::Quiet);
         let findings = bench.pass(Nothing, 100 * MINUTE);
-        assert_eq!(bench.liveness(), Liveness::Stalled);
+        let verdict = if process.is_held() { Liveness::Suspect } else { Liveness::Stalled };
+        assert_eq!(bench.liveness(), verdict);
         assert!(findings.iter().all(|finding| finding.liveness != Liveness::Gone));
         let says_so = bench.evidence().verdict.contains("cannot be verified");
         assert_eq!(says_so, process == ProcessState::Unverifiable);
@@ -362,6 +391,20 @@ fn many_dead_at_once_are_held_for_a_look() {
         };
         let gone = findings.iter().filter(|finding| finding.liveness == Liveness::Gone).count();
         assert_eq!((held, gone, findings.len()), (None, dead - 1, dead - 1));
+    }
+}
+
+#[test]
+fn many_dead_by_looks_that_follow_each_other_are_held_too() {
+    let mut bench = Bench::empty();
+    ["a", "b", "c", "d", "e"].into_iter().for_each(|task| bench.add(task, "development"));
+    bench.look();
+    for dead in [0..2, 2..4] {
+        bench.world.pass(10 * SECOND);
+        bench.probes[dead].iter_mut().for_each(|probe| probe.process = ProcessState::Gone);
+        let Some(Input::WorkersProbed { held, .. }) = bench.look() else { panic!("none is told") };
+        let count = bench.probes.iter().filter(|probe| !probe.process.is_alive()).count();
+        assert_eq!(held.is_some(), count == 4, "{count} are gone");
     }
 }
 

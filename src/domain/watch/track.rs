@@ -97,7 +97,7 @@ impl Track {
 
     /// Takes in a further look.
     pub(super) fn look(&mut self, probe: &Probe, limits: &Supervision, now: Moment) {
-        if self.was_paused(now) {
+        if self.was_paused(now) || (self.process.is_held() && !probe.process.is_held()) {
             self.begin_anew(now);
         }
         self.limits = *limits;
@@ -115,11 +115,24 @@ impl Track {
 
     /// Tells whether there is anything against it that looks at others may explain.
     pub(super) fn doubts(&self) -> bool {
-        let is_silent = matches!(self.over, Some((Breach::Silence { .. }, _)));
-        self.suspicion.is_some() || is_silent
+        self.doubted_at().is_some()
     }
 
-    /// We were suspended, stopped or starved: nobody knows what the workers could do meanwhile.
+    /// Tells whether that was found within the distance of a look.
+    pub(super) fn doubts_lately(&self, now: Moment) -> bool {
+        self.doubted_at().is_some_and(|at| !is_past(now, at, self.limits.look_ms))
+    }
+
+    fn doubted_at(&self) -> Option<Moment> {
+        let silent = match self.over {
+            Some((Breach::Silence { .. }, at)) => Some(at),
+            Some(_) | None => None,
+        };
+        self.suspicion.map(|doubt| doubt.at).or(silent)
+    }
+
+    /// We were suspended, stopped or starved: nobody knows what the workers could do meanwhile. (One
+    /// that was itself held up gets the same grace.)
     fn was_paused(&self, now: Moment) -> bool {
         let Supervision { look_ms, stall_after_ms, silence_ms, .. } = self.limits;
         let timers = [stall_after_ms, silence_ms].into_iter().filter(|limit_ms| *limit_ms > 0);
@@ -201,7 +214,6 @@ impl Track {
     fn suspect(&mut self, now: Moment, lives: bool) {
         let stalls = exceeds(self.limits.stall_after_ms, self.age_ms(Sign::is_progress, now));
         let cause = match self.process {
-            _ if self.has_report() => None,
             ProcessState::Gone if !lives => Some(Cause::Gone),
             ProcessState::Gone
             | ProcessState::Running
@@ -209,13 +221,25 @@ impl Track {
             | ProcessState::Uninterruptible
             | ProcessState::Unverifiable => stalls.then_some(Cause::NoProgress),
         };
-        self.suspicion = cause.map(|cause| match self.suspicion {
+        self.suspicion = cause.filter(|_| !self.has_report()).map(|cause| match self.suspicion {
             Some(known) if known.cause == cause => {
-                let agrees = is_past(now, known.at, again_ms(&self.limits));
+                let agrees =
+                    is_past(now, known.at, again_ms(&self.limits)) && self.confirms(cause, now);
                 Suspicion { agreed: known.agreed || agrees, ..known }
             }
             Some(_) | None => Suspicion { cause, at: now, agreed: false },
         });
+    }
+
+    /// Tells whether nothing speaks against the verdict that a second look is about to agree with.
+    fn confirms(&self, cause: Cause, now: Moment) -> bool {
+        match cause {
+            // Whoever is suspended cannot make progress, and may go on.
+            Cause::NoProgress => !self.process.is_held(),
+            // The number may be that of a launcher, or of another name space; what works under
+            // another number beats, prints or writes within the time of a heartbeat.
+            Cause::Gone => self.age_ms(is_life, now) >= self.limits.heartbeat_stale_ms,
+        }
     }
 
     fn judge(&self, now: Moment) -> Liveness {
@@ -246,7 +270,7 @@ impl Track {
             Some(Breach::Memory { bytes: probe.memory_bytes })
         } else if over(self.limits.processes_max, probe.processes) {
             Some(Breach::Processes { count: probe.processes })
-        } else if exceeds(self.limits.silence_ms, silent_ms) {
+        } else if exceeds(self.limits.silence_ms, silent_ms) && !probe.process.is_held() {
             Some(Breach::Silence { for_ms: silent_ms })
         } else {
             None

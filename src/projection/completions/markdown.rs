@@ -16,7 +16,7 @@ pub(super) fn write(run: &Orchestration, report: &Completion<'_>) -> String {
         format!("## Research Applied\n\n{}", research_applied(run)),
         format!("## Task Hierarchy\n\n{}", task_hierarchy(run, report)),
         format!("## Execution Timeline\n\n{}", execution_timeline(report)),
-        format!("## Outcomes\n\n{}", outcomes(report)),
+        format!("## Outcomes\n\n{}", outcomes(report, run)),
         format!("## Next Steps\n\n{}", next_steps(report)),
     ];
     sections.map(|section| section.trim_end().to_owned() + "\n").join("\n")
@@ -53,7 +53,7 @@ fn research_applied(run: &Orchestration) -> String {
     let workflow = serde_json::to_value(run.plan.workflow).unwrap_or_default();
     format!(
         "- Workflow pattern: {}\n- Coordination strategy: {coordination}\n- Failure handling: retry \
-         with growing delays, then a person is asked\n- Planned by: {}\n",
+         with growing delays, another master, a change of the plan, then a person\n- Planned by: {}\n",
         workflow.as_str().unwrap_or_default(),
         text(&or_none(run.plan.explanation.planner.clone())),
     )
@@ -95,14 +95,32 @@ fn execution_timeline(report: &Completion<'_>) -> String {
     format!("| Task | Status | Duration | Dependencies |\n| --- | --- | --- | --- |\n{rows}")
 }
 
-fn outcomes(report: &Completion<'_>) -> String {
+/// Says how often what was done about failures.
+fn handled(report: &Completion<'_>, run: &Orchestration) -> String {
+    let moved = run.runs.iter().map(|subtask| subtask.agents_before.len()).sum();
+    let retries = usize::try_from(report.retries).unwrap_or(usize::MAX);
+    let replans = usize::try_from(run.replans).unwrap_or(usize::MAX);
+    let count = |n: usize, one: &str, more: &str| match n {
+        1 => format!("1 {one}"),
+        n => format!("{n} {more}"),
+    };
+    let others =
+        [(moved, "move", "moves", " to another master"), (replans, "new plan", "new plans", "")];
+    let others = others.into_iter().filter(|(n, ..)| *n > 0);
+    let parts = others.map(|(n, one, more, rest)| format!("{}{rest}", count(n, one, more)));
+    [count(retries, "retry", "retries")].into_iter().chain(parts).collect::<Vec<_>>().join(", ")
+}
+
+fn outcomes(report: &Completion<'_>, run: &Orchestration) -> String {
     let efficiency = report
         .parallel_efficiency_percent
         .map_or("not measured".to_owned(), |percent| format!("{percent}%"));
     let mut out = format!(
-        "- Tasks completed: {}/{}\n- Parallel efficiency: {efficiency}\n- Failures handled: {} \
-         retries\n",
-        report.results.completed, report.results.total, report.retries
+        "- Tasks completed: {}/{}\n- Parallel efficiency: {efficiency}\n- Failures handled: \
+         {}\n",
+        report.results.completed,
+        report.results.total,
+        handled(report, run)
     );
     for (holds, what) in report.conditions.list() {
         out += &format!("- [{}] {what}\n", if holds { 'x' } else { ' ' });

@@ -149,6 +149,32 @@ fn unknown_fields_are_put_back_too() {
 }
 
 #[test]
+fn what_an_author_says_about_failures_is_put_back_as_it_is_read() {
+    let mut drive = Drive::new();
+    let subtask = |id: &str, more: Value| {
+        let mut subtask = json!({"subtask_id": id, "title": id, "assigned_to": "development",
+            "worker_type": "implementation", "estimated_duration_minutes": 10,
+            "estimated_tokens": 1000, "success_criteria": "it is there"});
+        subtask.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        subtask
+    };
+    let entry = json!({"id": "t", "title": "T", "status": "pending", "subtasks": [
+        subtask("t-list", json!({})),
+        subtask("t-each", json!({"dependencies": ["t-list"], "for_each": "t-list", "critical": true,
+            "retry": {"backoff": "fixed", "max_attempts": 5}, "compensation": "put it back"})),
+    ]});
+    let spec = crate::domain::read::task(&entry, "task-queue.json", "tasks[0]").unwrap();
+    let source = TaskSource::Queue { index: 0, fingerprint: "00000000".into(), has_id: true };
+    drive.tell(Input::TaskObserved { source, spec: Box::new(spec.clone()) });
+    drive.tell(Input::TaskVanished { task_id: "t".parse().unwrap() });
+    let put_back = patch(&drive, "t").put_back.clone().unwrap();
+    let again = crate::domain::read::task(&put_back, "task-queue.json", "tasks[0]").unwrap();
+    assert_eq!(again.subtasks, spec.subtasks);
+    assert_eq!(put_back["subtasks"][0].get("handling"), None, "nothing was said");
+    super::schemas::check(&super::schemas::schema("plan"), "entry", &put_back);
+}
+
+#[test]
 fn what_an_ending_left_is_taken_back_when_it_goes_on() {
     let mut drive = busy();
     drive.command("cmd-again", "retry", "task-import");

@@ -22,7 +22,7 @@ fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("coordination")
 }
 
-fn schema(name: &str) -> Validator {
+pub(super) fn schema(name: &str) -> Validator {
     let path = directory().join(format!("schemas/{name}.schema.json"));
     let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let schema: Value = serde_json::from_str(&text).unwrap();
@@ -30,7 +30,7 @@ fn schema(name: &str) -> Validator {
 }
 
 #[track_caller]
-fn check(schema: &Validator, what: &str, value: &Value) {
+pub(super) fn check(schema: &Validator, what: &str, value: &Value) {
     let errors: Vec<String> =
         schema.iter_errors(value).map(|e| format!("{}: {e}", e.instance_path())).collect();
     assert!(errors.is_empty(), "{what}: {errors:#?}\n{value:#}");
@@ -218,6 +218,8 @@ fn an_author_may_say_what_becomes_of_failures() {
         ("compensation", json!("put it back"), json!(7)),
         ("compensation", json!({"description": "put it back"}), json!({"text": "x"})),
         ("for_each", json!("b"), json!(["b"])),
+        ("handling", json!({"on_failure": "skip", "attempts_max": 2}), json!("gently")),
+        ("handling", json!({"backoff": "fixed"}), json!({"backoff": "x"})),
     ] {
         check(&schema, field, &plan(field, good));
         assert!(!schema.is_valid(&plan(field, bad)), "{field}");

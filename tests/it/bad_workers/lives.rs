@@ -69,12 +69,13 @@ pub(super) const CASES: &[Case] = &[
     Case {
         name: "stops itself",
         script: "first && kill -STOP $$; good",
+        settings: "time_box_ms = 8000\n",
         then: &[
-            ("worker_stalled", &[("evidence.process", "stopped")]),
-            ("attempt_recalled", &[("cause", "stalled")]),
+            ("worker_suspected", &[("evidence.process", "stopped")]),
+            ("attempt_recalled", &[("cause", "time_box")]),
             ("subtask_completed", &[("attempt_id", "t-work-attempt-2")]),
         ],
-        never: &["worker_gone"],
+        never: &["worker_stalled", "worker_gone"],
         ..BAD
     },
     Case {

@@ -89,13 +89,15 @@ impl Life {
     }
 
     fn revise(&mut self, subtask_id: &baton::domain::ids::SubtaskId) -> Vec<Input> {
+        let asked = self.daemon.as_ref().and_then(|daemon| daemon.state.revising(subtask_id));
+        let Some(revision) = asked else { return Vec::new() };
         let outcome = match &self.daemon {
             Some(daemon) if !self.dice.happens(150) => {
                 planner::revise(&daemon.state, subtask_id, &self.policy)
             }
             Some(_) | None => RevisionOutcome::Refuse { reason: "nobody knows how".into() },
         };
-        vec![Input::Revised { subtask_id: subtask_id.clone(), outcome }]
+        vec![Input::Revised { subtask_id: subtask_id.clone(), revision, outcome }]
     }
 
     fn publish(&mut self, attempt_id: &AttemptId, flight: &InFlight) -> Vec<Input> {
@@ -145,7 +147,8 @@ impl Life {
         let Some(job) = flight.job.clone() else { return Vec::new() };
         // A holder takes requests in the order in which they came: what an earlier daemon had asked
         // for is there by now, or never will be.
-        self.in_flight.retain(|_, other| other.effect != flight.effect);
+        self.in_flight
+            .retain(|_, other| other.effect != flight.effect || other.epoch > flight.epoch);
         let not_started = |error: &str, transient| {
             let (attempt_id, error) = (attempt_id.clone(), error.to_owned());
             vec![Input::WorkerNotStarted { attempt_id, error, transient }]

@@ -190,7 +190,8 @@ impl Life {
     fn run(&mut self) -> Result<(), Broken> {
         while !self.is_at_rest() {
             if self.steps > STEPS_MAX {
-                return Err(Broken::of("comes_to_rest", "it goes on and on".to_owned()));
+                let said = self.why_awake();
+                return Err(Broken::of("comes_to_rest", format!("it goes on and on: {said}")));
             }
             if self.is_calm && self.clock.total_ms > self.calm_since_ms + CALM_MS_MAX {
                 return Err(Broken::of("comes_to_rest", self.what_is_left()));
@@ -212,6 +213,23 @@ impl Life {
     pub(super) fn after(&mut self, delay_ms: u64, due: Due) {
         self.due_count += 1;
         self.due.insert((self.clock.total_ms + delay_ms, self.due_count), due);
+    }
+
+    /// Says what the daemon is about to do next.
+    fn why_awake(&self) -> String {
+        let next = self.due.first_key_value().map(|((at, _), _)| *at);
+        let Some(daemon) = &self.daemon else { return format!("no daemon, next {next:?}") };
+        let now = self.clock.now();
+        format!(
+            "at {} ms, next {next:?}, wakes at {}, deadline {:?}, look {:?} of {}, outbox {:?}, {}",
+            self.clock.total_ms,
+            daemon.wakes_at(self),
+            daemon.deadline.map(|moment| self.clock.total_of(&moment)),
+            self.brain.look_due(&daemon.watch, &daemon.state, &self.policy, now),
+            now.boottime_ms,
+            self.brain.outbox(&daemon.state),
+            self.what_is_left()
+        )
     }
 
     /// Lets the next thing happen.

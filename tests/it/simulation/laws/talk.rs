@@ -3,6 +3,7 @@
 use baton::domain::plan::Why;
 use baton::domain::{Event, Record};
 
+use super::super::chronicle::RunPhase;
 use super::{Verdict, unless};
 use crate::simulation::life::Life;
 
@@ -31,13 +32,13 @@ pub(super) fn failures_are_decided_on(_: &Life, record: &Record) -> Verdict {
     Ok(())
 }
 
-/// What was decided about a failure is done, unless its run is over.
+/// What was decided about a failure is done, unless its run is over or is undone.
 pub(super) fn decisions_are_carried_out(life: &Life, record: &Record) -> Verdict {
     for (nth, event) in record.events.iter().enumerate() {
         let Event::RecoveryDecided(told) = event else { continue };
         let run = life.told.runs.get(told.orchestration_id.as_str());
-        let is_over = run.is_none_or(super::super::chronicle::RunTold::is_over);
-        unless(is_over || nth + 1 < record.events.len(), || {
+        let is_unwanted = run.is_none_or(|run| run.is_over() || run.phase == RunPhase::RollingBack);
+        unless(is_unwanted || nth + 1 < record.events.len(), || {
             format!("{} is decided for {} and nothing follows", told.strategy, told.subtask_id)
         })?;
     }
@@ -88,6 +89,7 @@ pub(super) fn questions_say_what_is_asked(life: &Life, _: &Record, event: &Event
         let is_by_hand = option.starts_with("kill -KILL ");
         (is_by_hand || commands.peek().is_some())
             && commands.all(|command| {
+                let command = command.strip_prefix("handoff ").unwrap_or(command);
                 let target = command.split([' ', ';']).nth(1).unwrap_or_default();
                 life.told.tasks.contains_key(target) || life.told.places.contains_key(target)
             })
