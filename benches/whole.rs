@@ -229,7 +229,7 @@ fn write_journal(dir: &Path, events: u64, with_snapshot: bool) -> (u64, State) {
         &mut state,
         &policy,
         now,
-        &Input::DaemonStarted { version: "bench".into(), pid: 1 },
+        &Input::DaemonStarted { version: "bench".into(), pid: 1, suspended_ms: 0 },
     );
     while state.seq < events {
         n += 1;

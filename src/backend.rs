@@ -328,7 +328,7 @@ mod tests {
             (Exit::Code(126), "", "blocker: it exited with code 126"),
             (Exit::Code(127), "", "blocker: it exited with code 127"),
             (Exit::Signal(9), "", "transient: signal 9 killed it"),
-            (Exit::Signal(11), "x", "transient: signal 11 killed it; its last output: x"),
+            (Exit::Signal(11), "x", "code_error: signal 11 killed it; its last output: x"),
             (Exit::Unknown, "", "transient: nobody saw how it ended"),
         ] {
             assert_eq!(judged("command", &Case { exit, output, ..SILENT }), verdict);

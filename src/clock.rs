@@ -51,8 +51,20 @@ fn made_up_boot_id(wall_ms: i64, boottime_ms: u64) -> BootId {
     BootId(MADE_UP | booted_at_ms.div_euclid(BOOT_BUCKET_MS).unsigned_abs())
 }
 
+/// Returns how long the host was suspended in the running boot: that is by how much the boot-time
+/// clock, which counts such time, is before the monotonic one, which does not.
+pub fn suspended_ms() -> u64 {
+    // In this order: who is held up between the two finds too little, never time that was not.
+    let boottime_ms = boottime_ms();
+    boottime_ms.saturating_sub(read_ms(ClockId::Monotonic))
+}
+
 fn boottime_ms() -> u64 {
-    let time = clock_gettime(ClockId::Boottime);
+    read_ms(ClockId::Boottime)
+}
+
+fn read_ms(clock: ClockId) -> u64 {
+    let time = clock_gettime(clock);
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     seconds.saturating_mul(1_000) + u64::try_from(time.tv_nsec).unwrap_or(0) / 1_000_000
 }
@@ -86,6 +98,15 @@ mod tests {
         let uptime_s: f64 = uptime.split_whitespace().next().unwrap().parse().unwrap();
         let ours_s = now().boottime_ms as f64 / 1000.0;
         assert!((ours_s - uptime_s).abs() < 30.0, "{ours_s} s against {uptime_s} s");
+    }
+
+    #[test]
+    fn a_suspension_lies_in_the_past_and_does_not_grow_while_we_run() {
+        let first = suspended_ms();
+        assert!(first <= now().boottime_ms);
+        // What was seen of it is less where we were held up between two clocks.
+        let grown = (0..100).map(|_| suspended_ms().saturating_sub(first)).min();
+        assert!(grown.is_some_and(|ms| ms < 1_000), "{grown:?}");
     }
 
     #[test]

@@ -52,6 +52,7 @@ use crate::config::Overrides;
 use crate::domain::deadline::deadline;
 use crate::domain::worker::Execution;
 use crate::domain::{Effect, Input, Moment, State, outbox};
+use crate::intake;
 use crate::store::DirectoryLock;
 use batch::Ledger;
 use documents::{Documents, World};
@@ -243,7 +244,7 @@ impl Daemon {
 
     /// Says which effects may be started.
     fn may(&self) -> fn(&Effect) -> bool {
-        if self.is_draining() { may_while_draining } else { may_always }
+        if self.is_draining() { effects::may_while_draining } else { effects::may_always }
     }
 
     /// Takes what is ready, up to a bound, and decides on it in memory.
@@ -251,6 +252,7 @@ impl Daemon {
         if self.held_until_ms.is_some() {
             return Ok(());
         }
+        self.note_suspension(now)?;
         let mut left = self.means.config.daemon.batch_max;
         let mut next = match wake {
             Wake::Answer(job, answer) => Some((job, answer)),
@@ -275,6 +277,7 @@ impl Daemon {
         }
         self.decide_all(&ends, now)?;
         if self.is_draining() {
+            self.stop_workers(now);
             return Ok(());
         }
         self.tick(now)?;
@@ -282,6 +285,15 @@ impl Daemon {
         self.settle(now)?;
         self.look_at_workers(now);
         Ok(())
+    }
+
+    /// Says so where the host was suspended, before any limit on time is looked at.
+    fn note_suspension(&mut self, now: Moment) -> Result<(), DaemonError> {
+        let total_ms = clock::suspended_ms();
+        match self.ledger.state().suspended_beyond(total_ms, &now) {
+            Some(_) => self.decide_all(&[Input::HostSuspended { total_ms }], now),
+            None => Ok(()),
+        }
     }
 
     fn hear(&mut self, event: HolderEvent) {
@@ -300,9 +312,8 @@ impl Daemon {
                 self.decide_all(&inputs, now)?;
                 let is_owed = match &job {
                     Job::Effect(effect) => outbox(self.ledger.state()).contains(effect),
-                    Job::PatchQueue | Job::CollectLate | Job::StopForShutdown(_) | Job::Look => {
-                        false
-                    }
+                    Job::StopForShutdown(id) => effects::is_at_work(self.ledger.state(), id),
+                    Job::PatchQueue | Job::CollectLate | Job::Look => false,
                 };
                 if is_owed {
                     let problem = hindrance(self.ledger.state(), &job);
@@ -327,6 +338,11 @@ impl Daemon {
             Answer::Looked(look) => {
                 self.effects.succeeded(&job);
                 self.take_look(*look, now)?;
+            }
+            Answer::NotLooked(memory, problem) => {
+                self.looks.keep(memory);
+                let not_before_ms = self.effects.failed(job, &problem, now.boottime_ms);
+                self.looks.failed(not_before_ms);
             }
             Answer::Again(problem) => {
                 let is_queue = job == Job::PatchQueue;
@@ -402,6 +418,7 @@ impl Daemon {
             .filter(|(_, _, attempt)| attempt.execution == Execution::External)
             .map(|(_, _, attempt)| &attempt.worker_id)
             .chain(state.specs.keys())
+            .chain(intake::reports::late(state).map(|(attempt, _)| &attempt.worker_id))
             .cloned()
             .collect();
         if self.watch.extend(&self.means.store, &awaited) {
@@ -461,24 +478,6 @@ fn hindrance(state: &State, job: &Job) -> String {
     };
     let hindrance = launched.and_then(|(_, _, attempt)| attempt.hindrance.clone());
     hindrance.unwrap_or_else(|| "it is owed all the same".to_owned())
-}
-
-fn may_always(_: &Effect) -> bool {
-    true
-}
-
-/// Tells whether an effect ends something; what begins something waits for the next start.
-fn may_while_draining(effect: &Effect) -> bool {
-    match effect {
-        Effect::SettleClaim(_)
-        | Effect::WithdrawHandoff(_)
-        | Effect::StopWorker(_)
-        | Effect::MoveSpec(_) => true,
-        Effect::PublishHandoff(_)
-        | Effect::LaunchWorker(_)
-        | Effect::DraftPlan(_)
-        | Effect::RevisePlan(_) => false,
-    }
 }
 
 /// What documents are rendered from and written to.

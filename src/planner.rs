@@ -13,6 +13,7 @@ mod lexicon;
 mod order;
 mod request;
 mod revise;
+mod routing;
 mod rules;
 mod said;
 mod segment;

@@ -86,6 +86,7 @@ impl<'a> Subject<'a> {
         let mut about = Self::default();
         match event {
             Event::DaemonStarted { .. }
+            | Event::HostResumed(..)
             | Event::VerdictsHeld(..)
             | Event::WorkerSpecSeen(..)
             | Event::WorkerSpecSettled(..)

@@ -103,6 +103,20 @@ fn estimate(page: &mut Page, plan: &Plan) {
     let masters: Vec<&str> = estimate.masters.iter().map(|master| master.as_str()).collect();
     let workers = text::count(estimate.workers, "worker");
     page.field("agents", &format!("{workers} for {}", masters.join(", ")));
+    let unmixed = plan.subtasks.iter().all(|s| s.nature.model == Default::default());
+    if !unmixed {
+        page.field(
+            "cost",
+            &format!(
+                "as of {} tokens of a standard model, {} % less than a strong one for all",
+                estimate.cost_tokens, estimate.saving_percent
+            ),
+        );
+    }
+    if !estimate.critical_path.is_empty() {
+        let names: Vec<&str> = estimate.critical_path.iter().map(|id| id.as_str()).collect();
+        page.field("critical path", &names.join(" → "));
+    }
     for bottleneck in &estimate.bottlenecks {
         page.field("bottleneck", bottleneck);
     }

@@ -195,7 +195,8 @@ mod tests {
     #[test]
     fn what_the_journal_says_is_seen_while_a_daemon_writes_it() {
         let (_dir, client) = directory();
-        let started = Event::DaemonStarted { version: "0".into(), pid: 1, epoch: 1 };
+        let started =
+            Event::DaemonStarted { version: "0".into(), pid: 1, epoch: 1, suspended_ms: None };
         let found = Found {
             worker_id: "dev-7".parse().unwrap(),
             attempt_id: None,
@@ -251,7 +252,8 @@ mod tests {
     #[test]
     fn a_damaged_journal_is_told_of() {
         let (_dir, client) = directory();
-        let started = Event::DaemonStarted { version: "0".into(), pid: 1, epoch: 1 };
+        let started =
+            Event::DaemonStarted { version: "0".into(), pid: 1, epoch: 1, suspended_ms: None };
         journal(&client, &[vec![started], vec![Event::WorkerSpecSeen(seen("dev-7"))]]);
         let newest = format!("{}/segment-{:020}.jsonl", layout::JOURNAL, 2);
         write(&client, &newest, "00000000 {}\n00000000 {}\n");

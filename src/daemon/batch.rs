@@ -184,6 +184,7 @@ impl Ledger {
 fn cause(input: &Input) -> &'static str {
     match input {
         Input::DaemonStarted { .. } => "daemon_started",
+        Input::HostSuspended { .. } => "host_suspended",
         Input::DaemonStopped { .. } => "daemon_stopped",
         Input::TaskObserved { .. } => "task_observed",
         Input::TaskRefused { .. } => "task_refused",

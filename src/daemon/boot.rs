@@ -42,6 +42,7 @@ pub(super) async fn boot(options: Options, shutdown: Shutdown) -> Result<Daemon,
     let started = Input::DaemonStarted {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         pid: std::process::id(),
+        suspended_ms: clock::suspended_ms(),
     };
     daemon.decide_all(&[started], now)?;
     let crashed = drafting::crashed(&daemon.means.store);

@@ -14,6 +14,7 @@ use super::holder_client::{HolderClient, HolderEvent, Launched, Limits};
 use super::monitor::{self, Folder, Worker};
 use super::move_spec::move_spec;
 use super::process_tree::{self, Stopped, Tree};
+use super::spec_process;
 use crate::backend::{self, LaunchRequest};
 use crate::clock;
 use crate::config::Config;
@@ -21,6 +22,7 @@ use crate::domain::document::QueuePatch;
 use crate::domain::handoff::{Handoff, handoff_path};
 use crate::domain::ids::{AttemptId, ClaimId, TaskId};
 use crate::domain::plan::DraftOutcome;
+use crate::domain::spec::SpecWorker;
 use crate::domain::state::Claim;
 use crate::domain::task::TaskSpec;
 use crate::domain::worker::{Attempt, AttemptPhase, Execution};
@@ -78,7 +80,8 @@ pub(super) fn work(effect: &Effect, state: &State, means: &Means) -> Result<Work
         Effect::StopWorker(id) => {
             let worker =
                 Worker::of(state, id).ok_or_else(|| format!("there is no attempt {id}"))?;
-            Box::pin(async move { stop_worker(&means, &worker).await })
+            let specs: Vec<SpecWorker> = state.specs_of(id).cloned().collect();
+            Box::pin(async move { stop_worker(&means, &worker, &specs).await })
         }
     })
 }
@@ -268,9 +271,9 @@ fn describe_launch(means: &Means, order: &Order) -> Result<backend::Launch, Stri
 }
 
 /// Stops a worker that nobody needs any more and tells what became of it.
-async fn stop_worker(means: &Means, worker: &Worker) -> Answer {
+async fn stop_worker(means: &Means, worker: &Worker, specs: &[SpecWorker]) -> Answer {
     if worker.attempt.execution == Execution::External {
-        return stop_stranger(means, worker).await;
+        return stop_stranger(means, worker, specs).await;
     }
     match stop(means, worker).await {
         Ok(Stop::Over(Folder::Empty)) => Answer::Inputs(vec![Input::WorkerNotStarted {
@@ -295,7 +298,11 @@ pub(super) async fn stop_for_shutdown(means: &Means, worker: &Worker) -> Answer 
             Answer::Inputs(monitor::delivered(means, worker).unwrap_or(vec![interrupted]))
         }
         Ok(Stop::Over(folder)) => Answer::Inputs(monitor::told(means, worker, folder)),
-        Ok(Stop::Survived(survivors)) => unstoppable(worker, &survivors),
+        // Nobody called it back: it is the next start that may have to ask.
+        Ok(Stop::Survived(survivors)) => {
+            let worker_id = &worker.attempt.worker_id;
+            Answer::Again(format!("{worker_id} cannot be stopped: {survivors:?} are still there"))
+        }
         Err(problem) => Answer::Again(problem),
     }
 }
@@ -307,19 +314,31 @@ fn unstoppable(worker: &Worker, survivors: &[u32]) -> Answer {
     Answer::Inputs(vec![Input::WorkerUnstoppable { attempt_id, survivors: survivors.to_vec() }])
 }
 
-/// Stops a worker that a master started, where the operator lets us, and tells what it left.
-async fn stop_stranger(means: &Means, worker: &Worker) -> Answer {
+/// Stops a worker that a master started, where the operator lets us and nothing speaks against its
+/// being that worker, and tells what it left. Otherwise a person is asked to end it.
+async fn stop_stranger(means: &Means, worker: &Worker, specs: &[SpecWorker]) -> Answer {
     let attempt = &worker.attempt;
     let AttemptPhase::Ending { identity: Some(identity), .. } = &attempt.phase else {
         return Answer::Again(format!("nobody knows which process carries out {}", attempt.id));
     };
-    let master = means.config.policy.masters.get(&attempt.agent);
-    if !master.is_some_and(|master| master.may_stop) {
-        let key = format!("masters.{}.may_stop", attempt.agent);
-        return Answer::Again(format!("{key} is not set, so its workers are not stopped"));
-    }
     let tree = Tree::of_stranger(identity.clone());
-    match process_tree::stop(&tree, grace_ms(means, worker)).await {
+    let master = means.config.policy.masters.get(&attempt.agent);
+    let doubt = if master.is_some_and(|master| master.may_stop) {
+        spec_process::doubt(&means.store, identity, specs)
+    } else {
+        Some(format!("masters.{}.may_stop is not set any more", attempt.agent))
+    };
+    let stopped = match doubt {
+        None => process_tree::stop(&tree, grace_ms(means, worker)).await,
+        Some(doubt) => {
+            let stopped = process_tree::look(&tree);
+            if let Stopped::Survivors(pids) = &stopped {
+                tracing::warn!(attempt = %attempt.id, ?pids, doubt, "a worker is not stopped");
+            }
+            stopped
+        }
+    };
+    match stopped {
         Stopped::Gone => Answer::Inputs(monitor::left_by_stranger(means, worker)),
         Stopped::Survivors(survivors) => unstoppable(worker, &survivors),
     }
@@ -427,3 +446,6 @@ impl Holder {
         Ok(client)
     }
 }
+
+#[cfg(test)]
+mod tests;

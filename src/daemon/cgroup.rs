@@ -120,11 +120,14 @@ impl Cgroups {
     }
 }
 
-/// Lists the processes of a leaf and of the groups below it.
-pub(super) fn members(leaf: &Path) -> Vec<u32> {
+/// Lists the processes of a leaf and of the groups below it; none where there is no such leaf.
+///
+/// # Errors
+/// A list cannot be read now.
+pub(super) fn members(leaf: &Path) -> io::Result<Vec<u32>> {
     let mut found = Vec::new();
-    collect(leaf, DEPTH_MAX, &mut found);
-    found
+    collect(leaf, DEPTH_MAX, &mut found)?;
+    Ok(found)
 }
 
 /// Kills every process of a leaf at once. Kernels before 5.14 cannot; their processes are killed
@@ -146,14 +149,27 @@ pub(super) async fn remove(leaf: &Path) {
     }
 }
 
-fn collect(group: &Path, depth: u32, found: &mut Vec<u32>) {
-    let processes = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
+fn collect(group: &Path, depth: u32, found: &mut Vec<u32>) -> io::Result<()> {
+    let processes = match fs::read_to_string(group.join("cgroup.procs")) {
+        Ok(processes) => processes,
+        // It was removed, before this or while it was read.
+        Err(error)
+            if error.kind() == io::ErrorKind::NotFound
+                || error.raw_os_error() == Some(rustix::io::Errno::NODEV.raw_os_error()) =>
+        {
+            return Ok(());
+        }
+        Err(error) => return Err(error),
+    };
     // 0 stands for one that this process cannot see.
     let processes = processes.lines().filter_map(|pid| pid.parse::<u32>().ok());
     found.extend(processes.filter(|pid| *pid != 0));
     if depth > 0 {
-        below(group).for_each(|inner| collect(&inner, depth - 1, found));
+        for inner in below(group) {
+            collect(&inner, depth - 1, found)?;
+        }
     }
+    Ok(())
 }
 
 fn remove_all(group: &Path, depth: u32) -> io::Result<()> {

@@ -11,6 +11,7 @@ use std::fs;
 use rustix::process::{Pid, WaitId, WaitIdOptions, WaitIdStatus, waitid};
 use tokio::sync::oneshot;
 
+use super::holder::log;
 use super::process::{self, Stat};
 use crate::domain::worker::Exit;
 
@@ -27,7 +28,7 @@ pub(super) struct Child {
 impl Child {
     /// Finds a child that nobody has asked how it ended: its number is nobody else's.
     pub(super) fn of(pid: u32) -> Option<Self> {
-        let stat = Stat::of(pid)?;
+        let stat = Stat::of(pid).ok()??;
         (stat.parent == std::process::id()).then_some(Self { pid, start_ticks: stat.start_ticks })
     }
 }
@@ -96,10 +97,15 @@ pub(super) fn peek(pid: u32) -> Option<Exit> {
     Some(exit_of(&status))
 }
 
-/// Lists the children of this process, ended ones too.
+/// Lists the children of this process, ended ones too; none while the system lacks what a look
+/// takes, which the log tells.
 pub(super) fn all() -> Vec<u32> {
     let own = std::process::id();
-    process::all().filter(|(_, stat)| stat.parent == own).map(|(pid, _)| pid).collect()
+    let all = process::all().unwrap_or_else(|error| {
+        log(format_args!("cannot look at its children: {error}"));
+        Vec::new()
+    });
+    all.into_iter().filter(|(_, stat)| stat.parent == own).map(|(pid, _)| pid).collect()
 }
 
 /// As [`all`], for less; some may be missing while others end.

@@ -441,7 +441,8 @@ mod tests {
 
     fn records() -> Vec<Record> {
         let now = clock::now();
-        let started = |epoch| Event::DaemonStarted { version: "1".into(), pid: 7, epoch };
+        let started =
+            |epoch| Event::DaemonStarted { version: "1".into(), pid: 7, epoch, suspended_ms: None };
         let stopped = || Event::DaemonStopped { reason: "\u{e9}nough".into() };
         let record = |seq, epoch, events| Record {
             seq,

@@ -13,6 +13,7 @@ use super::probe::{self, Look, Memory, Subject};
 use crate::config::Config;
 use crate::domain::document::QueuePatch;
 use crate::domain::ids::AttemptId;
+use crate::domain::worker::AttemptPhase;
 use crate::domain::{Effect, Input, State, outbox};
 use crate::store::Store;
 use crate::store::queue::Kept;
@@ -66,6 +67,8 @@ pub(super) enum Answer {
     },
     /// Workers were looked at.
     Looked(Box<Look>),
+    /// They could not be, and why; with what is kept from one look to the next.
+    NotLooked(Memory, String),
 }
 
 /// What jobs work with; a copy for each.
@@ -173,9 +176,11 @@ impl Effects {
     }
 
     /// Starts to stop a worker for good, because the daemon was asked to leave none.
-    pub(super) fn start_stop(&mut self, worker: Worker, means: &Means) {
+    /// After a failure it waits like any other job.
+    pub(super) fn start_stop(&mut self, worker: Worker, means: &Means, now_ms: u64) {
         let job = Job::StopForShutdown(worker.attempt.id.clone());
-        if !self.is_running(&job) {
+        let waits = self.failures.get(&job).is_some_and(|failed| failed.not_before_ms > now_ms);
+        if !waits && !self.is_running(&job) {
             let means = means.clone();
             self.spawn(
                 job,
@@ -187,7 +192,12 @@ impl Effects {
     /// Starts to look at workers.
     pub(super) fn start_look(&mut self, subjects: Vec<Subject>, memory: Memory, means: &Means) {
         let means = means.clone();
-        let look = move || Answer::Looked(Box::new(probe::look(&means, &subjects, memory)));
+        let look = move || match probe::look(&means, &subjects, memory) {
+            Ok(look) => Answer::Looked(Box::new(look)),
+            Err((memory, error)) => {
+                Answer::NotLooked(memory, format!("cannot look at processes: {error}"))
+            }
+        };
         self.spawn(Job::Look, blocking(look));
     }
 
@@ -251,8 +261,9 @@ impl Effects {
             Job::Effect(effect) => {
                 may(effect) && outbox(state).contains(effect) && !self.is_running(job)
             }
-            // Documents and the drain have times of their own.
-            Job::PatchQueue | Job::CollectLate | Job::StopForShutdown(_) | Job::Look => false,
+            Job::StopForShutdown(id) => is_at_work(state, id) && !self.is_running(job),
+            // Documents have times of their own.
+            Job::PatchQueue | Job::CollectLate | Job::Look => false,
         };
         let due = self.failures.iter().filter(|(job, _)| is_waited_for(job));
         due.map(|(_, failures)| failures.not_before_ms.max(now_ms + LOOK_AGAIN_MS)).min()
@@ -278,6 +289,13 @@ impl Effects {
         };
         Some((self.jobs.remove(&id)?, answer))
     }
+}
+
+/// Tells whether a process of ours is known to carry out an attempt.
+pub(super) fn is_at_work(state: &State, id: &AttemptId) -> bool {
+    state
+        .attempt(id)
+        .is_some_and(|(_, _, attempt)| matches!(attempt.phase, AttemptPhase::Running { .. }))
 }
 
 /// Tells whether the daemon died before while it drafted this plan: it is drafted alone and after
@@ -313,6 +331,25 @@ fn subject(effect: &Effect) -> &str {
         Effect::DraftPlan(id) => id.as_str(),
         Effect::RevisePlan(id) => id.as_str(),
         Effect::MoveSpec(id) => id.as_str(),
+    }
+}
+
+/// Any effect may be started.
+pub(super) fn may_always(_: &Effect) -> bool {
+    true
+}
+
+/// Tells whether an effect ends something; what begins something waits for the next start.
+pub(super) fn may_while_draining(effect: &Effect) -> bool {
+    match effect {
+        Effect::SettleClaim(_)
+        | Effect::WithdrawHandoff(_)
+        | Effect::StopWorker(_)
+        | Effect::MoveSpec(_) => true,
+        Effect::PublishHandoff(_)
+        | Effect::LaunchWorker(_)
+        | Effect::DraftPlan(_)
+        | Effect::RevisePlan(_) => false,
     }
 }
 

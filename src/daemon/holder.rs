@@ -38,6 +38,8 @@ use crate::store::{FileLock, LockError, Store, StoreError, layout};
 
 /// How long it stays without workers and connections.
 const IDLE_MS_MAX: u64 = 5_000;
+/// A longer log is put aside by the next holder.
+const LOG_BYTES_MAX: u64 = 4 << 20;
 /// Lines that may wait for a connection that does not read; then it is closed.
 const WAITING_LINES_MAX: usize = 1_024;
 /// Ends that are remembered for the next connection. More are not needed: every folder says how
@@ -380,6 +382,7 @@ fn listen(store: &Store) -> io::Result<UnixListener> {
 
 /// Says that it can be connected to, and turns standard output and error to the log.
 fn announce_and_detach(store: &Store) -> io::Result<()> {
+    let kept = put_log_aside(store);
     let path = store.root().join(layout::HOLDER_LOG);
     let flags =
         OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -389,6 +392,21 @@ fn announce_and_detach(store: &Store) -> io::Result<()> {
     stdio::dup2_stdin(&null)?;
     stdio::dup2_stdout(&log)?;
     stdio::dup2_stderr(&log)?;
+    if let Err(problem) = kept {
+        self::log(format_args!("cannot put a long log aside: {problem}"));
+    }
+    Ok(())
+}
+
+/// Begins a new log where the one that is there is long; the one before that is forgotten. Keepers
+/// of earlier holders go on in the one they have open.
+fn put_log_aside(store: &Store) -> Result<(), StoreError> {
+    let path = store.root().join(layout::HOLDER_LOG);
+    let bytes = std::fs::symlink_metadata(path).map_or(0, |log| log.len());
+    if bytes > LOG_BYTES_MAX {
+        store.remove(layout::EARLIER_HOLDER_LOG)?;
+        store.rename(layout::HOLDER_LOG, layout::EARLIER_HOLDER_LOG)?;
+    }
     Ok(())
 }
 

@@ -76,6 +76,11 @@ impl Looks {
         Some((subjects, std::mem::take(&mut self.memory)))
     }
 
+    /// Takes back what a look was made with that came to nothing.
+    pub(super) fn keep(&mut self, memory: Memory) {
+        self.memory = memory;
+    }
+
     /// Notes that a look came to nothing.
     pub(super) fn failed(&mut self, not_before_ms: u64) {
         self.is_under_way = false;

@@ -1,12 +1,12 @@
 //! Finds out what became of workers that were launched: a delivered report beats every other sign.
 
 use std::collections::BTreeSet;
-use std::io::{Read, Seek, SeekFrom};
 
 use super::effects::Means;
 use super::error::Chain;
 use super::folder;
 pub(super) use super::folder::Folder;
+use super::output::{self, OutputEnd};
 use super::process;
 use crate::backend::{self, Finished};
 use crate::config::Config;
@@ -17,7 +17,7 @@ use crate::domain::worker::{Attempt, AttemptPhase, Execution, Exit};
 use crate::domain::{Input, State};
 use crate::intake;
 use crate::store::Store;
-use crate::store::layout::{self, WorkerFile};
+use crate::store::layout;
 
 /// So much of the end of a worker's output is looked at.
 const OUTPUT_TAIL_BYTES: u64 = 4 * 1024;
@@ -239,17 +239,12 @@ fn unknown_backend(name: &str) -> Outcome {
     ))
 }
 
-/// Returns how much a worker printed, and the end of it.
+/// Returns how much a worker printed, and the end of it, also where it was printed before the last
+/// rotation.
 fn output(store: &Store, worker_id: &WorkerId) -> (u64, String) {
-    let path = layout::worker_file(worker_id, WorkerFile::Output);
-    let read = || -> Option<(u64, Vec<u8>)> {
-        let mut file = store.open_file(&path).ok()??;
-        let len = file.metadata().ok()?.len();
-        file.seek(SeekFrom::Start(len.saturating_sub(OUTPUT_TAIL_BYTES))).ok()?;
-        let mut tail = Vec::new();
-        file.take(OUTPUT_TAIL_BYTES).read_to_end(&mut tail).ok()?;
-        Some((len, tail))
-    };
-    let (len, tail) = read().unwrap_or_default();
-    (len, String::from_utf8_lossy(&tail).into_owned())
+    let end = output::end_of(store, worker_id, OUTPUT_TAIL_BYTES).unwrap_or_else(|error| {
+        tracing::warn!(worker = %worker_id, %error, "cannot read what a worker printed");
+        OutputEnd::default()
+    });
+    (end.bytes, String::from_utf8_lossy(&end.tail).into_owned())
 }

@@ -91,9 +91,10 @@ mod tests {
                     true
                 }
                 Answer::Again(_) => false,
-                Answer::Patched { .. } | Answer::Collected { .. } | Answer::Looked(_) => {
-                    panic!("it is no answer to this")
-                }
+                Answer::Patched { .. }
+                | Answer::Collected { .. }
+                | Answer::Looked(_)
+                | Answer::NotLooked(..) => panic!("it is no answer to this"),
             }
         }
 

@@ -10,6 +10,7 @@ mod heartbeat;
 mod processes;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::path::Path;
 
 use super::effects::Means;
@@ -47,6 +48,8 @@ pub(super) struct Subject {
     /// Specs of which nobody knows for certain which process they mean.
     unpinned: Vec<SpecSeen>,
     is_launched: bool,
+    /// How much memory it may hold; 0: any.
+    memory_bytes_max: u64,
     /// The files that its subtask names.
     files: Vec<String>,
     report: ReportOf,
@@ -90,15 +93,28 @@ pub(super) struct Look {
 /// Copies what has to be known of these workers.
 pub(super) fn subjects(state: &State, policy: &Policy) -> Vec<Subject> {
     let links = links(state);
-    watched(state, policy).filter_map(|watched| Subject::of(state, &links, watched)).collect()
+    watched(state, policy)
+        .filter_map(|watched| Subject::of(state, policy, &links, watched))
+        .collect()
 }
 
 /// Looks at workers. It may take long where a disk does.
-pub(super) fn look(means: &Means, subjects: &[Subject], memory: Memory) -> Look {
+///
+/// # Errors
+/// The processes of the host cannot be looked at; what is kept from one look to the next comes back
+/// with the reason.
+pub(super) fn look(
+    means: &Means,
+    subjects: &[Subject],
+    memory: Memory,
+) -> Result<Look, (Memory, io::Error)> {
     let at = clock::now();
     let mut eyes = Eyes::new(means, subjects, memory, at);
     let carriers: Vec<Vec<Carrier>> = subjects.iter().map(|one| eyes.carriers(one)).collect();
-    let processes = processes::look_at(&carriers);
+    let processes = match processes::look_at(&carriers) {
+        Ok(processes) => processes,
+        Err(error) => return Err((eyes.memory, error)),
+    };
     let pairs = subjects.iter().zip(processes);
     let probes = pairs
         .map(|(subject, found)| {
@@ -108,7 +124,7 @@ pub(super) fn look(means: &Means, subjects: &[Subject], memory: Memory) -> Look 
         .collect();
     eyes.forget_others(subjects);
     let took_ms = clock::now().since_ms(&at).unwrap_or(0);
-    Look { at, took_ms, probes, memory: eyes.memory }
+    Ok(Look { at, took_ms, probes, memory: eyes.memory })
 }
 
 /// The specs of masters that say which attempt they carry out.
@@ -125,17 +141,20 @@ fn links(state: &State) -> Links<'_> {
 }
 
 impl Subject {
-    fn of(state: &State, links: &Links<'_>, watched: &Watched) -> Option<Self> {
+    fn of(state: &State, policy: &Policy, links: &Links<'_>, watched: &Watched) -> Option<Self> {
         match watched {
             Watched::Attempt(id) => {
                 let worker = Worker::of(state, id)?;
                 let path = handoff::report_path(&worker.attempt);
+                let limits =
+                    policy.supervision_of(&worker.attempt.agent, &worker.subtask.worker_type);
                 let mut subject = Self {
                     folders: vec![worker.attempt.worker_id.clone()],
                     specs: Vec::new(),
                     carriers: Vec::new(),
                     unpinned: Vec::new(),
                     is_launched: worker.attempt.execution != Execution::External,
+                    memory_bytes_max: limits.memory_bytes_max,
                     files: worker.subtask.files_affected.clone(),
                     watched: watched.clone(),
                     report: ReportOf::Stranger(worker.attempt.worker_id.clone()),
@@ -150,17 +169,19 @@ impl Subject {
                 Some(subject)
             }
             Watched::Spec(id) => {
+                let worker = state.specs.get(id)?;
                 let mut subject = Self {
                     folders: Vec::new(),
                     specs: Vec::new(),
                     carriers: Vec::new(),
                     unpinned: Vec::new(),
                     is_launched: false,
+                    memory_bytes_max: worker.spec.supervision(policy).memory_bytes_max,
                     files: Vec::new(),
                     report: ReportOf::Stranger(id.clone()),
                     watched: watched.clone(),
                 };
-                subject.add(state.specs.get(id)?);
+                subject.add(worker);
                 Some(subject)
             }
         }
@@ -241,6 +262,7 @@ impl<'a> Eyes<'a> {
         let carrier = |identity: &ProcessIdentity| Carrier {
             identity: identity.clone(),
             keeper: keeper.clone(),
+            memory_bytes_max: subject.memory_bytes_max,
         };
         subject.carriers.iter().map(carrier).collect()
     }

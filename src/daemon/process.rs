@@ -5,11 +5,14 @@
 //! not supported: there nothing is alive and nothing is signalled.
 
 use std::fs;
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -23,6 +26,8 @@ const PIDFS_MAGIC: u64 = 0x5049_4446;
 /// Clock ticks a second in `/proc`, the same on every Linux that Rust runs on.
 const TICKS_PER_SECOND: u64 = 100;
 
+/// How soon a process is opened again that could not be.
+const LOOK_AGAIN_MS: u64 = 100;
 /// No line of `/proc/PID/stat` is longer: 50 numbers and a name.
 const LINE_BYTES_MAX: usize = 2_048;
 /// How many fields of it are read, from the state to the resident memory.
@@ -30,8 +35,8 @@ const FIELDS: usize = 22;
 
 /// Returns the identity of a process; `None` when there is none of that number or it has ended.
 pub fn identify(pid: u32) -> Option<ProcessIdentity> {
-    let pidfd = open(pid)?;
-    let stat = Stat::of(pid)?;
+    let pidfd = open(pid).ok()??;
+    let stat = Stat::of(pid).ok()??;
     let identity = ProcessIdentity {
         host: host().to_owned(),
         boot_id: clock::boot_id(),
@@ -44,29 +49,43 @@ pub fn identify(pid: u32) -> Option<ProcessIdentity> {
 }
 
 /// Tells whether exactly this process runs. One that has ended and waits for its parent (a
-/// zombie) does not.
+/// zombie) does not; one that cannot be looked at, because the system is out of something, counts
+/// as running.
 pub fn is_alive(identity: &ProcessIdentity) -> bool {
-    open_exactly(identity).is_some()
+    !matches!(open_exactly(identity), Ok(None))
 }
 
-/// Says how exactly this process is.
+/// Tells whether exactly this process runs.
+///
+/// # Errors
+/// The system lacks what a look takes.
+pub(super) fn runs(identity: &ProcessIdentity) -> io::Result<bool> {
+    Ok(open_exactly(identity)?.is_some())
+}
+
+/// Says how exactly this process is: unverifiable while the system lacks what a look takes.
 pub fn state(identity: &ProcessIdentity) -> ProcessState {
-    let Some(_pidfd) = open_exactly(identity) else { return ProcessState::Gone };
+    match open_exactly(identity) {
+        Ok(Some(_pidfd)) => {}
+        Ok(None) => return ProcessState::Gone,
+        Err(_) => return ProcessState::Unverifiable,
+    }
     match Stat::of(identity.pid) {
-        Some(stat) if stat.is_over() => ProcessState::Gone,
-        Some(stat) => match stat.state {
+        Ok(Some(stat)) if stat.is_over() => ProcessState::Gone,
+        Ok(Some(stat)) => match stat.state {
             b'T' | b't' => ProcessState::Stopped,
             b'D' => ProcessState::Uninterruptible,
             _ => ProcessState::Running,
         },
-        None => ProcessState::Gone,
+        Ok(None) => ProcessState::Gone,
+        Err(_) => ProcessState::Unverifiable,
     }
 }
 
 /// Tells whether no process has this number.
 pub fn is_unused(pid: u32) -> bool {
     let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return true };
-    matches!(pidfd_open(pid, PidfdFlags::empty()), Err(rustix::io::Errno::SRCH))
+    matches!(pidfd_open(pid, PidfdFlags::empty()), Err(Errno::SRCH))
 }
 
 /// Returns when a process started, in milliseconds since boot.
@@ -76,13 +95,18 @@ pub fn started_ms(identity: &ProcessIdentity) -> u64 {
 
 /// Sends a signal to exactly this process; false when it runs no more or is not ours to signal.
 pub fn signal(identity: &ProcessIdentity, signal: Signal) -> bool {
-    open_exactly(identity).is_some_and(|pidfd| pidfd_send_signal(pidfd, signal).is_ok())
+    let pidfd = open_exactly(identity).ok().flatten();
+    pidfd.is_some_and(|pidfd| pidfd_send_signal(pidfd, signal).is_ok())
 }
 
 /// Waits until exactly this process runs no more.
 pub async fn ended(identity: &ProcessIdentity) {
-    if let Some(pidfd) = open_exactly(identity) {
-        until_ended(pidfd).await;
+    loop {
+        match open_exactly(identity) {
+            Ok(Some(pidfd)) => return until_ended(pidfd).await,
+            Ok(None) => return,
+            Err(_) => tokio::time::sleep(Duration::from_millis(LOOK_AGAIN_MS)).await,
+        }
     }
 }
 
@@ -99,36 +123,62 @@ pub(super) async fn until_ended(pidfd: OwnedFd) {
     }
 }
 
-/// Opens exactly this process if it runs.
-fn open_exactly(identity: &ProcessIdentity) -> Option<OwnedFd> {
+/// Opens exactly this process if it runs. An error means that nobody can tell now.
+fn open_exactly(identity: &ProcessIdentity) -> io::Result<Option<OwnedFd>> {
     if identity.boot_id != clock::boot_id() {
-        return None;
+        return Ok(None);
     }
-    let pidfd = open_started_at(identity.pid, identity.start_ticks)?;
+    let Some(pidfd) = open_started_at(identity.pid, identity.start_ticks)? else {
+        return Ok(None);
+    };
     let is_same = match (identity.pidfd_inode, pidfd_inode(&pidfd)) {
         // Never given twice within a boot, whatever the machine or container is called by now.
         (Some(theirs), Some(found)) => theirs == found,
         (Some(_) | None, Some(_) | None) => identity.host == host(),
     };
-    is_same.then_some(pidfd)
+    Ok(is_same.then_some(pidfd))
 }
 
-/// Opens the process of this number if it runs and started in this tick of the running boot.
-pub(super) fn open_started_at(pid: u32, start_ticks: u64) -> Option<OwnedFd> {
-    let pidfd = open(pid)?;
-    let stat = Stat::of(pid)?;
-    (stat.start_ticks == start_ticks && !has_ended(&pidfd)).then_some(pidfd)
+/// Opens the process of this number if it runs and started in this tick of the running boot. An
+/// error means that nobody can tell now.
+pub(super) fn open_started_at(pid: u32, start_ticks: u64) -> io::Result<Option<OwnedFd>> {
+    let Some(pidfd) = open(pid)? else { return Ok(None) };
+    let Some(stat) = Stat::of(pid)? else { return Ok(None) };
+    Ok((stat.start_ticks == start_ticks && !has_ended(&pidfd)).then_some(pidfd))
 }
 
 /// Lists every process that can be seen, in no order.
-pub(super) fn all() -> impl Iterator<Item = (u32, Stat)> {
+///
+/// # Errors
+/// The system lacks what a look takes: whoever is not on a list that was cut off is not gone.
+pub(super) fn all() -> io::Result<Vec<(u32, Stat)>> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let proc = rustix::fs::open("/proc", flags, Mode::empty()).ok();
-    fs::read_dir("/proc").into_iter().flatten().filter_map(move |entry| {
-        let name = entry.ok()?.file_name();
-        let pid = name.to_str()?.parse().ok()?;
-        Some((pid, Stat::below(proc.as_ref()?, &format!("{pid}/stat"))?))
-    })
+    let proc = rustix::fs::open("/proc", flags, Mode::empty())?;
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let name = entry?.file_name();
+        let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else { continue };
+        let stat = Stat::below(&proc, &format!("{pid}/stat"))?;
+        found.extend(stat.map(|stat| (pid, stat)));
+    }
+    Ok(found)
+}
+
+/// Tells a process that is not there, or not ours to see, from a system that is out of something.
+fn unless_in_want<T>(found: Result<T, Errno>) -> io::Result<Option<T>> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(
+            want @ (Errno::MFILE
+            | Errno::NFILE
+            | Errno::NOMEM
+            | Errno::NOBUFS
+            | Errno::INTR
+            | Errno::AGAIN
+            | Errno::IO),
+        ) => Err(want.into()),
+        Err(_) => Ok(None),
+    }
 }
 
 /// What `/proc/PID/stat` says of one process.
@@ -155,17 +205,20 @@ pub(super) struct Stat {
 }
 
 impl Stat {
-    pub(super) fn of(pid: u32) -> Option<Self> {
+    /// Reads that of one process; `None` where there is none. An error means that nobody can tell
+    /// now.
+    pub(super) fn of(pid: u32) -> io::Result<Option<Self>> {
         Self::below(rustix::fs::CWD, &format!("/proc/{pid}/stat"))
     }
 
-    fn below(directory: impl AsFd, path: &str) -> Option<Self> {
+    fn below(directory: impl AsFd, path: &str) -> io::Result<Option<Self>> {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(directory, path, flags, Mode::empty()).ok()?;
+        let file = rustix::fs::openat(directory, path, flags, Mode::empty());
+        let Some(file) = unless_in_want(file)? else { return Ok(None) };
         // The kernel gives the whole line at once, and it is never as long as this.
         let mut line = [0_u8; LINE_BYTES_MAX];
-        let length = rustix::io::read(&file, &mut line).ok()?;
-        Self::parse(&line[..length])
+        let length = unless_in_want(rustix::io::read(&file, &mut line))?;
+        Ok(length.and_then(|length| Self::parse(&line[..length])))
     }
 
     /// Reads the line. The second field is the name of the program in brackets; it may hold
@@ -215,12 +268,12 @@ pub(super) fn host() -> &'static str {
 
 /// Returns the inode of the pidfd of whoever has this number now, where the kernel gives one.
 pub(super) fn inode_of(pid: u32) -> Option<u64> {
-    pidfd_inode(&open(pid)?)
+    pidfd_inode(&open(pid).ok()??)
 }
 
-fn open(pid: u32) -> Option<OwnedFd> {
-    let pid = Pid::from_raw(i32::try_from(pid).ok()?)?;
-    pidfd_open(pid, PidfdFlags::empty()).ok()
+fn open(pid: u32) -> io::Result<Option<OwnedFd>> {
+    let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return Ok(None) };
+    unless_in_want(pidfd_open(pid, PidfdFlags::empty()))
 }
 
 fn has_ended(pidfd: &OwnedFd) -> bool {
@@ -228,7 +281,8 @@ fn has_ended(pidfd: &OwnedFd) -> bool {
     poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).is_ok_and(|ready| ready > 0)
 }
 
-fn pidfd_inode(pidfd: &impl AsFd) -> Option<u64> {
+/// Returns the inode of a pidfd, where the kernel gives one.
+pub(super) fn pidfd_inode(pidfd: &impl AsFd) -> Option<u64> {
     let is_pidfs = rustix::fs::fstatfs(pidfd)
         .is_ok_and(|fs| u64::try_from(fs.f_type).is_ok_and(|magic| magic == PIDFS_MAGIC));
     is_pidfs.then(|| rustix::fs::fstat(pidfd).map(|stat| stat.st_ino).ok()).flatten()
@@ -307,9 +361,20 @@ mod tests {
         let identity = identify(child.id()).unwrap();
         drop(child.stdin.take());
         ended(&identity).await;
-        assert!(Stat::of(child.id()).unwrap().is_over(), "nobody has asked how it ended yet");
+        let stat = Stat::of(child.id()).unwrap();
+        assert!(stat.unwrap().is_over(), "nobody has asked how it ended yet");
         assert!(!is_alive(&identity));
         assert_eq!(identify(child.id()), None);
         child.wait().unwrap();
+    }
+
+    #[test]
+    fn a_system_in_want_is_told_from_a_process_that_is_not_there() {
+        for want in [Errno::MFILE, Errno::NFILE, Errno::NOMEM] {
+            assert!(unless_in_want::<()>(Err(want)).is_err(), "{want}");
+        }
+        for absent in [Errno::NOENT, Errno::SRCH, Errno::INVAL, Errno::NOSYS, Errno::ACCESS] {
+            assert_eq!(unless_in_want::<()>(Err(absent)).unwrap(), None, "{absent}");
+        }
     }
 }

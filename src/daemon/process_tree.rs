@@ -11,6 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fs;
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -42,8 +43,27 @@ pub struct Tree {
     keeper: Option<ProcessIdentity>,
     marks: Option<Marks>,
     cgroup: Option<PathBuf>,
-    /// Processes that are known to belong to it: their numbers and start ticks.
-    known: BTreeMap<u32, u64>,
+    /// Processes that are known to belong to it, by their numbers.
+    known: BTreeMap<u32, Known>,
+}
+
+/// What tells a process that was found from one that gets its number later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Known {
+    start_ticks: u64,
+    /// The inode of its pidfd, where the kernel gives one and it was opened.
+    inode: Option<u64>,
+}
+
+impl Known {
+    /// Tells whether the process of this number is still the one that was found.
+    fn is_still(self, pid: u32, stat: &Stat) -> bool {
+        let is_twin = || {
+            let found = self.inode.and_then(|_| process::inode_of(pid));
+            found.is_some_and(|found| Some(found) != self.inode)
+        };
+        stat.start_ticks == self.start_ticks && !is_twin()
+    }
 }
 
 impl Tree {
@@ -68,7 +88,8 @@ impl Tree {
 
     /// Adds processes that are known to belong to it.
     pub(super) fn add(&mut self, children: Vec<Child>) {
-        self.known.extend(children.into_iter().map(|child| (child.pid, child.start_ticks)));
+        let known = |child: Child| Known { start_ticks: child.start_ticks, inode: None };
+        self.known.extend(children.into_iter().map(|child| (child.pid, known(child))));
     }
 }
 
@@ -93,15 +114,22 @@ pub async fn stop(tree: &Tree, grace_ms: u64) -> Stopped {
     if timeout(Duration::from_millis(KILL_MS_MAX), for_certain).await.is_ok() {
         return Stopped::Gone;
     }
-    match members(&tree) {
-        left if left.is_empty() => Stopped::Gone,
-        left => Stopped::Survivors(left.into_keys().collect()),
+    look(&tree)
+}
+
+/// Says which processes of a tree live, and signals none.
+pub(super) fn look(tree: &Tree) -> Stopped {
+    match members(tree) {
+        Ok(left) if left.is_empty() => Stopped::Gone,
+        Ok(left) => Stopped::Survivors(left.into_keys().collect()),
+        // What nobody can look at is not proven gone.
+        Err(_) => Stopped::Survivors(vec![tree.leader.pid]),
     }
 }
 
-/// Tells whether any process of a tree lives.
+/// Tells whether any process of a tree lives, or may live because nobody can look now.
 pub(super) fn remains(tree: &Tree) -> bool {
-    !members(tree).is_empty()
+    look(tree) != Stopped::Gone
 }
 
 /// Signals every process of a tree, waits until they have ended, and looks for what they started
@@ -112,15 +140,22 @@ async fn rounds(tree: &mut Tree, signal: Signal) {
             // It reaches all at once, so that none can start another one meanwhile.
             cgroup::kill(leaf);
         }
-        let members = members(tree);
+        let Ok(members) = members(tree) else {
+            sleep(Duration::from_millis(LOOK_AGAIN_MS)).await;
+            continue;
+        };
         if members.is_empty() {
             return;
         }
-        // Whoever loses its parent now is known all the same.
-        tree.known.extend(&members);
         let mut pidfds = Vec::with_capacity(members.len());
         for (pid, start_ticks) in members {
-            let Some(pidfd) = process::open_started_at(pid, start_ticks) else { continue };
+            // Whoever loses its parent now is known all the same.
+            let known = tree.known.entry(pid).or_insert(Known { start_ticks, inode: None });
+            if known.start_ticks != start_ticks {
+                *known = Known { start_ticks, inode: None };
+            }
+            let Ok(Some(pidfd)) = process::open_started_at(pid, start_ticks) else { continue };
+            known.inode = process::pidfd_inode(&pidfd);
             // A failure shows in the next round: the process is still there.
             let _ = pidfd_send_signal(&pidfd, signal);
             if signal != Signal::KILL {
@@ -139,30 +174,35 @@ async fn rounds(tree: &mut Tree, signal: Signal) {
     }
 }
 
-/// Finds the living processes of a tree: their numbers and start ticks.
-fn members(tree: &Tree) -> BTreeMap<u32, u64> {
+/// Finds the living processes of a tree: their numbers and start ticks. An error means that nobody
+/// can tell now.
+fn members(tree: &Tree) -> io::Result<BTreeMap<u32, u64>> {
     let leader = &tree.leader;
     if leader.boot_id != clock::boot_id() {
-        return BTreeMap::new();
+        return Ok(BTreeMap::new());
     }
-    let is_there = || {
-        Stat::of(leader.pid).is_some_and(|stat| {
-            stat.start_ticks == leader.start_ticks && (stat.is_over() || process::is_alive(leader))
-        })
+    let is_there = || -> io::Result<bool> {
+        let Some(stat) = Stat::of(leader.pid)? else { return Ok(false) };
+        let is_it = stat.start_ticks == leader.start_ticks;
+        Ok(is_it && (stat.is_over() || process::runs(leader)?))
     };
-    let keeps = || tree.keeper.as_ref().filter(|keeper| process::is_alive(keeper));
-    let (was_there, was_kept) = (is_there(), keeps().is_some());
-    let later: BTreeMap<u32, Stat> = process::all()
+    let keeps = || -> io::Result<Option<&ProcessIdentity>> {
+        let Some(keeper) = &tree.keeper else { return Ok(None) };
+        Ok(process::runs(keeper)?.then_some(keeper))
+    };
+    let (was_there, was_kept) = (is_there()?, keeps()?.is_some());
+    let later: BTreeMap<u32, Stat> = process::all()?
+        .into_iter()
         .filter(|(_, stat)| stat.start_ticks >= leader.start_ticks)
         .filter(|(pid, _)| *pid != std::process::id())
         .collect();
-    let is_there = was_there && is_there();
-    let keeper = keeps().filter(|_| was_kept);
+    let is_there = was_there && is_there()?;
+    let keeper = keeps()?.filter(|_| was_kept);
 
     let mut found: BTreeSet<u32> = tree
         .known
         .iter()
-        .filter(|(pid, ticks)| later.get(pid).is_some_and(|stat| stat.start_ticks == **ticks))
+        .filter(|(pid, known)| later.get(pid).is_some_and(|stat| known.is_still(**pid, stat)))
         .map(|(pid, _)| *pid)
         .collect();
     if is_there {
@@ -173,7 +213,7 @@ fn members(tree: &Tree) -> BTreeMap<u32, u64> {
         found.extend(children.map(|(pid, _)| *pid));
     }
     if let Some(leaf) = &tree.cgroup {
-        found.extend(cgroup::members(leaf).into_iter().filter(|pid| later.contains_key(pid)));
+        found.extend(cgroup::members(leaf)?.into_iter().filter(|pid| later.contains_key(pid)));
     }
     add_descendants(&mut found, &later);
     if let Some(marks) = &tree.marks {
@@ -194,11 +234,8 @@ fn members(tree: &Tree) -> BTreeMap<u32, u64> {
     if let Some(keeper) = &tree.keeper {
         found.remove(&keeper.pid);
     }
-    later
-        .into_iter()
-        .filter(|(pid, stat)| found.contains(pid) && !stat.is_over())
-        .map(|(pid, stat)| (pid, stat.start_ticks))
-        .collect()
+    let left = later.into_iter().filter(|(pid, stat)| found.contains(pid) && !stat.is_over());
+    Ok(left.map(|(pid, stat)| (pid, stat.start_ticks)).collect())
 }
 
 /// Adds all that descends from what was found. Nobody is younger than its child: where it seems
@@ -273,4 +310,23 @@ fn is_for_writing(pid: u32, descriptor: &OsStr) -> bool {
             .and_then(|flags| u32::from_str_radix(flags.trim(), 8).ok())
             .is_some_and(|flags| flags & ACCESS_MODE == READ_AND_WRITE)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_that_was_given_away_within_a_tick_is_another_process() {
+        let pid = std::process::id();
+        let stat = Stat::of(pid).unwrap().unwrap();
+        let inode = process::inode_of(pid);
+        let known = |start_ticks, inode| Known { start_ticks, inode };
+        assert!(known(stat.start_ticks, inode).is_still(pid, &stat));
+        assert!(known(stat.start_ticks, None).is_still(pid, &stat));
+        assert!(!known(stat.start_ticks + 1, inode).is_still(pid, &stat));
+        if let Some(inode) = inode {
+            assert!(!known(stat.start_ticks, Some(inode + 1)).is_still(pid, &stat));
+        }
+    }
 }

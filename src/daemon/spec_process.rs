@@ -2,17 +2,24 @@
 //! the process of that number is the worker has to be shown.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
 
 use super::process;
 use crate::clock;
 use crate::domain::evidence::ProcessState;
 use crate::domain::ids::WorkerId;
-use crate::domain::spec::SpecSeen;
+use crate::domain::spec::{SpecSeen, SpecWorker};
 use crate::domain::worker::ProcessIdentity;
-use crate::domain::{Input, Moment, State};
+use crate::domain::{Input, Moment, State, Timestamp};
+use crate::intake::worker_specs;
+use crate::store::Store;
 
 /// Writers round times, and so does the kernel.
 const SLACK_MS: u64 = 2_000;
+/// So long before or after its process a worker may be said to have begun that is to be ended.
+const BEGAN_SLACK_MS: u64 = 60_000;
+/// No more of a spec is read.
+const SPEC_BYTES_MAX: u64 = 16 << 20;
 
 /// Names the process of every observed worker whose number is new. A number that is known already
 /// keeps the process that was found then, or none: one that bears it later proves nothing.
@@ -47,6 +54,50 @@ pub fn state_of(spec: &SpecSeen) -> ProcessState {
         None if process::is_unused(pid) => ProcessState::Gone,
         None => ProcessState::Unverifiable,
     }
+}
+
+/// Says what speaks against ending a process as the worker of these specs; `None` when nothing does.
+///
+/// To follow a process it is enough that it was there when its number was written down. But a spec
+/// may be written again long after its worker died and somebody else got the number: what is to be
+/// ended must also have begun when a spec says that its worker did, and belong to our user.
+pub(super) fn doubt(
+    store: &Store,
+    identity: &ProcessIdentity,
+    specs: &[SpecWorker],
+) -> Option<String> {
+    let pid = identity.pid;
+    let own = rustix::process::geteuid().as_raw();
+    if !std::fs::metadata(format!("/proc/{pid}")).is_ok_and(|process| process.uid() == own) {
+        return Some(format!("process {pid} is not of the user that the daemon runs as"));
+    }
+    let now = clock::now();
+    let is_named = |worker: &&SpecWorker| worker.spec.identity.as_ref() == Some(identity);
+    let mut named = specs.iter().filter(is_named).peekable();
+    if named.peek().is_none() {
+        return Some(format!("no spec names process {pid} any more"));
+    }
+    let is_it = |worker: &SpecWorker| {
+        said_begun(store, &worker.spec).is_some_and(|at| began_at(identity, at, now))
+    };
+    let none = !named.any(is_it);
+    none.then(|| format!("no spec says that its worker began when process {pid} did"))
+}
+
+/// Returns when a spec says now that its worker began, or else that it was made.
+fn said_begun(store: &Store, spec: &SpecSeen) -> Option<Timestamp> {
+    let content = store.read(&spec.path, SPEC_BYTES_MAX).ok()??;
+    let found = worker_specs::read_spec(&content.bytes, &spec.path).ok()?;
+    let is_about_it = found.spec.worker_id == spec.worker_id;
+    found.began_at.or(found.created_at).filter(|_| is_about_it)
+}
+
+/// Tells whether a process began at about this time.
+fn began_at(identity: &ProcessIdentity, at: Timestamp, now: Moment) -> bool {
+    let ms_ago = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
+    let started = ms_ago(now.boottime_ms.saturating_sub(process::started_ms(identity)));
+    let said = now.wall.as_ms().saturating_sub(at.as_ms());
+    said.saturating_sub(started).unsigned_abs() <= BEGAN_SLACK_MS
 }
 
 /// Returns the process of a spec's number, unless it began after the number was written down.
@@ -129,7 +180,7 @@ mod tests {
         let started_ms_ago = i64::try_from(started_ms_ago).unwrap();
         for years in [-50, 0, 50_i64] {
             let wall_ms = now.wall.as_ms() + years * 31_536_000_000;
-            let wall = crate::domain::Timestamp::from_ms(wall_ms);
+            let wall = Timestamp::from_ms(wall_ms);
             let now = Moment { wall, ..now };
             let written = |ms_before_start: i64| wall_ms - started_ms_ago - ms_before_start;
             assert!(may_be_it(&identity, written(-1_000), now));
@@ -140,8 +191,43 @@ mod tests {
     }
 
     #[test]
+    fn only_what_began_when_its_spec_says_is_ended() {
+        let (mut child, spec) = worker();
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join(&spec.path);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        let store = Store::open(root.path()).unwrap();
+        let now = clock::now();
+        let seen = observe(&spec, now.wall.as_ms(), &State::default());
+        let identity = seen.identity.clone().unwrap();
+        let specs =
+            [SpecWorker { spec: seen, seen_at: now, attempt: None, standing: None, settled: None }];
+        let doubt_of = |fields: &str| {
+            std::fs::write(&file, format!("{{\"worker_id\": \"w-1\"{fields}}}")).unwrap();
+            doubt(&store, &identity, &specs)
+        };
+        let at = |ms_ago: i64| Timestamp::from_ms(now.wall.as_ms() - ms_ago);
+        let just_now = at(0);
+        let long_ago = at(3_600_000);
+        assert_eq!(doubt_of(&format!(", \"created_at\": \"{just_now}\"")), None);
+        let began = format!(
+            ", \"created_at\": \"{long_ago}\", \"execution\": {{\"started_at\": \"{just_now}\"}}"
+        );
+        assert_eq!(doubt_of(&began), None, "it waited for its turn");
+        for fields in ["", &format!(", \"started_at\": \"{long_ago}\"")] {
+            assert!(doubt_of(fields).unwrap().contains("began"), "{fields}");
+        }
+        assert!(doubt(&store, &identity, &[]).unwrap().contains("no spec"));
+        let first = ProcessIdentity { pid: 1, ..identity.clone() };
+        if rustix::process::geteuid().as_raw() != 0 {
+            assert!(doubt(&store, &first, &specs).unwrap().contains("user"));
+        }
+        drop(child.stdin.take());
+        child.wait().unwrap();
+    }
+
+    #[test]
     fn what_is_known_of_a_number_stays() {
-        use crate::domain::spec::SpecWorker;
         let (mut child, spec) = worker();
         let (seen_at, mut state) = (clock::now(), State::default());
         let known = SpecWorker {

@@ -7,7 +7,7 @@ use super::signals::Urgency;
 use super::{Daemon, DaemonError, Ended};
 use crate::clock;
 use crate::domain::report::Outcome;
-use crate::domain::worker::{AttemptPhase, Exit};
+use crate::domain::worker::{AttemptPhase, Execution, Exit};
 use crate::domain::{Input, Moment};
 
 /// So many times documents are tried that cannot be written at the end; the next start derives
@@ -55,7 +55,6 @@ impl Daemon {
                 // KILL follows after the grace, and then the proof.
                 let longest_ms = settings.drain_grace_ms.max(self.stop_grace_ms() * 2);
                 self.drain_until_ms = Some(now_ms.saturating_add(longest_ms));
-                self.stop_workers();
             }
         }
     }
@@ -64,8 +63,11 @@ impl Daemon {
     pub(super) fn is_drained(&self, now: Moment) -> bool {
         let Some(until_ms) = self.drain_until_ms else { return false };
         let jobs = self.effects.running();
-        let waits_for_workers = self.orders.urgency == Urgency::Finish;
-        let workers = if waits_for_workers { self.running_workers().count() } else { 0 };
+        let workers = match self.orders.urgency {
+            Urgency::Finish => self.running_workers().count(),
+            Urgency::StopWorkers => self.workers_left().count(),
+            Urgency::Run | Urgency::Drain | Urgency::Now => 0,
+        };
         let is_done = jobs == 0 && workers == 0;
         if !is_done && now.boottime_ms >= until_ms {
             tracing::warn!(
@@ -76,6 +78,17 @@ impl Daemon {
             return true;
         }
         is_done
+    }
+
+    /// Stops the workers that run, also those whose launch was on its way when that was asked for.
+    pub(super) fn stop_workers(&mut self, now: Moment) {
+        if self.orders.urgency < Urgency::StopWorkers {
+            return;
+        }
+        let running: Vec<Worker> = self.running_workers().collect();
+        for worker in running {
+            self.effects.start_stop(worker, &self.means, now.boottime_ms);
+        }
     }
 
     /// Writes everything and says goodbye.
@@ -89,10 +102,12 @@ impl Daemon {
             self.sync_documents(now).await?;
         }
         let reason = match self.orders.urgency {
-            Urgency::Run | Urgency::Finish | Urgency::Drain | Urgency::Now => "asked to drain",
-            Urgency::StopWorkers => "asked to stop with its workers",
+            Urgency::Run | Urgency::Finish | Urgency::Drain | Urgency::Now => {
+                "asked to drain".to_owned()
+            }
+            Urgency::StopWorkers => self.reason_to_stop(),
         };
-        self.decide_all(&[Input::DaemonStopped { reason: reason.into() }], now)?;
+        self.decide_all(&[Input::DaemonStopped { reason }], now)?;
         if self.commit_records(now).await?.is_none() {
             return Err(DaemonError::NoRoom);
         }
@@ -158,13 +173,6 @@ impl Daemon {
         Ok(false)
     }
 
-    fn stop_workers(&mut self) {
-        let running: Vec<Worker> = self.running_workers().collect();
-        for worker in running {
-            self.effects.start_stop(worker, &self.means);
-        }
-    }
-
     /// Returns the longest time that a running worker has to end by itself.
     fn stop_grace_ms(&self) -> u64 {
         let policy = &self.means.config.policy;
@@ -172,6 +180,34 @@ impl Daemon {
             .map(|w| policy.supervision_of(&w.attempt.agent, &w.subtask.worker_type).stop_grace_ms)
             .max()
             .unwrap_or(0)
+    }
+
+    /// Says that workers were stopped too, and which could not be.
+    fn reason_to_stop(&self) -> String {
+        let left: Vec<String> =
+            self.workers_left().map(|w| w.attempt.worker_id.to_string()).collect();
+        let asked = "asked to stop with its workers";
+        if left.is_empty() {
+            return asked.to_owned();
+        }
+        tracing::error!(workers = ?left, "these workers could not be stopped and may run on");
+        format!("{asked}; could not stop {}", left.join(", "))
+    }
+
+    /// Returns workers of ours of which something may run.
+    fn workers_left(&self) -> impl Iterator<Item = Worker> {
+        let state = self.ledger.state();
+        let may_run = |worker: &Worker| match &worker.attempt.phase {
+            AttemptPhase::Running { .. } => true,
+            AttemptPhase::Ending { identity, .. } => {
+                identity.is_some() && worker.attempt.execution != Execution::External
+            }
+            AttemptPhase::Issued
+            | AttemptPhase::Published { .. }
+            | AttemptPhase::Taken { .. }
+            | AttemptPhase::Ended { .. } => false,
+        };
+        state.live_attempts().filter_map(|id| Worker::of(state, id)).filter(may_run)
     }
 
     fn running_workers(&self) -> impl Iterator<Item = Worker> {

@@ -15,6 +15,7 @@ use super::children::{self, Child};
 use super::folder::{self, Begun, Marker};
 use super::holder::{Holder, log};
 use super::keeper::STEP_MS_MAX;
+use super::output::Rotation;
 use super::process;
 use super::process_tree::{self, Stopped, Tree};
 use super::protocol::{self, Order, Say, StepInput, StepSays};
@@ -45,6 +46,7 @@ pub(super) async fn live(holder: &Holder, order: Order, answer: impl FnOnce(Say)
         return answer(Say::Refused { reason: "it is running".into() });
     }
     let nonce = order.nonce.clone();
+    let output_bytes_max = order.limits.output_bytes_max;
     let mut keeper = match Keeper::start(holder) {
         Ok(keeper) => keeper,
         Err(error) => {
@@ -66,7 +68,7 @@ pub(super) async fn live(holder: &Holder, order: Order, answer: impl FnOnce(Say)
         // An error means that it was asked already, which nobody else does.
         let _ = keeper.ended.await;
         if let Some(begun) = begun_by(holder, &worker_id, &nonce, &keeper.identity).await {
-            stand_in(holder, &begun).await;
+            stand_in(holder, &begun, output_bytes_max).await;
         }
         return holder.tell_exited(worker_id);
     }
@@ -75,11 +77,11 @@ pub(super) async fn live(holder: &Holder, order: Order, answer: impl FnOnce(Say)
     if let (StepEnd::Killed, Some(begun)) = (&end, &begun) {
         // Either of both was killed before the keeper said that it began.
         answer(begins(&begun.process));
-        stand_in(holder, begun).await;
+        stand_in(holder, begun, output_bytes_max).await;
         return holder.tell_exited(worker_id);
     }
     if let Some(begun) = &begun {
-        stand_in(holder, begun).await;
+        stand_in(holder, begun, output_bytes_max).await;
     }
     answer(end.said());
     holder.forget(&worker_id);
@@ -228,7 +230,7 @@ async fn begun_by(
 }
 
 /// Does what a keeper that has ended had left to do: nothing, unless it was killed.
-async fn stand_in(holder: &Holder, begun: &Begun) {
+async fn stand_in(holder: &Holder, begun: &Begun, output_bytes_max: u64) {
     let worker_id = &begun.worker_id;
     if folder::is_recorded(&holder.store, worker_id, &begun.nonce) {
         return;
@@ -237,10 +239,33 @@ async fn stand_in(holder: &Holder, begun: &Begun) {
     let identity = &begun.process;
     let worker = Child { pid: identity.pid, start_ticks: identity.start_ticks };
     // It became our child the moment its keeper ended.
-    let exit = holder.children.end_of(worker).await.unwrap_or(Exit::Unknown);
+    let ended = holder.children.end_of(worker);
+    let rotation = Rotation::new(&holder.store, worker_id, output_bytes_max);
+    let exit = watched(ended, rotation).await.unwrap_or(Exit::Unknown);
     let tree = tree_of(holder, begun);
     let is_alone = || !process_tree::remains(&tree);
     worker_end::end(&holder.store, begun, exit, None, &tree, is_alone).await;
+}
+
+/// Waits for a worker and keeps its output near its limit meanwhile.
+async fn watched(
+    mut ended: oneshot::Receiver<Exit>,
+    mut rotation: Option<Rotation>,
+) -> Result<Exit, oneshot::error::RecvError> {
+    while let Some(mut turned) = rotation.take() {
+        // It copies as much as the limit allows: nobody else is to wait for that.
+        let looked = tokio::task::spawn_blocking(move || (turned.look(), turned)).await;
+        let Ok((pause_ms, turned)) = looked else { break };
+        rotation = Some(turned);
+        if let Ok(exit) = timeout(Duration::from_millis(pause_ms), &mut ended).await {
+            if let Some(mut turned) = rotation.take() {
+                // What it printed last is kept near the limit too.
+                let _ = tokio::task::spawn_blocking(move || turned.look()).await;
+            }
+            return exit;
+        }
+    }
+    ended.await
 }
 
 /// Returns what tells the processes of a worker. Where its keeper is gone, what it left alone has

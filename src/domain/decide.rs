@@ -15,7 +15,7 @@ pub(super) mod schedule;
 mod spec;
 mod worker;
 
-use super::event::Event;
+use super::event::{Event, HostResumed};
 use super::input::Input;
 use super::moment::Moment;
 use super::plan::{Orchestration, OrchestrationPhase, SubtaskPhase, SubtaskRun};
@@ -33,11 +33,11 @@ pub use schedule::{Hold, Wait, waits};
 /// given out.
 pub fn decide(state: &State, policy: &Policy, input: &Input, now: Moment) -> Vec<Event> {
     match input {
-        Input::DaemonStarted { version, pid } => vec![Event::DaemonStarted {
-            version: version.clone(),
-            pid: *pid,
-            epoch: state.epoch + 1,
-        }],
+        Input::DaemonStarted { version, pid, suspended_ms } => {
+            let started = started(state, version, *pid, *suspended_ms);
+            [started].into_iter().chain(resumed(state, *suspended_ms, now)).collect()
+        }
+        Input::HostSuspended { total_ms } => resumed(state, *total_ms, now).into_iter().collect(),
         Input::DaemonStopped { reason } => vec![Event::DaemonStopped { reason: reason.clone() }],
         Input::TaskObserved { source, spec } => queue::observed(state, source, spec),
         Input::TaskRefused { source, id, title, problem } => {
@@ -101,6 +101,21 @@ pub fn decide(state: &State, policy: &Policy, input: &Input, now: Moment) -> Vec
             settled => settled,
         },
     }
+}
+
+fn started(state: &State, version: &str, pid: u32, suspended_ms: u64) -> Event {
+    Event::DaemonStarted {
+        version: version.to_owned(),
+        pid,
+        epoch: state.epoch + 1,
+        suspended_ms: Some(suspended_ms),
+    }
+}
+
+/// Says for how long the host was suspended, where that is news.
+fn resumed(state: &State, total_ms: u64, now: Moment) -> Option<Event> {
+    let for_ms = state.suspended_beyond(total_ms, &now)?;
+    Some(Event::HostResumed(HostResumed { for_ms, total_ms }))
 }
 
 /// Says what follows for a run when the subtask at `position` is satisfied, because it delivered

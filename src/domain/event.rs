@@ -24,7 +24,7 @@ pub use recovery::{
     CircuitChanged, Compensated, CompensationFailed, CompensationStarted, PlanRevised, Reassigned,
     RevisionRefused, RevisionRequested,
 };
-pub use supervision::{Found, Held, SpecSettled, Unstoppable, Untaken};
+pub use supervision::{Found, Held, HostResumed, SpecMoved, SpecSettled, Unstoppable, Untaken};
 
 /// One fact. The tag is the `type` of its line in `dashboard-events.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -38,7 +38,12 @@ pub enum Event {
         pid: u32,
         /// Its epoch.
         epoch: u64,
+        /// How long the host was suspended in this boot, where the daemon said so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        suspended_ms: Option<u64>,
     },
+    /// The host goes on after it was suspended: no worker could use that time.
+    HostResumed(HostResumed),
     /// The daemon let the directory go.
     DaemonStopped {
         /// Why.
@@ -229,13 +234,7 @@ pub enum Event {
     /// A worker of a master is over: its spec is to be moved.
     WorkerSpecSettled(SpecSettled),
     /// The spec of a worker was moved, or is gone.
-    WorkerSpecMoved {
-        /// Whose.
-        worker_id: WorkerId,
-        /// Whether it is gone by somebody else's doing, which is no sign of death (S4-48).
-        #[serde(default)]
-        vanished: bool,
-    },
+    WorkerSpecMoved(SpecMoved),
     /// An attempt was cut off from outside; a new one follows and no retry is used up.
     AttemptInterrupted {
         /// Which.

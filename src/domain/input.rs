@@ -25,6 +25,14 @@ pub enum Input {
         version: String,
         /// Its process id.
         pid: u32,
+        /// How long the host was suspended in this boot.
+        #[serde(default)]
+        suspended_ms: u64,
+    },
+    /// The host was suspended and goes on.
+    HostSuspended {
+        /// How long it was suspended in this boot, all times together.
+        total_ms: u64,
     },
     /// The daemon lets the directory go.
     DaemonStopped {

@@ -55,6 +55,12 @@ impl Moment {
     }
 }
 
+/// Tells whether a length of time is none, and need not be written down.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+pub(super) fn is_no_time(ms: &u64) -> bool {
+    *ms == 0
+}
+
 /// Writes a length of time for a person, to its two biggest units: `20 min 1 s`, `450 ms`.
 pub fn span(ms: u64) -> String {
     let units = [("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1_000), ("ms", 1)];

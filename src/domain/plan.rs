@@ -116,6 +116,43 @@ pub struct Nature {
     /// True when the request does not name it: a rule or a template added it.
     #[serde(default)]
     pub inferred: bool,
+    /// How strong a model it needs.
+    #[serde(default)]
+    pub model: ModelTier,
+}
+
+/// How strong a model a step needs (S3-20).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ModelTier {
+    /// It looks something up or follows a recipe.
+    Light,
+    /// It builds, tests or describes.
+    #[default]
+    Standard,
+    /// It decides what others build on, or has to find what is hidden.
+    Strong,
+}
+
+impl ModelTier {
+    /// Returns the word that files use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ModelTier::Light => "light",
+            ModelTier::Standard => "standard",
+            ModelTier::Strong => "strong",
+        }
+    }
+
+    /// Returns what a token costs, in percent of one of a standard model: what such models are sold
+    /// for stands about in this proportion.
+    pub fn cost_percent(self) -> u64 {
+        match self {
+            ModelTier::Light => 25,
+            ModelTier::Standard => 100,
+            ModelTier::Strong => 500,
+        }
+    }
 }
 
 impl Nature {
@@ -364,6 +401,15 @@ pub struct ResourceEstimate {
     /// Stages in which everything waits for one subtask, e.g.
     /// `stage_3: auth-004-tests must wait for auth-002-backend, auth-003-frontend`.
     pub bottlenecks: Vec<String>,
+    /// The chain of subtasks that takes longest: the whole cannot be faster than they are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub critical_path: Vec<SubtaskId>,
+    /// What the tokens cost, in tokens of a standard model.
+    #[serde(default)]
+    pub cost_tokens: u64,
+    /// How much of that a strong model for everything would cost more, in percent of its cost (S3-21).
+    #[serde(default)]
+    pub saving_percent: u64,
 }
 
 /// A validated plan.

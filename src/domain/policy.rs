@@ -79,6 +79,8 @@ pub struct ComplexityPolicy {
     pub tokens_max: u32,
     /// More domains than this make it complex.
     pub domains_max: usize,
+    /// A planner that is less sure than this, of 100, asks instead of planning (S2-14).
+    pub confidence_percent_min: u32,
 }
 
 /// What a plan may look like (S4-22 to S4-25, S4-34, S4-37).
@@ -142,6 +144,9 @@ pub struct RecoveryPolicy {
     pub fallbacks_max: u32,
     /// How often a plan is drafted again because of failures.
     pub replans_max: u32,
+    /// So many attempts of one subtask in a row that are cut off from outside, and a person is
+    /// asked; 0: nobody is.
+    pub interruptions_max: u32,
     /// Whether a subtask that is too big for its worker is replaced by two.
     pub splits: bool,
     /// From when on a question that nobody answered is told of again (S3-52).
@@ -196,6 +201,7 @@ impl Default for Policy {
                 minutes_max: 30,
                 tokens_max: 20_000,
                 domains_max: 1,
+                confidence_percent_min: 40,
             },
             plan: PlanPolicy {
                 stages_max: 10,
@@ -219,6 +225,7 @@ impl Default for Policy {
                 same_failure_max: 3,
                 fallbacks_max: 2,
                 replans_max: 1,
+                interruptions_max: 10,
                 splits: true,
                 overdue_ms: 600_000,
             },

@@ -144,7 +144,7 @@ impl Situation<'_> {
             .rev()
             .filter(|attempt| attempt.id != self.attempt.id)
             .filter_map(Attempt::failure)
-            .take(usize::try_from(self.failures_here() - 1).unwrap_or(usize::MAX))
+            .take(usize::try_from(self.failures_here().saturating_sub(1)).unwrap_or(usize::MAX))
             .take_while(|failure| failure.fingerprint == self.failure.fingerprint)
             .count();
         u32::try_from(earlier).unwrap_or(u32::MAX).saturating_add(1)

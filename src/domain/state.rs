@@ -16,7 +16,7 @@ use super::event::Record;
 use super::ids::{
     AgentName, AttemptId, ClaimId, CommandId, OrchestrationId, SubtaskId, TaskId, WorkerId,
 };
-use super::moment::Moment;
+use super::moment::{BootId, Moment};
 use super::plan::{Orchestration, Revision};
 use super::spec::SpecWorker;
 use super::task::Task;
@@ -26,6 +26,9 @@ pub(super) use files::FilesInUse;
 pub(super) use index::AGEING_EVENTS;
 use index::Index;
 pub(super) use index::{TimeKind, Turn};
+
+/// A suspension that is shorter is told together with the next: the clocks are not read at once.
+const SUSPENDED_MS_MIN: u64 = 1_000;
 
 /// The whole state. A snapshot of it is its JSON; the indexes are rebuilt when it is read.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -39,6 +42,9 @@ pub struct State {
     /// When the first record of this boot was decided; `None` while no other boot came before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boot_seen: Option<Moment>,
+    /// How long the host was suspended, as far as that is told; `None` while nobody said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspended: Option<Suspended>,
     /// Every task that was ever accepted.
     pub tasks: BTreeMap<TaskId, Task>,
     /// Every run.
@@ -68,6 +74,15 @@ pub struct State {
     /// Derived: what is owed, and where things are.
     #[serde(skip)]
     pub(super) index: Index,
+}
+
+/// How long the host was suspended in one boot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Suspended {
+    /// In which.
+    pub boot: BootId,
+    /// All times together.
+    pub total_ms: u64,
 }
 
 /// What is to become of a claimed file.
@@ -217,6 +232,14 @@ impl State {
         Some(seen.unwrap_or(Moment { boottime_ms: 0, ..at }))
     }
 
+    /// Returns for how long the host was suspended beyond what is told, where that is long enough to
+    /// be told and this boot was known before.
+    pub fn suspended_beyond(&self, total_ms: u64, now: &Moment) -> Option<u64> {
+        let known = self.suspended.filter(|known| known.boot == now.boot)?;
+        let for_ms = total_ms.saturating_sub(known.total_ms);
+        (for_ms >= SUSPENDED_MS_MIN).then_some(for_ms)
+    }
+
     /// Derives every index again, after the rest was read from a snapshot.
     pub fn reindex(&mut self) {
         for run in self.orchestrations.values_mut() {
@@ -238,6 +261,7 @@ impl State {
             epoch,
             at,
             boot_seen,
+            suspended,
             tasks: _,
             orchestrations: _,
             refused_entries,
@@ -256,6 +280,7 @@ impl State {
             epoch: *epoch,
             at: *at,
             boot_seen: *boot_seen,
+            suspended: *suspended,
             tasks: BTreeMap::new(),
             orchestrations: BTreeMap::new(),
             refused_entries: refused_entries.clone(),
@@ -293,6 +318,18 @@ impl State {
     /// Tells whether a subtask bears this name.
     pub fn subtask_exists(&self, id: &str) -> bool {
         self.index.subtasks.contains_key(id)
+    }
+
+    /// Tells whether this name of a subtask is in use in the directory.
+    pub fn is_taken(&self, id: &SubtaskId) -> bool {
+        self.subtask_exists(id.as_str()) || self.tasks.contains_key(id.as_str())
+    }
+
+    /// Tells whether Baton launched the worker of this name: it writes the spec of that one itself.
+    pub fn launched(&self, worker_id: &str) -> bool {
+        let id = AttemptId::parse(worker_id).ok();
+        let attempt = id.as_ref().and_then(|id| self.attempt(id));
+        attempt.is_some_and(|(_, _, attempt)| attempt.is_launched())
     }
 
     /// Finds an attempt: its run, the position of its subtask there, and itself.

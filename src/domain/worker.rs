@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::evidence::{Liveness, Standing};
 use super::ids::{AgentName, AttemptId, WorkerId};
-use super::moment::{BootId, Moment};
+use super::moment::{BootId, Moment, is_no_time};
 use super::report::Failure;
 
 /// One attempt at one subtask: the unit that is launched at most once.
@@ -37,6 +37,10 @@ pub struct Attempt {
     /// Whether it was told that nobody takes its handoff.
     #[serde(default)]
     pub untaken_told: bool,
+    /// For how long the host was suspended while the limit ran that it has now: that time counts
+    /// against nobody.
+    #[serde(default, skip_serializing_if = "is_no_time")]
+    pub paused_ms: u64,
     /// Why its worker could not be started yet, though the same may work later: the machine was
     /// short of something.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -70,6 +74,8 @@ pub enum Recall {
     /// Nobody wants its result any more.
     #[default]
     Unwanted,
+    /// A person gave its work to another attempt, and its worker, one of a master, may be stopped.
+    Replaced,
     /// Nobody took its handoff in time.
     Untaken,
     /// Its time box is over.
@@ -90,7 +96,7 @@ impl Recall {
     /// Tells whether a result that it delivers after all is taken.
     pub fn takes_result(self) -> bool {
         match self {
-            Recall::Unwanted => false,
+            Recall::Unwanted | Recall::Replaced => false,
             Recall::Untaken
             | Recall::TimeBox
             | Recall::Silence
@@ -226,6 +232,15 @@ pub enum Exit {
 }
 
 impl Attempt {
+    /// Tells whether a process of ours carries it out: of one that a master elsewhere has nothing
+    /// about processes can be known for certain.
+    pub fn is_launched(&self) -> bool {
+        match self.execution {
+            Execution::Launched { .. } => true,
+            Execution::External => false,
+        }
+    }
+
     /// Tells whether somebody is known to work at it.
     pub fn has_begun(&self) -> bool {
         match self.phase {

@@ -1,5 +1,6 @@
 //! `workers/*/report.json`: what workers hand back.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use rustix::fs::{Mode, OFlags, ResolveFlags};
@@ -9,16 +10,39 @@ use crate::domain::plan::Subtask;
 use crate::domain::read;
 use crate::domain::report::{Report, ReportFinding};
 use crate::domain::worker::{Attempt, AttemptPhase, Execution};
-use crate::domain::{Input, Problem, handoff};
-use crate::store::{FileContent, Store, digest, layout};
+use crate::domain::{Input, Moment, Problem, State, handoff};
+use crate::store::layout::{self, WorkerFile};
+use crate::store::{FileContent, Store, digest};
 
 /// A longer report is refused unread: 16 MiB.
 const LENGTH_MAX: u64 = 16 << 20;
+
+/// A file that was changed less long ago may change again without its time showing it.
+const TIME_STEP_MS: i64 = 2_000;
+/// Attempts that are over are looked at so often at the most: there may be many of them.
+const LATE_MS: u64 = 1_000;
 
 /// Looks for reports of workers that no process of ours vouches for.
 #[derive(Debug, Default)]
 pub struct Reports {
     patience: Patience,
+    /// When attempts that are over were looked at last.
+    late_at: Option<Moment>,
+    /// What they left that need not be read again before it changes.
+    read: BTreeMap<String, Version>,
+}
+
+/// Inode, length and time of change.
+type Version = (u64, u64, i64);
+
+/// Lists the attempts elsewhere that are over, of runs that are not: what they report late still
+/// counts, or is refused for all to see. What a worker of ours reports is read when its process
+/// ends.
+pub fn late(state: &State) -> impl Iterator<Item = (&Attempt, &Subtask)> {
+    let subtasks = state.open_runs().flat_map(|run| run.runs.iter().zip(&run.plan.subtasks));
+    let attempts = subtasks
+        .flat_map(|(run, subtask)| run.attempts.iter().map(move |attempt| (attempt, subtask)));
+    attempts.filter(|(attempt, _)| !attempt.is_live() && attempt.execution == Execution::External)
 }
 
 /// Reads the report of a worker that has ended; `None` when there is none.
@@ -102,6 +126,7 @@ impl Intake for Reports {
                 self.look_at(look, &mut seen, attempt, &run.plan.subtasks[position]);
             }
         }
+        self.look_at_late(look, &mut seen);
         // Without a byte to read it is only asked whether it is there.
         let is_gone = |path: &str| matches!(look.store.read(path, 0), Ok(None));
         seen.restore_gone(look, layout::WORKERS, is_gone);
@@ -110,6 +135,36 @@ impl Intake for Reports {
 }
 
 impl Reports {
+    /// Looks for reports of attempts that are over.
+    fn look_at_late(&mut self, look: &Look<'_>, seen: &mut Seen) {
+        let mut late = late(look.state).peekable();
+        if late.peek().is_none() {
+            self.read.clear();
+            return;
+        }
+        let rested_ms = self.late_at.map_or(LATE_MS, |at| look.now.elapsed_ms(&at));
+        if rested_ms < LATE_MS {
+            return seen.again_in(LATE_MS - rested_ms);
+        }
+        self.late_at = Some(look.now);
+        let mut read = BTreeMap::new();
+        for (attempt, subtask) in late {
+            let Some(version) = version(look.store, attempt) else { continue };
+            let path = handoff::report_path(attempt);
+            if self.read.get(&path) != Some(&version) {
+                let before = (seen.inputs.len(), seen.look_again_ms);
+                self.look_at(look, seen, attempt, subtask);
+                let is_news = before != (seen.inputs.len(), seen.look_again_ms);
+                let age_ms = look.now.wall.as_ms().saturating_sub(version.2);
+                if is_news || age_ms < TIME_STEP_MS {
+                    continue;
+                }
+            }
+            read.insert(path, version);
+        }
+        self.read = read;
+    }
+
     fn look_at(&mut self, look: &Look<'_>, seen: &mut Seen, attempt: &Attempt, subtask: &Subtask) {
         let path = handoff::report_path(attempt);
         let content = match look.store.read(&path, LENGTH_MAX) {
@@ -141,6 +196,12 @@ impl Reports {
             }
         }
     }
+}
+
+fn version(store: &Store, attempt: &Attempt) -> Option<Version> {
+    let folder = store.folder(&layout::worker(&attempt.worker_id))?;
+    let entry = folder.entry(WorkerFile::Report.name())?;
+    Some((entry.inode, entry.len, entry.modified_ms))
 }
 
 fn finding(

@@ -4,19 +4,18 @@
 //! Told is only what changes rarely: who the worker is, its process, and that it is over.
 //! Heartbeats change all the time; whoever watches the workers looks at those.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Intake, Look, Patience, Seen, Verdict};
-use crate::domain::ids::{AttemptId, WorkerId};
+use crate::domain::ids::WorkerId;
 use crate::domain::read::{self, SpecFile};
-use crate::domain::worker::Execution;
-use crate::domain::{Input, Moment, Problem, State};
+use crate::domain::{Input, Moment, Problem};
 use crate::store::{Entry, EntryKind, ReadError, Store, digest, layout};
 
 mod left;
 
 pub use left::AGENT_FOLDERS;
-use left::Left;
+use left::{Kept, Left};
 
 /// A longer spec is refused unread: 16 MiB.
 const LENGTH_MAX: u64 = 16 << 20;
@@ -33,6 +32,8 @@ pub struct WorkerSpecs {
     patience: Patience,
     /// Files that need no reading until they change.
     files: BTreeMap<String, File>,
+    /// What lies in workers' folders.
+    kept: Kept,
     /// Followed workers whose spec is gone, and since when.
     gone: BTreeMap<WorkerId, Moment>,
     /// Where real workers have their folders, once it could be opened.
@@ -79,7 +80,7 @@ impl Intake for WorkerSpecs {
             .iter()
             .filter(is_spec)
             .map(|entry| (format!("{}/{}", layout::SPECS_ACTIVE, entry.name), entry))
-            .filter(|(path, _)| !is_launched(look.state, stem(path)))
+            .filter(|(path, _)| !look.state.launched(stem(path)))
             .collect();
         seen.restore_gone(look, layout::SPECS_ACTIVE, |path| !specs.contains_key(path));
         self.patience
@@ -89,6 +90,8 @@ impl Intake for WorkerSpecs {
             self.look_at(look, &mut seen, path, entry);
         }
         let workers = self.sort_out(look, &mut seen);
+        let followed: BTreeSet<&str> = workers.keys().map(WorkerId::as_str).collect();
+        self.kept.retain(|id| followed.contains(id));
         for (worker_id, path) in &workers {
             self.follow(look, &mut seen, worker_id, path);
         }
@@ -163,7 +166,7 @@ impl WorkerSpecs {
             let (id, stem) = (spec.worker_id.as_str(), stem(path));
             if stem != id && BESIDE.iter().any(|ending| stem.ends_with(ending)) {
                 seen.restore(look, path);
-            } else if is_launched(look.state, id) {
+            } else if look.state.launched(id) {
                 let message = format!("worker {id} is launched by Baton, and this is not its spec");
                 refuse_id(look, seen, path, &file.digest, message);
             } else {
@@ -202,14 +205,15 @@ impl WorkerSpecs {
         }
         for place in left::places(look.store, self.workspace.as_ref()) {
             if spec.pid.is_none()
-                && let Some((pid, written_ms)) = left.pid(&place, known)
+                && let Some((pid, written_ms)) = left.pid(&place, known, &mut self.kept)
             {
                 (spec.pid, pid_written_ms) = (Some(pid), written_ms);
                 spec.is_waiting = false;
             }
         }
         let places = left::places(look.store, self.workspace.as_ref());
-        if let Some(said) = left.said(places, seen, &mut self.patience, is_linked) {
+        if let Some(said) = left.said(places, seen, (&mut self.patience, &mut self.kept), is_linked)
+        {
             (spec.ended, spec.ended_by) = (Some(said.folder), said.by);
         }
         let news = match known {
@@ -261,12 +265,6 @@ fn refuse_id(look: &Look<'_>, seen: &mut Seen, path: &str, digest: &str, message
         remedy: "give each worker an id of its own".to_owned(),
     };
     seen.refuse(look, problem, digest, None);
-}
-
-/// Tells whether Baton launched the worker of this name: it writes its spec itself.
-fn is_launched(state: &State, id: &str) -> bool {
-    let Ok(id) = AttemptId::parse(id) else { return false };
-    state.attempt(&id).is_some_and(|(_, _, it)| it.execution != Execution::External)
 }
 
 /// Returns the name of a spec's file without its ending.

@@ -27,7 +27,11 @@ fn record(seq: u64, epoch: u64, events: Vec<Event>) -> Record {
 }
 
 fn started(seq: u64, epoch: u64) -> Record {
-    record(seq, epoch, vec![Event::DaemonStarted { version: "1".into(), pid: 7, epoch }])
+    record(
+        seq,
+        epoch,
+        vec![Event::DaemonStarted { version: "1".into(), pid: 7, epoch, suspended_ms: None }],
+    )
 }
 
 fn refused(file: String) -> Event {

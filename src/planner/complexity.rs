@@ -85,6 +85,7 @@ pub(super) fn thresholds(policy: &Policy) -> BTreeMap<String, u64> {
         ("files_max", wide(complexity.files_max)),
         ("minutes_max", u64::from(complexity.minutes_max)),
         ("tokens_max", u64::from(complexity.tokens_max)),
+        ("confidence_percent_min", u64::from(complexity.confidence_percent_min)),
         ("hint_min", HINT_MIN),
         ("stages_max", wide(plan.stages_max)),
         ("subtasks_min", wide(plan.subtasks_min)),

@@ -7,10 +7,13 @@ use super::order;
 use super::request::Reading;
 use super::segment::Shape;
 use super::text;
-use crate::domain::plan::{Nature, Range, Why};
+use crate::domain::plan::{ModelTier, Nature, Range, Why};
 
 /// Letters of the author's words that are repeated in a step.
 const WORDS_MAX: usize = 1_000;
+
+/// The rule by which what its author wants to hold in hand makes a step.
+const DELIVERABLE: &str = "named as a deliverable";
 
 /// Minutes of a fault whose cause has to be found first.
 const SYMPTOM_MINUTES: u32 = 60;
@@ -181,7 +184,19 @@ impl Step {
             kind: self.kind.name.clone(),
             domain: self.domain.to_owned(),
             inferred: self.inferred,
+            model: self.kind.model,
         }
+    }
+
+    /// Says why it needs a model of that strength.
+    pub(super) fn why_model(&self) -> Why {
+        let reason = match self.kind.model {
+            ModelTier::Light => "only looks something up or follows a recipe",
+            ModelTier::Standard => "builds, tests or describes",
+            ModelTier::Strong => "decides what others build on, or has to find what is hidden",
+        };
+        let tier = self.kind.model.as_str();
+        Why::new("S3-20 model", format!("{tier}: {} work {reason}", self.kind.name))
     }
 
     fn of(kind: &'static Kind, object: &str, domain: &'static str) -> Step {
@@ -410,8 +425,8 @@ fn add_facets(steps: &mut Vec<Step>, reading: &Reading) {
     let facets = clauses.iter().flat_map(|clause| clause.frame.facets.iter().copied());
     let mut wanted: Vec<(&'static Kind, Why)> =
         facets.map(|kind| (kind, Why::new("asked for in passing", kind.name.clone()))).collect();
-    let named = reading.segments.deliverables.iter().copied();
-    wanted.extend(named.map(|kind| (kind, Why::new("named as a deliverable", kind.name.clone()))));
+    let named = reading.segments.deliverables.iter();
+    wanted.extend(named.map(|(kind, words)| (*kind, Why::new(DELIVERABLE, words.clone()))));
     let builds = steps.iter().filter(|step| step.kind.name == "implement").count();
     let in_order = clauses.iter().any(|clause| !clause.after.is_empty());
     if builds >= 2 && !in_order && reading.segments.shape == Shape::Prose {
@@ -427,6 +442,9 @@ fn add_facets(steps: &mut Vec<Step>, reading: &Reading) {
     for (kind, why) in wanted {
         if !steps.iter().any(|step| step.kind.name == kind.name) {
             let mut step = Step::of(kind, &object, domain);
+            if why.rule == DELIVERABLE {
+                step.title = text::line(&text::capitalised(&why.evidence), super::frame::TITLE_MAX);
+            }
             step.inferred = why.rule == "inferred";
             step.why = why;
             steps.push(step);

@@ -10,6 +10,9 @@ pub(super) const TITLE_MAX: usize = 100;
 /// Words that an object's name may have.
 const OBJECT_WORDS_MAX: usize = 9;
 
+/// Words of a clause that say what it asks for.
+const WORDS_MAX: usize = 200;
+
 /// Words after which nothing more belongs to the name of an object.
 const ASIDES: &[&str] = &[
     "so",
@@ -55,6 +58,7 @@ impl Frame {
     /// Frames a clause.
     pub(super) fn of(clause: &str) -> Frame {
         let mut tokens = text::tokens(clause);
+        tokens.truncate(WORDS_MAX);
         let front = lexicon().verb(&lower(&tokens));
         let last = tokens.last().filter(|_| front.is_none() && tokens.len() > 1);
         let last = last.and_then(|token| lexicon().last_verb(&token.word));
@@ -125,7 +129,10 @@ pub(super) fn telling_words(text: &str) -> Vec<String> {
 
 /// Tells whether a clause asks to be told something.
 pub(super) fn is_question(words: &[&str]) -> bool {
-    const ASKING: &[&str] = &["what", "why", "how", "who", "where", "when", "which", "whose"];
+    const ASKING: &[&str] = &[
+        "what", "why", "how", "who", "where", "when", "which", "whose", "what's", "who's", "how's",
+        "where's",
+    ];
     words.first().is_some_and(|word| ASKING.contains(word)) && words.len() > 1
 }
 

@@ -82,7 +82,13 @@ impl Languages {
     pub(super) fn verb(&self, words: &[&str]) -> Option<(&str, usize)> {
         (1..=words.len().min(VERB_WORDS_MAX)).rev().find_map(|length| {
             let (english, _) = match length {
-                1 => self.verbs.get(words[0])?,
+                1 => self.verbs.get(words[0]).or_else(|| {
+                    // Spanish hangs what it is done to on the verb: `envíalo`.
+                    let stem = ["lo", "la", "los", "las", "le", "les"].iter().find_map(|end| {
+                        words[0].strip_suffix(end).filter(|s| s.chars().count() > 3)
+                    });
+                    self.verbs.get(stem?)
+                })?,
                 _ => self.verbs.get(&words[..length].join(" "))?,
             };
             Some((english.as_str(), length))

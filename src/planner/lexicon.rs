@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 
 use super::languages::{self, Languages};
+use crate::domain::plan::ModelTier;
 
 /// All lists. They are constants: reading them once is no state.
 static LEXICON: LazyLock<Lexicon> = LazyLock::new(Lexicon::read);
@@ -31,6 +32,9 @@ pub(super) struct Kind {
     /// True when it only looks: wide wording does not make it big.
     #[serde(default)]
     pub(super) quick: bool,
+    /// How strong a model its steps need.
+    #[serde(default)]
+    pub(super) model: ModelTier,
     pub(super) minutes: [u32; 2],
     pub(super) tokens: u32,
     /// Minutes of a bare goal of this kind, before it is split.
@@ -98,7 +102,18 @@ pub(super) struct Words {
     pub(super) not_files: BTreeSet<String>,
     pub(super) extensions: BTreeSet<String>,
     pub(super) synonyms: BTreeMap<String, String>,
+    pub(super) signals: Signals,
     phrasal: BTreeMap<String, String>,
+}
+
+/// Words that speak for one shape of work (S2-20 to S2-23).
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Signals {
+    pub(super) fix: Vec<String>,
+    pub(super) add: Vec<String>,
+    pub(super) refactor: Vec<String>,
+    pub(super) project: Vec<String>,
 }
 
 /// How a bare goal unfolds.

@@ -3,6 +3,9 @@
 use super::expand::Step;
 use crate::domain::plan::Why;
 
+/// The rank from which on a step closes the work: it merges, deploys, announces or sums up.
+const CLOSING_RANK_MIN: u32 = 75;
+
 /// The rank of what builds or changes something.
 const BUILDING_RANK: u32 = 20;
 
@@ -25,13 +28,16 @@ pub(super) fn by_rank(steps: &mut [Step]) {
     let mut order: Vec<usize> = (0..steps.len()).collect();
     order.sort_by_key(|&at| (ranks[at], at));
     for at in order {
-        if !steps[at].after.is_empty() {
+        // What closes the work waits for all of it, whatever it points back to.
+        if !steps[at].after.is_empty() && ranks[at] < CLOSING_RANK_MIN {
             continue;
         }
         let waiting = waiting_for(steps, at);
         // What stands behind it in the text comes before it only if it is what is tested or shown.
         let comes_before = |other: usize| {
-            other < at || ranks[at] >= FINISHING_RANK_MIN && steps[other].kind.rank <= BUILDING_RANK
+            other < at
+                || ranks[at] >= FINISHING_RANK_MIN && steps[other].kind.rank <= BUILDING_RANK
+                || ranks[at] >= CLOSING_RANK_MIN && !steps[other].is_goal
         };
         let describes = steps[at].kind.name == "docs";
         let lower =
@@ -42,13 +48,15 @@ pub(super) fn by_rank(steps: &mut [Step]) {
             lower.retain(|&other| ranks[other] <= BUILDING_RANK);
         }
         let last = last_of(steps, &lower);
-        steps[at].after = last
-            .into_iter()
-            .map(|other| {
-                let (later, earlier) = (&steps[at].kind.name, &steps[other].kind.name);
-                (other, Why::new("kind order", format!("{later} work comes after {earlier} work")))
-            })
-            .collect();
+        for other in last {
+            if waiting_for(steps, other)[at] {
+                continue;
+            }
+            let (later, earlier) = (&steps[at].kind.name, &steps[other].kind.name);
+            let why = Why::new("kind order", format!("{later} work comes after {earlier} work"));
+            steps[at].after.push((other, why));
+        }
+        steps[at].after.sort_by_key(|(before, _)| *before);
     }
 }
 
@@ -82,4 +90,23 @@ fn waiting_for(steps: &[Step], to: usize) -> Vec<bool> {
         }
     }
     waiting
+}
+
+/// Steps that are compared with each other: in longer plans only neighbours are.
+const COMPARED_MAX: usize = 64;
+
+/// Lets steps that change the same file follow each other (S1-25): side by side they would undo
+/// each other's work.
+pub(super) fn by_shared_files(steps: &mut [Step]) {
+    for at in 0..steps.len() {
+        for before in at.saturating_sub(COMPARED_MAX)..at {
+            let shared = steps[at].files.iter().find(|file| steps[before].files.contains(file));
+            let Some(file) = shared.cloned() else { continue };
+            let is_ordered = waiting_for(steps, before)[at] || waiting_for(steps, at)[before];
+            if !is_ordered {
+                let why = Why::new("S1-25 shared file", format!("both change {file}"));
+                steps[at].after.push((before, why));
+            }
+        }
+    }
 }

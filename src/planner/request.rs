@@ -113,7 +113,8 @@ impl Reading {
         };
         let clear: Vec<&str> = spoken().filter(|word| !is_empty(word)).collect();
         let asks_vaguely = spoken().any(|word| lists.vague.contains(word));
-        if self.files.is_empty() && asks_vaguely && self.segments.clauses.len() <= 1 {
+        let is_one = self.segments.clauses.len() <= 1;
+        if self.files.is_empty() && asks_vaguely && is_one {
             match clear.as_slice() {
                 [] => {
                     return Some(format!(
@@ -125,6 +126,9 @@ impl Reading {
                     return Some(format!(
                         "of what, and how will one tell that the {only} is right?"
                     ));
+                }
+                [only] if self.segments.clauses.iter().all(|c| c.frame.lemma == Some(*only)) => {
+                    return Some(format!("{only} what, and when is it done?"));
                 }
                 _ => {}
             }

@@ -28,8 +28,7 @@ pub(super) fn outcome(state: &State, id: &SubtaskId, policy: &Policy) -> Revisio
     let SubtaskPhase::Revising { revision, reason, .. } = &run.runs[position].phase else {
         return refuse("nobody asks for a revision of it any more");
     };
-    let is_taken =
-        |id: &SubtaskId| state.subtask_exists(id.as_str()) || state.tasks.contains_key(id.as_str());
+    let is_taken = |id: &SubtaskId| state.is_taken(id);
     let endings = ["a", "b"].map(str::to_owned);
     let Some(ids) = replacement_ids(id, &endings, &is_taken) else {
         return refuse("there are no free ids that begin with its own");

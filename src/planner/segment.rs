@@ -3,8 +3,10 @@
 mod alternatives;
 mod asks;
 mod clauses;
+mod limits;
 mod links;
 mod lists;
+mod lists_of_things;
 mod objects;
 mod sentence;
 
@@ -70,8 +72,8 @@ pub(super) struct Segments {
     pub(super) context: Option<String>,
     /// The sentence above the steps, if there is one.
     pub(super) goal: Option<Frame>,
-    /// Kinds of work that its author names as what has to come of it.
-    pub(super) deliverables: Vec<&'static Kind>,
+    /// Kinds of work that its author names as what has to come of it, in the author's words.
+    pub(super) deliverables: Vec<(&'static Kind, String)>,
     /// What must be respected and is no step.
     pub(super) constraints: Vec<String>,
     /// How the author says one can tell that it is done.
@@ -143,6 +145,20 @@ impl Segments {
                     self.clauses[at].after.push(Link { before, evidence, loose: false });
                 }
             }
+        }
+    }
+
+    /// Puts the steps of a migration and the like after each other, unless their words do it.
+    fn order_as_process(&mut self, steps: &[usize]) {
+        let is_process = self.goal.as_ref().is_some_and(|goal| {
+            matches!(goal.kind.name.as_str(), "migrate" | "deploy" | "data" | "cutover")
+        });
+        let is_told = steps.iter().any(|&at| !self.clauses[at].after.is_empty());
+        if !is_process || is_told || self.independent {
+            return;
+        }
+        for pair in steps.windows(2) {
+            self.order(&pair[..1], &pair[1..], "the steps of such a goal follow each other");
         }
     }
 

@@ -1,6 +1,8 @@
 //! What the planner makes of requests: one table a question, one `check` for all.
 
+mod kinds;
 mod properties;
+mod said;
 
 use serde_json::{Value, json};
 

@@ -48,6 +48,8 @@ pub const HOLDER_LOCK: &str = "orchestrator/holder.lock";
 pub const HOLDER_SOCKET: &str = "orchestrator/holder.sock";
 /// What the holder has to say.
 pub const HOLDER_LOG: &str = "orchestrator/holder.log";
+/// What it had logged before that became too long.
+pub const EARLIER_HOLDER_LOG: &str = "orchestrator/holder.log.1";
 /// Marks of drafts that are being made, by task; Baton alone.
 pub const DRAFTING: &str = "orchestrator/drafting";
 /// What a daemon in the background has to say.

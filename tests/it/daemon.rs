@@ -3,9 +3,10 @@
 
 use std::path::PathBuf;
 
-use baton::daemon::Ended;
+use baton::daemon::{Ended, process};
+use baton::domain::worker::ProcessIdentity;
 use rustix::fs::{FileType, Mode};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::env::TestEnv;
 
@@ -244,6 +245,30 @@ fn a_worker_lives_on_through_a_drain_and_is_not_launched_twice() {
     assert_eq!(begun, "begun\n");
     assert_eq!(env.json("task-queue.json")["tasks"][0]["status"], "completed");
     check_numbers(&env);
+}
+
+#[test]
+fn a_worker_whose_launch_is_on_its_way_is_stopped_too() {
+    let env = TestEnv::new(
+        r#"[masters.development]
+backend = "command"
+argv = ["/bin/sleep", "600"]
+domains = ["development"]
+"#,
+    );
+    env.put(
+        "task-queue.json",
+        r#"{"tasks": [{"id": "t-1", "title": "Fix a typo", "status": "pending", "assigned_to": "development"}]}"#,
+    );
+    let daemon = env.serve();
+    // The holder has to be started before the worker is.
+    env.wait_for("handoff_published", &[]);
+    assert_eq!(daemon.stop_with_workers(), Ended::Drained);
+    let identity = env.path("workers/t-1-attempt-1/identity.json");
+    let Ok(identity) = std::fs::read_to_string(identity) else { return };
+    let identity: Value = serde_json::from_str(&identity).unwrap();
+    let process: ProcessIdentity = serde_json::from_value(identity["process"].clone()).unwrap();
+    assert!(!process::is_alive(&process), "{process:?} was left");
 }
 
 #[test]

@@ -21,7 +21,7 @@ fn died_drafting(env: &TestEnv, deaths: usize) {
     let spec = baton::domain::read::task(&spec, "task-queue.json", "").unwrap();
     let source = TaskSource::Queue { index: 0, fingerprint: "00000000".into(), has_id: true };
     let mut inputs = vec![
-        Input::DaemonStarted { version: "1".into(), pid: 1 },
+        Input::DaemonStarted { version: "1".into(), pid: 1, suspended_ms: 0 },
         Input::TaskObserved { source, spec: Box::new(spec) },
     ];
     inputs.extend((0..deaths).map(|_| Input::DraftCrashed { task_id: task_id.clone() }));

@@ -75,6 +75,21 @@ async fn an_attempt_is_never_launched_twice_and_another_life_is_recognised() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_log_is_put_aside_by_the_next_holder() {
+    let place = Place::new();
+    let orchestrator = place.root.join("orchestrator");
+    std::fs::create_dir_all(&orchestrator).unwrap();
+    let [log, earlier] = ["holder.log", "holder.log.1"].map(|name| orchestrator.join(name));
+    std::fs::write(&earlier, "long ago\n").unwrap();
+    let long = "a line\n".repeat(700_000);
+    std::fs::write(&log, &long).unwrap();
+    let client = place.connect().await;
+    assert!(std::fs::metadata(&log).unwrap().len() < 100_000);
+    assert_eq!(std::fs::read_to_string(&earlier).unwrap(), long);
+    client.client.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn workers_outlive_the_daemon_and_the_next_one_hears_of_them() {
     let place = Place::new();
     let mut gate = Gate::of(&place);

@@ -9,6 +9,7 @@
 mod agents;
 mod bad_input;
 mod bad_workers;
+mod batch;
 mod cli;
 mod crash;
 mod daemon;

@@ -203,6 +203,7 @@ pub(super) fn tell(event: &Event) -> Option<Told<'_>> {
             Told::new(&[command.target.as_str()], "", what)
         }
         Event::DaemonStarted { .. }
+        | Event::HostResumed(_)
         | Event::DaemonStopped { .. }
         | Event::TaskReturned { .. }
         | Event::OrchestrationStarted { .. }

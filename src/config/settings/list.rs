@@ -87,6 +87,8 @@ pub const SETTINGS: &[Setting] = &[
     "A task that needs more tokens is split." },
     whole! { "complexity.domains_max", 1..=100, policy.complexity.domains_max,
     "A task in more fields of work is split." },
+    whole! { "complexity.confidence_percent_min", 0..=100, policy.complexity.confidence_percent_min,
+    "A request that is understood less surely is answered with a question." },
     whole! { "plan.stages_max", 1..=100, policy.plan.stages_max,
     "A plan with more stages is refused." },
     whole! { "plan.subtasks_min", 1..=10_000, policy.plan.subtasks_min,
@@ -136,6 +138,9 @@ pub const SETTINGS: &[Setting] = &[
     "Other masters that one subtask is given to at the most." },
     whole! { "recovery.replans_max", 0..=100, policy.recovery.replans_max,
     "How often a plan is drafted again because of failures." },
+    whole! { "recovery.interruptions_max", 0..=1_000, policy.recovery.interruptions_max,
+    "So many attempts of one subtask in a row that are cut off from outside, and a person is asked; \
+     0: nobody is." },
     Setting {
         key: "recovery.splits",
         what: "Whether a subtask that is too big for its worker is replaced by smaller ones.",
@@ -162,7 +167,7 @@ pub const SETTINGS: &[Setting] = &[
      unless it is suspended; \
      0: never." },
     whole! { "supervision.time_box_ms", 0..=604_800_000, policy.supervision.time_box_ms,
-    "The longest that an attempt may run; 0: any time." },
+    "The longest that an attempt may run while the host is awake; 0: any time." },
     whole! { "supervision.linger_ms", 0..=86_400_000, policy.supervision.linger_ms,
     "How long a worker may stay whose report is in; 0: as long as it likes." },
     whole! { "supervision.stop_grace_ms", 0..=3_600_000, policy.supervision.stop_grace_ms,
@@ -174,7 +179,7 @@ pub const SETTINGS: &[Setting] = &[
     policy.supervision.memory_bytes_max,
     "How much memory the processes of a worker may hold together; 0: any." },
     whole! { "supervision.processes_max", 0..=1_000_000, policy.supervision.processes_max,
-    "How many processes a worker may have; 0: any number." },
+    "How many processes a worker may have, each counted with its threads; 0: any number." },
     whole! { "supervision.untaken_alert_ms", 0..=2_592_000_000, policy.supervision.untaken_alert_ms,
     "From when on a handoff that no master takes is told of; 0: never." },
     whole! { "supervision.untaken_max_ms", 0..=2_592_000_000, policy.supervision.untaken_max_ms,

@@ -11,7 +11,7 @@ use crate::domain::watch::Mark;
 use crate::store::layout::WorkerFile;
 use crate::store::{Entry, EntryKind, Folder, Store, digest};
 
-/// So many files of a worker's folder are looked at.
+/// So many files of a worker's folder are looked at beside those that have a meaning.
 const FOLDER_FILES_MAX: usize = 256;
 /// File systems round times.
 const TIME_STEP_MS: i64 = 2_000;
@@ -23,6 +23,14 @@ const NOT_ITS_WORK: [&str; 6] = [
     WorkerFile::Launch.name(),
     WorkerFile::Brief.name(),
     "worker.pid",
+];
+
+/// What has a meaning of its own.
+const SIGNS: [&str; 4] = [
+    WorkerFile::Output.name(),
+    WorkerFile::EarlierOutput.name(),
+    WorkerFile::Heartbeat.name(),
+    WorkerFile::Report.name(),
 ];
 
 /// What tells one version of a file from another without reading it: inode, length and time of
@@ -53,18 +61,14 @@ impl Names {
     pub(super) fn look_into(&mut self, store: &Store, path: &str, now: Timestamp) -> FolderSeen {
         let mut seen = FolderSeen::default();
         let Some(folder) = store.folder(path) else { return seen };
-        for entry in self.of(&folder, path, now).iter().filter_map(|name| folder.entry(name)) {
-            let is_output = |file: WorkerFile| entry.name == file.name();
-            if is_output(WorkerFile::Output) || is_output(WorkerFile::EarlierOutput) {
-                seen.output.push(entry);
-            } else if entry.name == WorkerFile::Heartbeat.name() {
-                seen.heartbeat = Some(version(&entry));
-            } else if entry.name == WorkerFile::Report.name() {
-                seen.report = Some(version(&entry));
-            } else {
-                seen.others.push(entry);
-            }
-        }
+        // However many files there are, these are looked at.
+        let printed = [WorkerFile::Output, WorkerFile::EarlierOutput];
+        seen.output.extend(printed.iter().filter_map(|file| folder.entry(file.name())));
+        let version_of = |file: WorkerFile| folder.entry(file.name()).as_ref().map(version);
+        seen.heartbeat = version_of(WorkerFile::Heartbeat);
+        seen.report = version_of(WorkerFile::Report);
+        let others = self.of(&folder, path, now).iter().filter_map(|name| folder.entry(name));
+        seen.others.extend(others);
         seen
     }
 
@@ -72,7 +76,10 @@ impl Names {
         let version = folder.version().unwrap_or_default();
         let is_known = self.known.get(path).is_some_and(|(known, _)| *known == version);
         if !is_known {
-            let is_wanted = |name: &str| !name.starts_with('.') && !NOT_ITS_WORK.contains(&name);
+            let is_wanted = |name: &str| {
+                let is_known = SIGNS.contains(&name) || NOT_ITS_WORK.contains(&name);
+                !name.starts_with('.') && !is_known
+            };
             let names = folder.names(FOLDER_FILES_MAX, &is_wanted);
             // What changed just now may change once more without its time showing it.
             let is_settled = now.as_ms().saturating_sub(version.1) >= TIME_STEP_MS;
@@ -210,6 +217,21 @@ mod tests {
         assert_ne!(rotated.mark, first.mark);
         place.own("output.log", "two\n");
         assert_ne!(output(&place.folder()).unwrap().mark, rotated.mark);
+    }
+
+    #[test]
+    fn what_has_a_meaning_is_seen_among_any_number_of_files() {
+        let place = Place::new();
+        for number in 0..2 * FOLDER_FILES_MAX {
+            place.own(&format!("note-{number}"), "");
+        }
+        for name in SIGNS {
+            place.own(name, "x");
+        }
+        let [seen] = place.folder();
+        assert_eq!(seen.output.len(), 2);
+        assert!(seen.heartbeat.is_some() && seen.report.is_some());
+        assert_eq!(seen.others.len(), FOLDER_FILES_MAX);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What is known of the processes of workers: whether they are there, and what they use.
 
+use std::io;
+
 use crate::clock;
 use crate::daemon::process::{self, Stat};
 use crate::daemon::process_usage::{self, Usage, Watched};
@@ -15,6 +17,8 @@ pub(super) struct Carrier {
     pub(super) identity: ProcessIdentity,
     /// The keeper above it, where it is one of ours.
     pub(super) keeper: Option<ProcessIdentity>,
+    /// How much memory its worker may hold; 0: any.
+    pub(super) memory_bytes_max: u64,
 }
 
 /// What all processes of one worker come to.
@@ -24,21 +28,27 @@ pub(super) struct Processes {
     /// `None` where no process could be looked at.
     pub(super) cpu_ms: Option<u64>,
     pub(super) memory_bytes: u64,
+    /// How many there are, each counted with its threads as the kernel does.
     pub(super) count: u64,
 }
 
 /// Looks at all processes of the host once and says how those of each worker are, in the order
 /// given. A worker may have several carriers, or none that anybody knows of.
-pub(super) fn look_at(workers: &[Vec<Carrier>]) -> Vec<Processes> {
-    let carriers: Vec<&Carrier> = workers.iter().flatten().collect();
+///
+/// # Errors
+/// They cannot be looked at now.
+pub(super) fn look_at<'a>(workers: &'a [Vec<Carrier>]) -> io::Result<Vec<Processes>> {
+    let carriers: Vec<&'a Carrier> = workers.iter().flatten().collect();
     if carriers.is_empty() {
-        return vec![Processes::default(); workers.len()];
+        return Ok(vec![Processes::default(); workers.len()]);
     }
-    let watched: Vec<Watched<'_>> = carriers
-        .iter()
-        .map(|carrier| Watched { leader: &carrier.identity, keeper: carrier.keeper.as_ref() })
-        .collect();
-    let mut usage = process_usage::usage(&watched).into_iter();
+    let watched = |carrier: &&'a Carrier| Watched {
+        leader: &carrier.identity,
+        keeper: carrier.keeper.as_ref(),
+        memory_bytes_max: carrier.memory_bytes_max,
+    };
+    let watched: Vec<Watched<'_>> = carriers.iter().map(watched).collect();
+    let mut usage = process_usage::usage(&watched)?.into_iter();
     let mut of_worker = |carriers: &Vec<Carrier>| {
         let each = carriers.iter().map(|carrier| {
             let usage = usage.next().flatten();
@@ -46,7 +56,7 @@ pub(super) fn look_at(workers: &[Vec<Carrier>]) -> Vec<Processes> {
         });
         each.reduce(Processes::with).unwrap_or_default()
     };
-    workers.iter().map(&mut of_worker).collect()
+    Ok(workers.iter().map(&mut of_worker).collect())
 }
 
 impl Processes {
@@ -92,7 +102,9 @@ fn one(carrier: &Carrier, usage: Option<Usage>) -> Processes {
     if identity.boot_id != clock::boot_id() {
         return nobody;
     }
-    let Some(usage) = usage else { return nobody };
+    // Whoever is missing on a list is asked for by itself before it counts as gone.
+    let missed = || if is_here { process::state(identity) } else { unseen };
+    let Some(usage) = usage else { return Processes { state: missed(), ..nobody } };
     // Whoever is below its keeper is no twin; of others the number may be that of one.
     let inode = || identity.pidfd_inode.and_then(|_| process::inode_of(identity.pid));
     let found = if carrier.keeper.is_some() { None } else { inode() };
@@ -103,13 +115,13 @@ fn one(carrier: &Carrier, usage: Option<Usage>) -> Processes {
     let state = match usage.state {
         Some(letter) if is_it => state_of(identity.pid, letter),
         Some(_) => return nobody,
-        None => unseen,
+        None => missed(),
     };
     Processes {
         state,
         cpu_ms: Some(usage.cpu_ms),
         memory_bytes: usage.memory_bytes,
-        count: u64::from(usage.processes),
+        count: usage.threads,
     }
 }
 
@@ -118,7 +130,11 @@ fn state_of(pid: u32, letter: char) -> ProcessState {
         'T' | 't' => ProcessState::Stopped,
         'D' => ProcessState::Uninterruptible,
         // Its first thread may have ended before the others.
-        'Z' | 'X' | 'x' if Stat::of(pid).is_none_or(|stat| stat.is_over()) => ProcessState::Gone,
+        'Z' | 'X' | 'x' => match Stat::of(pid) {
+            Ok(Some(stat)) if !stat.is_over() => ProcessState::Running,
+            Ok(_) => ProcessState::Gone,
+            Err(_) => ProcessState::Unverifiable,
+        },
         _ => ProcessState::Running,
     }
 }
@@ -144,18 +160,18 @@ mod tests {
     }
 
     fn carrier(identity: &ProcessIdentity) -> Carrier {
-        Carrier { identity: identity.clone(), keeper: None }
+        Carrier { identity: identity.clone(), keeper: None, memory_bytes_max: 0 }
     }
 
     fn state(identity: &ProcessIdentity) -> ProcessState {
-        look_at(&[vec![carrier(identity)]])[0].state
+        look_at(&[vec![carrier(identity)]]).unwrap()[0].state
     }
 
     #[test]
     fn a_process_is_seen_to_run_to_stop_and_to_be_gone() {
         let (mut child, identity) = waiting();
         let pid = Pid::from_child(&child);
-        let seen = look_at(&[Vec::new(), vec![carrier(&identity)]]);
+        let seen = look_at(&[Vec::new(), vec![carrier(&identity)]]).unwrap();
         assert_eq!(seen[0], Processes::default());
         assert_eq!((seen[1].state, seen[1].count), (ProcessState::Running, 1));
         assert!(seen[1].memory_bytes > 0 && seen[1].cpu_ms.is_some());
@@ -168,7 +184,7 @@ mod tests {
         waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT).unwrap();
         assert_eq!(state(&identity), ProcessState::Gone, "nobody has asked how it ended yet");
         child.wait().unwrap();
-        assert_eq!(look_at(&[vec![carrier(&identity)]])[0].cpu_ms, None);
+        assert_eq!(look_at(&[vec![carrier(&identity)]]).unwrap()[0].cpu_ms, None);
         assert_eq!(state(&identity), ProcessState::Gone);
     }
 

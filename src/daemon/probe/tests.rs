@@ -48,7 +48,7 @@ impl Place {
 
     fn look(&mut self) -> Probe {
         let subjects = subjects(&self.state, &self.means.config.policy);
-        let look = look(&self.means, &subjects, std::mem::take(&mut self.memory));
+        let look = look(&self.means, &subjects, std::mem::take(&mut self.memory)).unwrap();
         self.memory = look.memory;
         let [probe] = look.probes.try_into().unwrap();
         probe
@@ -129,6 +129,6 @@ fn what_is_gone_is_forgotten() {
     assert_eq!((place.memory.heartbeats.len(), place.memory.reports.len()), (1, 1));
     place.state.specs.clear();
     place.state.reindex();
-    let memory = look(&place.means, &[], std::mem::take(&mut place.memory)).memory;
+    let memory = look(&place.means, &[], std::mem::take(&mut place.memory)).unwrap().memory;
     assert!(memory.heartbeats.is_empty() && memory.reports.is_empty());
 }

@@ -9,7 +9,7 @@ use crate::domain::recovery::blocked;
 use crate::domain::state::State;
 use crate::domain::validate::replacement_ids;
 
-use super::revision::{is_taken, listed, replaced};
+use super::revision::{listed, replaced};
 use super::satisfied;
 
 /// Stands for the item in the texts and paths of such a subtask.
@@ -102,7 +102,7 @@ fn one_each(
     }
     let old = &run.plan.subtasks[position].subtask_id;
     let endings: Vec<String> = (1..=items.len()).map(|nth| nth.to_string()).collect();
-    let ids = replacement_ids(old, &endings, &|id| is_taken(state, id))
+    let ids = replacement_ids(old, &endings, &|id| state.is_taken(id))
         .ok_or_else(|| format!("there are no free ids that begin with {old}"))?;
     let whole = run.plan.subtasks[position].to_draft(run.agent_of(position));
     let count = items.len();

@@ -50,8 +50,9 @@ pub(super) fn lost(state: &State, id: &AttemptId) -> Vec<Event> {
 }
 
 /// Of the two renames, ours and the master's, the one that succeeded decides. Where ours came too
-/// late the attempt is over for us all the same if nobody wants its result: what the master reports
-/// is recorded and refused. If it was only to go to somebody else, who took it has it.
+/// late the attempt is over for us all the same if it is not wanted any more; what the master
+/// delivers counts only where the subtask still waits for somebody to. If it was only to go to
+/// somebody else, who took it has it.
 pub(super) fn withdrawn(
     state: &State,
     policy: &Policy,
@@ -90,7 +91,12 @@ pub(super) fn withdrawn(
         vec![Event::HandoffTaken { attempt_id, subtask_id }]
     } else {
         let reason = format!("{reason}; {} had taken it before", attempt.agent);
-        vec![Event::AttemptCancelled { attempt_id, subtask_id, reason }]
+        let taken = attempt.started.is_none().then(|| Event::HandoffTaken {
+            attempt_id: attempt_id.clone(),
+            subtask_id: subtask_id.clone(),
+        });
+        let ended = Event::AttemptCancelled { attempt_id, subtask_id, reason };
+        taken.into_iter().chain([ended]).collect()
     }
 }
 
@@ -135,7 +141,7 @@ pub(super) fn untaken(
         attempt_id: id.clone(),
         subtask_id: subtask.subtask_id.clone(),
         assigned_to: agent.clone(),
-        waited_ms: now.elapsed_ms(at),
+        waited_ms: now.elapsed_ms(at).saturating_sub(attempt.paused_ms),
         remedy: format!("{path} waits for {agent}: start that master; {then}"),
     }))
 }

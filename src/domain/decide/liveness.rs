@@ -15,7 +15,7 @@ use crate::domain::recovery::ask;
 use crate::domain::report::{Category, Failure};
 use crate::domain::state::State;
 use crate::domain::watch::{is_at_work, spec_of};
-use crate::domain::worker::{Attempt, AttemptPhase, Execution, Recall};
+use crate::domain::worker::{Attempt, AttemptPhase, Recall};
 
 use super::worker::failed;
 use super::{question, spec, still_blocked};
@@ -72,7 +72,7 @@ fn of_attempt(
     };
     let known = attempt.standing.as_ref().map(|standing| standing.liveness);
     let verdict = stands(known.unwrap_or_default(), finding, found).filter(|_| !is_held);
-    let cause = finding.breach.as_ref().filter(|_| is_launched(attempt)).map(cause);
+    let cause = finding.breach.as_ref().filter(|_| attempt.is_launched()).map(cause);
     let breach = cause.map(|cause| recalled(state, policy, id, cause));
     verdict.into_iter().chain(breach.flatten()).collect()
 }
@@ -137,6 +137,7 @@ pub(super) fn recalled(
     let limits = policy.supervision_of(&attempt.agent, &subtask.worker_type);
     let reason = match cause {
         Recall::Unwanted => "its run is over".to_owned(),
+        Recall::Replaced => "its work is given out anew".to_owned(),
         Recall::Untaken => format!("nobody took it within {}", span(limits.untaken_max_ms)),
         Recall::TimeBox => {
             format!("it ran longer than its time box of {}", span(limits.time_box_ms))
@@ -189,7 +190,7 @@ pub(super) fn condemned(state: &State, policy: &Policy, now: Moment) -> Vec<Even
         let failure = Failure::new(Category::Blocker, message);
         return failed(state, policy, (run, position, attempt), failure, now);
     }
-    vec![ask_about_stalled(run, position, attempt)]
+    vec![ask_about_stalled(state, policy, (run, position, attempt))]
 }
 
 fn may_recall(
@@ -201,14 +202,19 @@ fn may_recall(
     if run.is_over() {
         return Some(Recall::Unwanted);
     }
-    let may_stop = policy.masters.get(&attempt.agent).is_some_and(|master| master.may_stop);
-    let is_known = || spec_of(state, attempt).is_some_and(|worker| worker.spec.identity.is_some());
-    let stops = is_launched(attempt) || (may_stop && !is_gone(attempt) && is_known());
+    let stops =
+        attempt.is_launched() || (!is_gone(attempt) && unstopped(state, policy, attempt).is_none());
     stops.then_some(Recall::Stalled)
 }
 
-fn is_launched(attempt: &Attempt) -> bool {
-    attempt.execution != Execution::External
+/// Says why the worker of a master is not stopped, unless it may be and we know which process it is.
+pub(super) fn unstopped(state: &State, policy: &Policy, attempt: &Attempt) -> Option<String> {
+    let agent = &attempt.agent;
+    if !policy.masters.get(agent).is_some_and(|master| master.may_stop) {
+        return Some(format!("it is not ours to stop (`may_stop` of {agent} would allow it)"));
+    }
+    let is_known = spec_of(state, attempt).is_some_and(|worker| worker.spec.identity.is_some());
+    (!is_known).then(|| format!("nothing that {agent} wrote says which process it is"))
 }
 
 pub(super) fn is_gone(attempt: &Attempt) -> bool {
@@ -216,17 +222,20 @@ pub(super) fn is_gone(attempt: &Attempt) -> bool {
     attempt.standing.as_deref().is_some_and(gone)
 }
 
-fn ask_about_stalled(run: &Orchestration, position: usize, attempt: &Attempt) -> Event {
-    let id = &run.plan.subtasks[position].subtask_id;
+fn ask_about_stalled(
+    state: &State,
+    policy: &Policy,
+    (run, position, attempt): (&Orchestration, usize, &Attempt),
+) -> Event {
     let Attempt { worker_id, agent, .. } = attempt;
     let verdict = attempt.standing.as_ref().map_or("", |s| s.evidence.verdict.as_str());
+    let why = unstopped(state, policy, attempt).unwrap_or_else(|| "it may be stopped".to_owned());
     let escalation = format!(
-        "waiting for a person to decide, or for {worker_id} to go on: it is not ours to stop \
-         (`may_stop` of {agent} would allow it), and what it delivers still counts"
+        "waiting for a person to decide, or for {worker_id} to go on: {why}, and what it delivers \
+         still counts"
     );
     let failure_reason = format!("{worker_id} of {agent} is stalled: {verdict}");
-    let by_hand = format!("baton handoff withdraw {id}; baton retry {id}");
-    ask(run, position, failure_reason, escalation, Some(by_hand))
+    ask(run, position, failure_reason, escalation, None)
 }
 
 /// Once for each set of processes that cannot be ended. The stop stays owed; nobody else gets the

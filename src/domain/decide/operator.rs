@@ -2,6 +2,7 @@
 
 mod answer;
 mod hand_over;
+mod replace;
 mod retry;
 mod target;
 
@@ -61,11 +62,14 @@ fn carried_out(state: &State, policy: &Policy, command: &Command, now: Moment) -
     let target = || find(state, &command.target);
     match command.verb.as_str() {
         "cancel" => cancel(state, &target()?, &reason),
-        "retry" => retry::retry(&target()?, &reason),
+        "retry" => retry::retry((state, policy), &target()?, &reason),
         "skip" => skip(&target()?, &reason, now),
         "assign" => hand_over::assign(state, policy, &target()?, argument(command, "to")?, &reason),
         "fallback" => hand_over::fallback(state, policy, &target()?, &reason),
-        "answer" => answer::answer(&target()?, argument(command, "answer")?, &reason, now),
+        "answer" => {
+            let letter = argument(command, "answer")?;
+            answer::answer((state, policy), &target()?, letter, &reason, now)
+        }
         "pause" => pause(&target()?, &reason),
         "resume" => resume(&target()?, &reason),
         "withdraw" => withdraw(&target()?, &reason),

@@ -6,7 +6,9 @@ use crate::domain::plan::{Draft, DraftOutcome, Why};
 use crate::domain::policy::Policy;
 use crate::domain::state::State;
 use crate::domain::task::{Phase, Task};
-use crate::domain::validate::{PlanError, validate, validate_routed};
+use crate::domain::validate::{validate, validate_routed};
+
+use super::revision::listed;
 
 pub(super) fn drafted(
     state: &State,
@@ -50,8 +52,7 @@ pub(super) fn draft_crashed(state: &State, id: &TaskId) -> Vec<Event> {
 }
 
 fn split(state: &State, policy: &Policy, task: &Task, draft: &Draft) -> Vec<Event> {
-    let taken =
-        |id: &SubtaskId| state.subtask_exists(id.as_str()) || state.tasks.contains_key(id.as_str());
+    let taken = |id: &SubtaskId| state.is_taken(id);
     match validate(draft, &task.id, policy, &taken) {
         Err(errors) => vec![rejected(task, listed(&errors))],
         Ok(plan) => {
@@ -105,8 +106,4 @@ fn rejected(task: &Task, error: String) -> Event {
         title: task.spec.title.clone(),
         error,
     }
-}
-
-fn listed(errors: &[PlanError]) -> String {
-    errors.iter().map(PlanError::to_string).collect::<Vec<_>>().join("\n")
 }

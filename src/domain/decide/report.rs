@@ -159,7 +159,8 @@ fn is_waited_for(phase: &SubtaskPhase, purpose: Purpose) -> bool {
     }
 }
 
-/// A live attempt is told by any report; one that failed or was interrupted only by a success.
+/// A live attempt is told by any report. One that failed, was interrupted, or was called back from a
+/// master who had it, only by a success.
 fn may_count(attempt: &Attempt, outcome: &Outcome) -> bool {
     match &attempt.phase {
         AttemptPhase::Issued
@@ -173,7 +174,12 @@ fn may_count(attempt: &Attempt, outcome: &Outcome) -> bool {
             AttemptEnd::Failed { .. } | AttemptEnd::Interrupted { .. } => {
                 matches!(outcome, Outcome::Success(_))
             }
-            AttemptEnd::Completed | AttemptEnd::Cancelled { .. } => false,
+            // A worker that could not be stopped may have gone on.
+            AttemptEnd::Cancelled { .. } => {
+                let was_taken = !attempt.is_launched() && attempt.started.is_some();
+                was_taken && matches!(outcome, Outcome::Success(_))
+            }
+            AttemptEnd::Completed => false,
         },
     }
 }

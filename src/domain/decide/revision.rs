@@ -64,7 +64,7 @@ pub(super) fn replaced(
         .map(|at| run.plan.subtasks[at].subtask_id.clone())
         .collect();
     let change = Change { plan: &run.plan, replaced: &gone, position, by };
-    let (plan, replaced_by) = revise(&change, policy, &|id| is_taken(state, id))?;
+    let (plan, replaced_by) = revise(&change, policy, &|id| state.is_taken(id))?;
     Ok(Event::PlanRevised(PlanRevised {
         orchestration_id: run.id.clone(),
         subtask_id: run.plan.subtasks[position].subtask_id.clone(),
@@ -73,11 +73,6 @@ pub(super) fn replaced(
         plan: Box::new(plan),
         why: why.clone(),
     }))
-}
-
-/// Tells whether an id is in use in the directory.
-pub(super) fn is_taken(state: &State, id: &SubtaskId) -> bool {
-    state.subtask_exists(id.as_str()) || state.tasks.contains_key(id.as_str())
 }
 
 pub(super) fn listed(errors: &[PlanError]) -> String {

@@ -1,12 +1,12 @@
 //! Workers of masters, known by their specs.
 
-use crate::domain::event::{Event, SpecSettled};
+use crate::domain::event::{Event, SpecMoved, SpecSettled};
 use crate::domain::evidence::{Evidence, Liveness};
 use crate::domain::ids::{AttemptId, WorkerId};
 use crate::domain::plan::Why;
 use crate::domain::spec::{SpecFolder, SpecSeen, SpecWorker};
 use crate::domain::state::State;
-use crate::domain::worker::{AttemptEnd, AttemptPhase, Execution};
+use crate::domain::worker::{AttemptEnd, AttemptPhase};
 
 /// Specs that one tick settles at the most; the next tick goes on.
 const SETTLED_MAX: usize = 64;
@@ -15,7 +15,7 @@ const SETTLED_MAX: usize = 64;
 /// worker ended. What becomes of one that carries out an attempt of ours is decided with that, so
 /// that the two never differ. The specs of workers that Baton launches are written by itself.
 pub(super) fn observed(state: &State, spec: &SpecSeen) -> Vec<Event> {
-    if is_launched(state, &spec.worker_id) {
+    if state.launched(spec.worker_id.as_str()) {
         return Vec::new();
     }
     let known = state.specs.get(&spec.worker_id);
@@ -38,16 +38,16 @@ pub(super) fn observed(state: &State, spec: &SpecSeen) -> Vec<Event> {
 /// Somebody else moved or removed it: that is no sign of death, and nothing is left to do.
 pub(super) fn vanished(state: &State, worker_id: &WorkerId) -> Vec<Event> {
     let is_known = state.specs.contains_key(worker_id);
-    let forgotten =
-        is_known.then(|| Event::WorkerSpecMoved { worker_id: worker_id.clone(), vanished: true });
-    forgotten.into_iter().collect()
+    is_known.then(|| moved_away(worker_id, true)).into_iter().collect()
 }
 
 pub(super) fn moved(state: &State, worker_id: &WorkerId) -> Vec<Event> {
     let is_owed = state.specs.get(worker_id).is_some_and(|worker| worker.settled.is_some());
-    let moved =
-        is_owed.then(|| Event::WorkerSpecMoved { worker_id: worker_id.clone(), vanished: false });
-    moved.into_iter().collect()
+    is_owed.then(|| moved_away(worker_id, false)).into_iter().collect()
+}
+
+fn moved_away(worker_id: &WorkerId, vanished: bool) -> Event {
+    Event::WorkerSpecMoved(SpecMoved { worker_id: worker_id.clone(), vanished })
 }
 
 /// Says what follows for the spec of a worker that is found gone: a result that it left wins over
@@ -112,10 +112,4 @@ fn said(spec: &SpecSeen) -> Option<Event> {
 fn settled(worker: &SpecWorker, folder: SpecFolder, why: Why) -> Event {
     let worker_id = worker.spec.worker_id.clone();
     Event::WorkerSpecSettled(SpecSettled { worker_id, folder, why })
-}
-
-fn is_launched(state: &State, worker_id: &WorkerId) -> bool {
-    let attempt = AttemptId::parse(worker_id.as_str()).ok();
-    let attempt = attempt.as_ref().and_then(|id| state.attempt(id));
-    attempt.is_some_and(|(_, _, attempt)| attempt.execution != Execution::External)
 }

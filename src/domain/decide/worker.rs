@@ -5,12 +5,10 @@ use crate::domain::ids::AttemptId;
 use crate::domain::moment::Moment;
 use crate::domain::plan::{Handling, Orchestration, SubtaskPhase, SubtaskRun};
 use crate::domain::policy::{Backoff, Policy};
-use crate::domain::recovery::{Situation, delay_ms, recover};
+use crate::domain::recovery::{Situation, ask, delay_ms, recover};
 use crate::domain::report::{Category, Failure, Outcome, SubtaskResult};
 use crate::domain::state::State;
-use crate::domain::worker::{
-    Attempt, AttemptEnd, AttemptPhase, Execution, Exit, ProcessIdentity, Recall,
-};
+use crate::domain::worker::{Attempt, AttemptEnd, AttemptPhase, Exit, ProcessIdentity, Recall};
 
 use super::handoff::find;
 use super::liveness::is_gone;
@@ -21,7 +19,7 @@ const LAST_OUTPUT: &str = "; its last output: ";
 
 pub(super) fn started(state: &State, id: &AttemptId, identity: &ProcessIdentity) -> Vec<Event> {
     let Some((_, subtask_id, attempt)) = find(state, id) else { return Vec::new() };
-    let is_news = is_launched(attempt)
+    let is_news = attempt.is_launched()
         && match &attempt.phase {
             AttemptPhase::Issued
             | AttemptPhase::Published { .. }
@@ -174,9 +172,11 @@ impl<'a> Callback<'a> {
                 | SubtaskPhase::Skipped { .. }
                 | SubtaskPhase::Cancelled { .. } => false,
             };
+        if !is_wanted {
+            return Self::Unwanted(reason);
+        }
         match cause {
-            _ if !is_wanted => Self::Unwanted(reason),
-            Recall::Unwanted => Self::Unwanted(reason),
+            Recall::Unwanted | Recall::Replaced => Self::Unwanted(reason),
             // Its report is in: that alone says how it went.
             Recall::Lingering => Self::No,
             Recall::Stalled if is_gone(attempt) => Self::No,
@@ -251,7 +251,8 @@ pub(super) fn failed(
 
 /// An attempt that was cut off is made again. The first time at once; where it happens again and
 /// again, after delays that grow whatever is set for retries, so that a machine in trouble is not
-/// run hot; many that were cut off together do not come back together.
+/// run hot; many that were cut off together do not come back together. Where that never ends a
+/// person is asked: whatever cuts it off is not the worker.
 fn interruption(
     policy: &Policy,
     run: &Orchestration,
@@ -260,11 +261,25 @@ fn interruption(
     reason: &str,
 ) -> Vec<Event> {
     let subtask_id = run.plan.subtasks[position].subtask_id.clone();
+    let times = run.runs[position].interruptions.saturating_add(1);
+    let times_max = policy.recovery.interruptions_max;
+    let is_given_up = times_max > 0 && times >= times_max && !run.is_over();
+    let said = format!("its worker was cut off {times} times in a row, the last time: {reason}");
+    if is_given_up && !attempt.purpose.is_work() {
+        let failure = Failure::new(Category::Blocker, said);
+        return saga::not_undone(policy, (run, position, attempt), &failure);
+    }
     let mut events = vec![Event::AttemptInterrupted {
         attempt_id: attempt.id.clone(),
         subtask_id: subtask_id.clone(),
         reason: reason.to_owned(),
     }];
+    if is_given_up && !run.is_compensating() {
+        let escalation = "nothing of it failed, and no retry is used up: something ends the worker \
+                          from outside each time, and has to be found first";
+        events.push(ask(run, position, said, escalation.to_owned(), None));
+        return events;
+    }
     let before = interruptions_before(&run.runs[position]);
     if before > 0 {
         let handling = run.plan.subtasks[position].handling.clone();
@@ -299,12 +314,7 @@ fn live<'a>(state: &'a State, id: &AttemptId) -> Option<(&'a Orchestration, usiz
         | AttemptPhase::Published { .. }
         | AttemptPhase::Taken { .. }
         | AttemptPhase::Running { .. }
-        | AttemptPhase::Ending { identity: None, .. } => is_launched(attempt),
+        | AttemptPhase::Ending { identity: None, .. } => attempt.is_launched(),
         AttemptPhase::Ended { .. } => false,
     })
-}
-
-/// Nothing about processes can be true of an attempt that a master elsewhere carries out.
-fn is_launched(attempt: &Attempt) -> bool {
-    attempt.execution != Execution::External
 }

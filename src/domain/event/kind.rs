@@ -8,6 +8,7 @@ impl Event {
     pub fn kind(&self) -> &'static str {
         match self {
             Event::DaemonStarted { .. } => "daemon_started",
+            Event::HostResumed(..) => "host_resumed",
             Event::DaemonStopped { .. } => "daemon_stopped",
             Event::TaskAccepted { .. } => "task_accepted",
             Event::TaskRejected { .. } => "task_rejected",

@@ -73,3 +73,22 @@ pub struct SpecSettled {
     /// The rule and the evidence.
     pub why: Why,
 }
+
+/// A spec that is in `worker-specs/active/` no more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpecMoved {
+    /// Whose.
+    pub worker_id: WorkerId,
+    /// Whether it is gone by somebody else's doing, which is no sign of death (S4-48).
+    #[serde(default)]
+    pub vanished: bool,
+}
+
+/// A host that was suspended and goes on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostResumed {
+    /// For how long nobody could do anything that was not told before.
+    pub for_ms: u64,
+    /// How long it was suspended in this boot, all times together.
+    pub total_ms: u64,
+}

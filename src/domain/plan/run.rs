@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Plan, Revision, Strategy};
 use crate::domain::ids::{AgentName, AttemptId, OrchestrationId, SubtaskId, TaskId};
-use crate::domain::moment::Moment;
+use crate::domain::moment::{Moment, is_no_time};
 use crate::domain::order::Order;
 use crate::domain::report::{Failure, SubtaskResult};
 use crate::domain::task::{Priority, Task};
@@ -52,6 +52,9 @@ pub struct Orchestration {
     /// How often it was planned again because of failures.
     #[serde(default)]
     pub replans: u32,
+    /// For how long the host was suspended since it began, or was begun anew.
+    #[serde(default, skip_serializing_if = "is_no_time")]
+    pub paused_ms: u64,
     /// The number of the event that accepted its plan: older runs go first.
     pub accepted_seq: u64,
     /// Derived from `plan`: see [`Orchestration::reorder`].
@@ -145,6 +148,10 @@ pub struct SubtaskRun {
     /// Who had it before, in that order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub agents_before: Vec<AgentName>,
+    /// How many attempts in a row were cut off from outside, since a person began it anew or
+    /// somebody else got it.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub interruptions: u32,
     /// How many of the failures came before the one who has it now got it.
     #[serde(default)]
     pub failures_before: u32,
@@ -334,6 +341,7 @@ impl Orchestration {
             retries: 0,
             revision: 0,
             replans: 0,
+            paused_ms: 0,
             accepted_seq,
             order,
         }
@@ -448,6 +456,7 @@ impl SubtaskRun {
             failures: 0,
             agent: None,
             agents_before: Vec::new(),
+            interruptions: 0,
             failures_before: 0,
             retry: None,
         }
@@ -470,6 +479,11 @@ impl SubtaskRun {
             | SubtaskPhase::Cancelled { .. } => false,
         }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+fn is_none(count: &u32) -> bool {
+    *count == 0
 }
 
 impl Default for SubtaskRun {

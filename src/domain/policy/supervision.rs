@@ -28,7 +28,7 @@ pub struct Supervision {
     pub output_bytes_max: u64,
     /// How much memory its processes may hold together.
     pub memory_bytes_max: u64,
-    /// How many processes it may have.
+    /// How many processes it may have, each counted with its threads.
     pub processes_max: u64,
     /// From when on a handoff that nobody takes is told of.
     pub untaken_alert_ms: u64,

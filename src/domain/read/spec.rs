@@ -15,6 +15,8 @@ pub struct SpecFile {
     pub spec: SpecSeen,
     /// When it was made, as it says itself.
     pub created_at: Option<Timestamp>,
+    /// When its worker began, as it says itself.
+    pub began_at: Option<Timestamp>,
     /// Every statement in it of how its worker ended.
     pub said: Vec<Said>,
 }
@@ -83,11 +85,11 @@ pub fn spec(value: &Value, file: &str) -> Result<SpecFile, Problem> {
         Some(Said { folder: folder(&word)?, by: format!("its {of} says {}", shown(&word)) })
     });
     let said = said.collect();
-    let times = ["", "execution"].map(|place| {
-        let time = field(value, place, &["created_at", "started_at"])?;
-        Timestamp::try_from(time.clone()).ok()
-    });
-    Ok(SpecFile { spec, created_at: times.into_iter().flatten().min(), said })
+    let time =
+        |place: &str, names: &[&str]| Timestamp::try_from(field(value, place, names)?.clone()).ok();
+    let times = ["", "execution"].map(|place| time(place, &["created_at", "started_at"]));
+    let began_at = PROCESS_PLACES.iter().rev().find_map(|place| time(place, &["started_at"]));
+    Ok(SpecFile { spec, created_at: times.into_iter().flatten().min(), began_at, said })
 }
 
 /// Reads a `report.json`, `heartbeat.json` or `status.json` of a worker's folder; `file` is how it

@@ -6,6 +6,7 @@ mod inbox;
 mod recovery;
 mod runs;
 mod supervision;
+mod suspension;
 
 use crate::domain::effect::Effect;
 use crate::domain::event::{Decided, Event};
@@ -25,7 +26,12 @@ impl State {
     #[expect(clippy::too_many_lines, reason = "one arm for each event, each a single call")]
     pub(super) fn apply_event(&mut self, event: &Event, seq: u64, at: &Moment) -> Applied {
         match event {
-            Event::DaemonStarted { epoch, .. } => self.begin_epoch(*epoch),
+            Event::DaemonStarted { epoch, suspended_ms, .. } => {
+                self.begin_epoch(*epoch)?;
+                self.note_suspended(*suspended_ms, at);
+                Ok(())
+            }
+            Event::HostResumed(told) => self.host_resumed(told, at),
             Event::DaemonStopped { .. } => Ok(()),
             Event::TaskAccepted { task_id, source, spec } => {
                 self.accept_task(task_id, source, spec, at)
@@ -86,7 +92,7 @@ impl State {
                 Ok(())
             }
             Event::WorkerSpecSettled(settled) => self.spec_settled(settled),
-            Event::WorkerSpecMoved { worker_id, vanished: _ } => self.spec_moved(worker_id),
+            Event::WorkerSpecMoved(told) => self.spec_moved(&told.worker_id),
             Event::AttemptInterrupted { attempt_id, reason, .. } => {
                 self.interrupted(attempt_id, reason, at)
             }

@@ -188,7 +188,7 @@ impl Index {
             self.running.remove(&began, run.id.clone());
         }
         if !run.is_over() {
-            let began = task.reopened_at.unwrap_or(run.created_at);
+            let began = task.reopened_at.unwrap_or(run.created_at).plus_ms(run.paused_ms);
             self.running.insert(&began, run.id.clone());
             self.run_began.insert(run.id.clone(), began);
         }
@@ -372,7 +372,7 @@ impl Index {
             planned_for: subtask.assigned_to.clone(),
             worker_type: subtask.worker_type.clone(),
         };
-        let timed = timed.map(|(kind, at)| (limit(kind), at));
+        let timed = timed.map(|(kind, at)| (limit(kind), at.plus_ms(attempt.paused_ms)));
         if let Some(at) = held.began.take() {
             self.begun.remove(&at, Watched::Attempt(id.clone()));
         }

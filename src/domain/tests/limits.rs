@@ -230,7 +230,7 @@ fn nobody_is_late_for_what_the_machine_slept_through() {
     world.published("a", "development");
     world.now.boot = BootId(6);
     world.now.boottime_ms = 5 * SECOND;
-    let events = world.tell(&Input::DaemonStarted { version: "0".into(), pid: 2 });
+    let events = world.tell(&Input::DaemonStarted { version: "0".into(), pid: 2, suspended_ms: 0 });
     assert_eq!(kinds(&events), ["daemon_started"]);
     assert_eq!(due_in(&world), Some(10 * MINUTE), "it counts from when this boot was seen");
     assert!(world.wait(10 * MINUTE - 1).is_empty());
@@ -296,4 +296,57 @@ fn a_run_that_a_person_holds_or_begins_anew_has_time() {
     assert_eq!(world.run("a").phase, OrchestrationPhase::InProgress);
     assert!(!kinds(&world.wait(DAY - 1)).contains(&"orchestration_failed"));
     assert!(kinds(&world.wait(1)).contains(&"orchestration_failed"));
+}
+
+#[test]
+fn what_the_host_slept_through_is_in_no_limit() {
+    let mut world = World::new();
+    world.policy.run_ms_max = 6 * HOUR;
+    world.at_work("a", "cicd");
+    world.published("b", "development");
+    world.pass(8 * HOUR);
+    let events = world.tell(&Input::HostSuspended { total_ms: 8 * HOUR - MINUTE });
+    assert_eq!(kinds(&events), ["host_resumed"], "a minute is used up, and no more");
+    assert!(world.tell(&Input::HostSuspended { total_ms: 8 * HOUR - MINUTE }).is_empty());
+    assert_eq!(due_in(&world), Some(9 * MINUTE));
+    let events = world.wait(9 * MINUTE);
+    let Event::HandoffUntaken(told) = &events[0] else { panic!("{events:#?}") };
+    assert_eq!(told.waited_ms, 10 * MINUTE);
+    assert!(!world.last("a").is_ending());
+    let events = world.wait(2 * HOUR - 10 * MINUTE);
+    assert!(kinds(&events).contains(&"attempt_recalled"), "{events:#?}");
+    assert!(world.last("a").is_ending());
+    assert!(kinds(&world.wait(4 * HOUR)).contains(&"orchestration_failed"), "the run has its time");
+}
+
+#[test]
+fn a_handoff_that_is_taken_begins_anew_with_what_was_slept_through() {
+    let mut world = World::new();
+    let id = world.handed("a", "cicd");
+    world.tell(&Input::HandoffPublished { attempt_id: id.clone() });
+    world.pass(3 * HOUR);
+    world.tell(&Input::HostSuspended { total_ms: 3 * HOUR });
+    assert_eq!(world.attempt(&id).paused_ms, 3 * HOUR);
+    world.begin_work(&id);
+    assert_eq!(world.attempt(&id).paused_ms, 0);
+    assert!(world.wait(2 * HOUR - 1).is_empty());
+    assert_eq!(kinds(&world.wait(1)), ["attempt_recalled"]);
+}
+
+#[test]
+fn a_host_that_slept_while_no_daemon_ran_is_told_of_at_the_start() {
+    let started = |suspended_ms| Input::DaemonStarted { version: "0".into(), pid: 2, suspended_ms };
+    let mut world = World::new();
+    world.at_work("a", "cicd");
+    world.pass(9 * HOUR);
+    let events = world.tell(&started(9 * HOUR));
+    assert_eq!(kinds(&events), ["daemon_started", "host_resumed"]);
+    assert_eq!(due_in(&world), Some(2 * HOUR));
+    // In another boot the count begins anew, and what is less than a second is kept for later.
+    world.now.boot = BootId(6);
+    assert_eq!(kinds(&world.tell(&started(HOUR))), ["daemon_started"]);
+    assert!(world.tell(&Input::HostSuspended { total_ms: HOUR + 999 }).is_empty());
+    let events = world.tell(&Input::HostSuspended { total_ms: HOUR + 1_001 });
+    let Event::HostResumed(told) = &events[0] else { panic!("{events:#?}") };
+    assert_eq!((told.for_ms, told.total_ms), (1_001, HOUR + 1_001));
 }

@@ -116,7 +116,7 @@ fn a_worker_elsewhere_that_stalls_is_asked_about_and_may_still_answer() {
         assert_eq!(kinds(&events), ["worker_stalled", "orchestration_blocked"]);
         let Some(Event::OrchestrationBlocked(asked)) = events.last() else { panic!() };
         let options = [
-            "baton handoff withdraw a; baton retry a",
+            "[r] retry differently: baton retry a",
             "[a] abort and review the plan: baton cancel a",
         ];
         assert_eq!(asked.options, options);
@@ -162,6 +162,75 @@ fn what_a_person_decides_about_a_stalled_worker_elsewhere_is_done() {
     world.command("cancel", "a");
     world.tell(&Input::HandoffWithdrawn { attempt_id: id, in_time: false });
     assert_eq!(world.run("a").status(0), SubtaskStatus::Cancelled);
+}
+
+/// Returns what the newest answer to a command says.
+fn answer(world: &World) -> &str {
+    let newest = world.state.answers.values().max_by_key(|answer| answer.at.boottime_ms);
+    &newest.unwrap().message
+}
+
+#[test]
+fn one_answer_replaces_a_stalled_worker_elsewhere_and_says_that_it_may_go_on() {
+    for (verb, may_stop) in [("retry", false), ("retry", true), ("fallback", false)] {
+        let mut world = World::new();
+        world.policy.masters.get_mut("development").unwrap().may_stop = may_stop;
+        let id = world.at_work("a", "development");
+        world.tell(&probed(&[found(&id, Liveness::Stalled)]));
+        world.pass(1);
+        world.command(verb, "a");
+        let said = answer(&world);
+        let why = if may_stop { "which process" } else { "`may_stop` of development" };
+        assert!(said.contains("a-attempt-1 of development may still be at work"), "{said}");
+        assert!(said.contains(why) && said.contains("what it delivers counts"), "{said}");
+        world.tell(&Input::HandoffWithdrawn { attempt_id: id.clone(), in_time: false });
+        let newer = world.last("a").id.clone();
+        assert_ne!(newer, id, "it is given out anew");
+        // A worker that was not stopped delivers after all: the newer one is called back.
+        world.tell(&Input::HandoffPublished { attempt_id: newer.clone() });
+        let events = world.tell(&reported(&id, ReportStatus::Failure, "1"));
+        assert_eq!(kinds(&events), ["report_refused"], "its failure says nothing any more");
+        let events = world.tell(&reported(&id, ReportStatus::Success, "2"));
+        assert_eq!(kinds(&events)[..2], ["report_accepted", "attempt_recalled"]);
+        assert_eq!(world.run("a").status(0), SubtaskStatus::Completed);
+    }
+}
+
+#[test]
+fn a_master_who_took_it_before_it_was_taken_back_may_deliver_all_the_same() {
+    let mut world = World::new();
+    let id = world.published("a", "development");
+    world.command("fallback", "a");
+    let events = world.tell(&Input::HandoffWithdrawn { attempt_id: id.clone(), in_time: false });
+    assert_eq!(kinds(&events)[..2], ["handoff_taken", "attempt_cancelled"]);
+    assert_eq!(world.last("a").agent.as_str(), "inventory");
+    let events = world.tell(&reported(&id, ReportStatus::Success, "1"));
+    assert_eq!(kinds(&events)[..2], ["report_accepted", "attempt_recalled"]);
+    assert_eq!(world.run("a").status(0), SubtaskStatus::Completed);
+}
+
+#[test]
+fn a_worker_elsewhere_that_may_be_stopped_is_before_somebody_else_gets_its_work() {
+    for verb in ["retry", "fallback"] {
+        let mut world = World::new();
+        let id = world.at_work("a", "development");
+        let mut theirs = spec("theirs", Some(&id));
+        theirs.identity = Some(identity(99));
+        world.follow(theirs);
+        world.tell(&probed(&[found(&id, Liveness::Stalled)]));
+        // It could not be stopped when it was found; that was allowed since.
+        world.policy.masters.get_mut("development").unwrap().may_stop = true;
+        world.pass(1);
+        world.command(verb, "a");
+        assert!(answer(&world).contains("when a-attempt-1"), "{}", answer(&world));
+        assert!(outbox(&world.state).contains(&Effect::StopWorker(id.clone())), "{verb}");
+        assert_eq!(world.last("a").id, id, "nobody else has it yet");
+        let reason = "it was stopped".to_owned();
+        let events = world.tell(&Input::WorkerInterrupted { attempt_id: id.clone(), reason });
+        assert_eq!(kinds(&events)[0], "attempt_cancelled");
+        assert_ne!(world.last("a").id, id);
+        assert_eq!(world.run("a").runs[0].failures, 0, "a decision is no failure");
+    }
 }
 
 #[test]

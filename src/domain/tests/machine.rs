@@ -42,7 +42,7 @@ impl Machine {
             claims: 0,
             tally: laws::Tally::default(),
         };
-        machine.tell(&Input::DaemonStarted { version: "0".into(), pid: 1 });
+        machine.tell(&Input::DaemonStarted { version: "0".into(), pid: 1, suspended_ms: 0 });
         machine
     }
 
@@ -385,7 +385,12 @@ impl Machine {
             0 => {
                 self.now.boot = BootId(6 + self.journal.len() as u128);
                 self.now.boottime_ms = 1;
-                Some(Input::DaemonStarted { version: "1".into(), pid: 2 })
+                Some(Input::DaemonStarted { version: "1".into(), pid: 2, suspended_ms: 0 })
+            }
+            3 => {
+                let known = self.state.suspended.filter(|known| known.boot == self.now.boot);
+                let total_ms = known.map_or(0, |known| known.total_ms) + steps[a % steps.len()];
+                Some(Input::HostSuspended { total_ms })
             }
             1 => Some(Input::DaemonStopped { reason: "asked".into() }),
             2 => Some(Input::DocumentsSynced { seq: self.state.seq }),

@@ -1,6 +1,6 @@
 //! A machine that is short of something: it is waited for, and nobody pays for it.
 
-use super::world::{World, exited, kinds, success};
+use super::world::{World, exited, failure, kinds, success};
 use crate::domain::event::Retried;
 use crate::domain::ids::AttemptId;
 use crate::domain::plan::SubtaskStatus;
@@ -80,4 +80,49 @@ fn what_is_interrupted_again_and_again_waits_longer_each_time() {
         let expected = [None, Some(1_000), Some(2_000), Some(4_000), Some(8_000)];
         assert_eq!(delays, expected, "{backoff:?}");
     }
+}
+
+/// The worker of a task is cut off, and whatever follows by itself does; returns what happened.
+fn cut_off(world: &mut World, task: &str) -> Vec<Event> {
+    let attempt_id = world.last(task).id.clone();
+    world.tell(&Input::HandoffPublished { attempt_id: attempt_id.clone() });
+    let reason = "its holder is gone".to_owned();
+    let mut events = world.tell(&Input::WorkerInterrupted { attempt_id, reason });
+    events.extend(world.wait(3_600_000));
+    events
+}
+
+#[test]
+fn what_is_cut_off_again_and_again_is_asked_about_and_begins_anew_with_an_answer() {
+    let mut world = World::new();
+    world.policy.recovery.interruptions_max = 3;
+    world.published("a", "cicd");
+    for round in 1..=2 {
+        for _ in 1..3 {
+            assert!(kinds(&cut_off(&mut world, "a")).ends_with(&["subtask_handed_off"]), "{round}");
+        }
+        let events = cut_off(&mut world, "a");
+        assert_eq!(kinds(&events)[..2], ["attempt_interrupted", "orchestration_blocked"]);
+        let Event::OrchestrationBlocked(asked) = &events[1] else { panic!() };
+        assert!(asked.failure_reason.contains("3 times in a row"), "{}", asked.failure_reason);
+        assert!(asked.options[0].ends_with("baton retry a"), "{:?}", asked.options);
+        assert_eq!(world.run("a").runs[0].failures, 0);
+        world.command("retry", "a");
+    }
+    assert_eq!(world.last("a").number, 7);
+}
+
+#[test]
+fn a_worker_that_failed_in_between_was_not_cut_off_each_time() {
+    let mut world = World::new();
+    world.policy.recovery.interruptions_max = 2;
+    world.published("a", "cicd");
+    cut_off(&mut world, "a");
+    let id = world.last("a").id.clone();
+    world.tell(&Input::HandoffPublished { attempt_id: id.clone() });
+    world.begin_work(&id);
+    world.tell(&exited(&id, failure("it exited with code 1")));
+    world.wait(3_600_000);
+    assert!(kinds(&cut_off(&mut world, "a")).ends_with(&["subtask_handed_off"]));
+    assert!(kinds(&cut_off(&mut world, "a")).contains(&"orchestration_blocked"));
 }

@@ -19,6 +19,8 @@ fn due(state: &State, policy: &Policy) -> Option<(BootId, u64)> {
         let began_ms = if at.boot == boot.boot { at.boottime_ms } else { boot.boottime_ms };
         (boot.boot, began_ms + ms)
     };
+    // A time in which the host was suspended is in no limit.
+    let beside = |at: &Moment, paused_ms: u64, ms: u64| after(&at.plus_ms(paused_ms), ms);
     let mut all: Vec<(BootId, u64)> = Vec::new();
     for run in state.orchestrations.values().filter(|run| !ended(run)) {
         let task = &state.tasks[&run.task_id];
@@ -28,7 +30,8 @@ fn due(state: &State, policy: &Policy) -> Option<(BootId, u64)> {
             all.push(after(&asked.since, policy.recovery.overdue_ms));
         }
         if matches!(run.phase, OrchestrationPhase::InProgress | OrchestrationPhase::Blocked(_)) {
-            all.push(after(&task.reopened_at.unwrap_or(run.created_at), policy.run_ms_max));
+            let began = task.reopened_at.unwrap_or(run.created_at);
+            all.push(beside(&began, run.paused_ms, policy.run_ms_max));
         }
         for subtask in &run.runs {
             if let SubtaskPhase::BackingOff { since, delay_ms }
@@ -44,13 +47,13 @@ fn due(state: &State, policy: &Policy) -> Option<(BootId, u64)> {
         let is_ours = attempt.execution != Execution::External;
         match &attempt.phase {
             AttemptPhase::Running { at, .. } if limits.time_box_ms > 0 => {
-                all.push(after(at, limits.time_box_ms));
+                all.push(beside(at, attempt.paused_ms, limits.time_box_ms));
             }
             AttemptPhase::Published { at: published } if !is_ours => {
                 if limits.untaken_alert_ms > 0 && !attempt.untaken_told {
-                    all.push(after(published, limits.untaken_alert_ms));
+                    all.push(beside(published, attempt.paused_ms, limits.untaken_alert_ms));
                 } else if limits.untaken_max_ms > 0 && has_others(state, policy, run, at) {
-                    all.push(after(published, limits.untaken_max_ms));
+                    all.push(beside(published, attempt.paused_ms, limits.untaken_max_ms));
                 }
             }
             AttemptPhase::Issued

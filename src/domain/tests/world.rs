@@ -37,7 +37,7 @@ impl World {
         let wall = Timestamp::parse("2025-11-05T18:00:00Z").unwrap();
         let now = Moment { boot: BootId(5), boottime_ms: 1_000_000, wall };
         let mut world = Self { state: State::default(), policy, now };
-        world.tell(&Input::DaemonStarted { version: "0".into(), pid: 1 });
+        world.tell(&Input::DaemonStarted { version: "0".into(), pid: 1, suspended_ms: 0 });
         world
     }
 

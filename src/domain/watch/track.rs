@@ -214,7 +214,6 @@ impl Track {
     fn suspect(&mut self, now: Moment, lives: bool) {
         let stalls = exceeds(self.limits.stall_after_ms, self.age_ms(Sign::is_progress, now));
         let cause = match self.process {
-            _ if self.has_report() => None,
             ProcessState::Gone if !lives => Some(Cause::Gone),
             ProcessState::Gone
             | ProcessState::Running
@@ -222,7 +221,7 @@ impl Track {
             | ProcessState::Uninterruptible
             | ProcessState::Unverifiable => stalls.then_some(Cause::NoProgress),
         };
-        self.suspicion = cause.map(|cause| match self.suspicion {
+        self.suspicion = cause.filter(|_| !self.has_report()).map(|cause| match self.suspicion {
             Some(known) if known.cause == cause => {
                 let agrees =
                     is_past(now, known.at, again_ms(&self.limits)) && self.confirms(cause, now);

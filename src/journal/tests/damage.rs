@@ -238,8 +238,11 @@ fn lines_that_are_right_and_in_the_wrong_place_are_refused() {
 
 #[test]
 fn a_record_that_cannot_follow_names_its_line() {
-    let illegal =
-        record(2, 1, vec![Event::DaemonStarted { version: "1".into(), pid: 1, epoch: 1 }]);
+    let illegal = record(
+        2,
+        1,
+        vec![Event::DaemonStarted { version: "1".into(), pid: 1, epoch: 1, suspended_ms: None }],
+    );
     let lines = [line::encode(&started(1, 1)), line::encode(&illegal)];
     assert!(matches!(open_lines(&lines), Err(JournalError::Illegal { line: 2, .. })));
 }

@@ -80,9 +80,9 @@ fn versus(tokens: &[Token<'_>]) -> Option<(Vec<String>, String)> {
     Some((items, text::join(tail)))
 }
 
-/// Returns the kinds of work that a list of deliverables names.
-pub(super) fn kinds_in(tokens: &[Token<'_>]) -> Vec<&'static Kind> {
-    let mut kinds: Vec<&'static Kind> = Vec::new();
+/// Returns the kinds of work that a list of deliverables names, each with its words.
+pub(super) fn kinds_in(tokens: &[Token<'_>]) -> Vec<(&'static Kind, String)> {
+    let mut kinds: Vec<(&'static Kind, String)> = Vec::new();
     let joins = |token: &Token<'_>| matches!(token.word.as_str(), "with" | "and" | "plus");
     let mut begin = 0;
     for at in 0..=tokens.len() {
@@ -94,9 +94,9 @@ pub(super) fn kinds_in(tokens: &[Token<'_>]) -> Vec<&'static Kind> {
         let stop = chunk.iter().position(|t| lexicon().words.ends.contains(t.word.as_str()));
         let words = text::words(&chunk[..stop.unwrap_or(chunk.len())]);
         if let Some(kind) = lexicon().noun(&words).filter(|kind| kind.rank >= 50)
-            && !kinds.iter().any(|known| known.name == kind.name)
+            && !kinds.iter().any(|(known, _)| known.name == kind.name)
         {
-            kinds.push(kind);
+            kinds.push((kind, text::join(chunk)));
         }
         begin = if at < tokens.len() && joins(&tokens[at]) { at + 1 } else { at };
     }

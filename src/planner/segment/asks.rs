@@ -113,7 +113,8 @@ pub(super) fn open<'a, 'b>(sentence: &'a [Token<'b>], also: bool) -> Ask<'a, 'b>
 fn behind_aside<'a, 'b>(tokens: &'a [Token<'b>]) -> Option<&'a [Token<'b>]> {
     const ASIDE_MAX: usize = 16;
     let first = tokens.first()?.word.as_str();
-    if matches!(first, "once" | "after" | "before" | "when" | "if" | "unless") {
+    let is_tied = matches!(first, "once" | "after" | "before" | "when" | "if" | "unless");
+    if is_tied || super::sentence::is_constraint(tokens) {
         return None;
     }
     let front = &tokens[..tokens.len().min(ASIDE_MAX)];
@@ -193,6 +194,49 @@ pub(super) fn is_courtesy(tokens: &[Token<'_>]) -> bool {
 pub(super) fn is_statement(tokens: &[Token<'_>]) -> bool {
     let first = tokens.first().map_or("", |token| token.word.as_str());
     lexicon().words.subjects.contains(first)
+}
+
+/// Tells whether a sentence reports something: who or what is first, and then what it does.
+pub(super) fn reports(tokens: &[Token<'_>]) -> bool {
+    const FINITE: &[&str] = &[
+        "is",
+        "are",
+        "was",
+        "were",
+        "has",
+        "have",
+        "had",
+        "report",
+        "reports",
+        "reported",
+        "fails",
+        "fail",
+        "keeps",
+        "keep",
+        "crashes",
+        "takes",
+        "says",
+        "complain",
+        "complains",
+        "wants",
+        "want",
+        "needs",
+        "can't",
+        "cannot",
+        "doesn't",
+        "don't",
+        "shows",
+        "seems",
+        "broke",
+        "stopped",
+        "does",
+        "uses",
+        "runs",
+        "returns",
+        "became",
+        "gets",
+    ];
+    tokens.iter().take(6).skip(1).any(|token| FINITE.contains(&token.word.as_str()))
 }
 
 /// Tells whether an order only says more about what is asked for before it.

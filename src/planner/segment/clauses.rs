@@ -1,7 +1,7 @@
 //! One sentence that asks as its clauses: orders joined by commas, `and`, and words of order.
 
 use super::asks;
-use super::{Segments, alternatives, objects};
+use super::{Segments, alternatives, lists_of_things, objects};
 use crate::planner::frame::{Frame, telling_words};
 use crate::planner::lexicon::lexicon;
 use crate::planner::text::{self, Token};
@@ -232,6 +232,8 @@ fn coordinated(parts: &mut Segments, tokens: &[Token<'_>]) -> Vec<usize> {
         pieces.remove(0);
     }
     let evidence = pieces.iter().find_map(|piece| piece.order.clone());
+    let side_by_side = ends_side_by_side(tokens);
+    let mut forked = None;
     let mut group: Vec<usize> = Vec::new();
     let mut looks_before = false;
     for piece in pieces {
@@ -247,18 +249,41 @@ fn coordinated(parts: &mut Segments, tokens: &[Token<'_>]) -> Vec<usize> {
             .or_else(|| alternatives::each(&words))
             .or_else(|| shared_verb(&piece.text))
             .or_else(|| objects::several(&words))
+            .or_else(|| lists_of_things::each_in_its_place(&words))
             .unwrap_or_else(|| vec![piece.text.clone()]);
         let added: Vec<usize> = steps.iter().map(|text| parts.push(text)).collect();
         if !group.is_empty() && alternatives::compares(&words) {
             parts.order(&group, &added, "what is compared has to be there");
         }
+        if piece.order.is_some() {
+            forked = group.last().copied();
+        }
         if let (Some(word), Some(&last)) = (&evidence, group.last()) {
             let evidence = format!("the word \"{word}\" makes this a sequence");
-            parts.order(&[last], &added, &evidence);
+            let before = if side_by_side { forked } else { Some(last) };
+            parts.order(before.as_slice(), &added, &evidence);
+        }
+        let event = words.iter().position(|t| matches!(t.word.as_str(), "after" | "once"));
+        if let Some(at) = event.filter(|at| *at > 0)
+            && let Some(before) = mentioned(parts, &words[at + 1..]).filter(|b| !added.contains(b))
+        {
+            let evidence = format!("the word \"{}\" says so", words[at].word);
+            parts.order(&[before], &added, &evidence);
         }
         group.extend(added);
     }
     group
+}
+
+/// Tells whether a sentence ends with `in parallel`: what its last word of order begins is done so.
+fn ends_side_by_side(tokens: &[Token<'_>]) -> bool {
+    let words = text::words(&tokens[tokens.len().saturating_sub(4)..]);
+    let ends = |end: &[&str]| words.ends_with(end);
+    ends(&["in", "parallel"])
+        || ends(&["at", "the", "same", "time"])
+        || ends(&["simultaneously"])
+        || ends(&["concurrently"])
+        || ends(&["side", "by", "side"])
 }
 
 /// One order of a sentence.

@@ -108,7 +108,9 @@ fn points_back(clause: &Clause, within: usize) -> Option<&'static str> {
         "resulting",
         "same",
     ];
-    const POINTERS: &[&str] = &["it", "its", "them", "their", "they"];
+    const POINTERS: &[&str] = &[
+        "it", "its", "them", "their", "they", "sie", "ihn", "lo", "los", "las", "его", "её", "их",
+    ];
     let lower = clause.text.to_lowercase();
     let words = words_of(&lower);
     if text::starts_with_any(&words, &["if".to_owned()]) > 0 {
@@ -142,15 +144,16 @@ fn uses(clause: &Clause, thing: &str) -> bool {
 
 /// Returns the word by which a step names what came of a verb: `translation` of `translate`.
 fn outcome_of(verb: &str, clause: &Clause) -> Option<String> {
-    const ENDINGS: &[&str] =
-        &["ion", "ions", "ation", "ations", "is", "ment", "ments", "ed", "d", "ript"];
-    let stem = verb.strip_suffix('e').or_else(|| verb.strip_suffix("yze")).unwrap_or(verb);
+    /// Letters that verb and noun have to share: `translat-e`, `translat-ion`.
+    const SHARED_MIN: usize = 5;
     let lower = clause.text.to_lowercase();
     let words = words_of(&lower);
     let named = words.windows(2).find(|pair| {
         let definite = matches!(pair[0], "the" | "this" | "these" | "those" | "from");
-        let ending = pair[1].strip_prefix(stem);
-        definite && stem.len() >= 4 && ending.is_some_and(|ending| ENDINGS.contains(&ending))
+        let letters = pair[1].chars().zip(verb.chars());
+        let shared = letters.take_while(|(one, other)| one == other).count();
+        let least = SHARED_MIN.max(verb.chars().count().saturating_sub(3));
+        definite && shared >= least && pair[1] != verb
     });
     named.map(|pair| pair[1].to_owned())
 }

@@ -238,7 +238,14 @@ fn read_inline(parts: &mut Segments, lines: &[&str]) -> bool {
         let mut begin = None;
         let mut rest = 0;
         for number in 1..100 {
-            let marks = [format!("({number}) "), format!(" {number}) "), format!(" {number}. ")];
+            let marks = [
+                format!("({number}) "),
+                format!(" {number}) "),
+                format!(" {number}. "),
+                format!("Step {number}: "),
+                format!("step {number}: "),
+                format!("Phase {number}: "),
+            ];
             let found = marks.iter().filter_map(|m| line[rest..].find(m).map(|at| (at, m.len())));
             let Some((at, length)) = found.min() else { break };
             if number > 1 {

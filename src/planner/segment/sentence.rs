@@ -1,11 +1,14 @@
 //! Steps that are written as sentences: which of them ask for something, and in which order.
 
-use super::Segments;
 use super::asks::{self, Ask, Firmness, Marker};
 use super::clauses::{begins_with_event, begins_with_order, clauses, leading_milestone, pieces};
+use super::{Segments, limits, lists_of_things};
 use crate::planner::frame::Frame;
 use crate::planner::lexicon::lexicon;
 use crate::planner::text::{self, Token};
+
+/// Words of one sentence that are read; who writes more writes no sentence.
+const WORDS_MAX: usize = 600;
 
 /// Events within one sentence that are told apart.
 const EVENTS_MAX: usize = 6;
@@ -109,6 +112,7 @@ fn hear<'a>(parts: &mut Segments, sentence: &[Token<'a>], is_first: bool) -> Opt
         }
         None => sentence,
     };
+    let sentence = &sentence[..sentence.len().min(WORDS_MAX)];
     let (sentence, also) = asks::without_also(sentence);
     let is_statement = asks::is_statement(&sentence);
     let Ask { tokens, marker, firmness } = asks::open(&sentence, also);
@@ -118,6 +122,19 @@ fn hear<'a>(parts: &mut Segments, sentence: &[Token<'a>], is_first: bool) -> Opt
         parts.independent = true;
         return None;
     }
+    if let Some(at) = tokens.iter().position(Token::colon)
+        && text::starts_with_any(&words, &lexicon().words.constraint_headings) == at + 1
+    {
+        parts.constraints.push(text::join(&tokens[at + 1..]));
+        return None;
+    }
+    let (tokens, firmness) = match limits::behind_exclusion(tokens) {
+        Some((exclusion, rest)) => {
+            parts.constraints.push(exclusion);
+            (rest, Firmness::Order)
+        }
+        None => (tokens, firmness),
+    };
     if is_constraint(tokens) {
         parts.constraints.push(text::join(tokens));
         return None;
@@ -140,8 +157,8 @@ fn hear<'a>(parts: &mut Segments, sentence: &[Token<'a>], is_first: bool) -> Opt
     if asks::is_courtesy(&sentence) {
         return None;
     }
-    let tokens = without_exclusion(parts, tokens);
-    let tokens = without_limits(parts, tokens);
+    let tokens = limits::without_exclusion(parts, tokens);
+    let tokens = limits::without_limits(parts, tokens);
     if tokens.iter().all(|token| token.word.is_empty()) {
         return None;
     }
@@ -192,6 +209,14 @@ impl Heard<'_> {
                 Role::Detail
             }
             Firmness::Wish => Role::Step,
+            Firmness::None
+                if is_first
+                    && asks::reports(&self.tokens)
+                    && next
+                        .is_some_and(|next| next.firmness == Firmness::Order && !next.is_tied) =>
+            {
+                Role::Topic
+            }
             Firmness::None if is_first && !self.is_statement => Role::Step,
             Firmness::None if self.marker.as_ref().is_some_and(Marker::puts_after) => Role::Step,
             Firmness::None if is_first => Role::Topic,
@@ -239,8 +264,17 @@ fn tell(parts: &mut Segments, heard: &[Heard<'_>]) {
             }
             Role::Detail => continue,
         }
+        if let Some(things) = lists_of_things::under_heading(&sentence.tokens) {
+            let added: Vec<usize> = things.iter().map(|thing| parts.push(thing)).collect();
+            so_far.extend(added);
+            continue;
+        }
+        let goals = parts.goal.is_some();
         let tokens = below_heading(parts, &sentence.tokens);
         let group = clauses(parts, tokens, EVENTS_MAX);
+        if !goals && tokens.len() < sentence.tokens.len() {
+            parts.order_as_process(&group);
+        }
         let order = match &sentence.marker {
             Some(Marker::Then(word)) => Some(word),
             Some(Marker::Last(word)) if is_sequence => Some(word),
@@ -259,82 +293,6 @@ fn tell(parts: &mut Segments, heard: &[Heard<'_>]) {
         }
         so_far.extend(group);
     }
-}
-
-/// Cuts `but do not change the code` out of a sentence and keeps it.
-fn without_exclusion<'a, 'b>(parts: &mut Segments, tokens: &'a [Token<'b>]) -> &'a [Token<'b>] {
-    let joins =
-        |token: &Token<'_>| matches!(token.word.as_str(), "but" | "and" | "however" | "while");
-    let negates = |at: usize| {
-        let words: Vec<&str> = tokens[at..].iter().take(3).map(|t| t.word.as_str()).collect();
-        matches!(
-            words.as_slice(),
-            ["do", "not", ..]
-                | ["don't" | "dont" | "never", ..]
-                | ["leave" | "keep", _, _]
-                | ["not", ..]
-        )
-    };
-    let found = (1..tokens.len()).find(|&at| {
-        let begins = joins(&tokens[at - 1]) || tokens[at - 1].comma();
-        begins && negates(at)
-    });
-    let Some(at) = found else { return tokens };
-    parts.constraints.push(text::join(&tokens[at..]));
-    let end = if joins(&tokens[at - 1]) { at - 1 } else { at };
-    &tokens[..end]
-}
-
-/// Cuts `by Friday`, `under 500 EUR` and `without downtime` out of a sentence and keeps them.
-fn without_limits<'a>(parts: &mut Segments, tokens: &[Token<'a>]) -> Vec<Token<'a>> {
-    const DAYS: &[&str] = &[
-        "monday",
-        "tuesday",
-        "wednesday",
-        "thursday",
-        "friday",
-        "saturday",
-        "sunday",
-        "tomorrow",
-        "today",
-        "tonight",
-        "eod",
-        "eow",
-        "noon",
-        "midnight",
-    ];
-    let mut kept = Vec::with_capacity(tokens.len());
-    let mut at = 0;
-    while at < tokens.len() {
-        let word = |offset: usize| tokens.get(at + offset).map_or("", |t| t.word.as_str());
-        let amount = word(1).starts_with(|c: char| c.is_ascii_digit())
-            && matches!(word(2), "eur" | "usd" | "euro" | "euros" | "dollars" | "gbp");
-        let length = match word(0) {
-            "by" if DAYS.contains(&word(1)) => 2,
-            "under" | "below" | "within" if amount => 3,
-            "with" if matches!(word(1), "zero" | "no") => 3,
-            "without" => {
-                let rest = &tokens[at..];
-                rest.iter().position(Token::comma).map_or(rest.len(), |comma| comma + 1)
-            }
-            _ => 0,
-        };
-        let length = length.min(tokens.len() - at);
-        if length == 0 || kept.is_empty() {
-            kept.push(tokens[at].clone());
-            at += 1;
-        } else {
-            parts.constraints.push(text::join(&tokens[at..at + length]));
-            at += length;
-            // The punctuation still belongs to the sentence.
-            if tokens[at - 1].colon() {
-                kept.push(Token { raw: ":", word: String::new() });
-            } else if tokens[at - 1].comma() {
-                kept.push(Token { raw: ",", word: String::new() });
-            }
-        }
-    }
-    kept
 }
 
 /// Returns what follows `Build it:` or `Modernize all of it -` if that is a list of orders; the

@@ -55,7 +55,7 @@ impl Drive {
             queue: BTreeMap::new(),
             lines: String::new(),
         };
-        drive.tell(Input::DaemonStarted { version: "0.1.0".into(), pid: 77 });
+        drive.tell(Input::DaemonStarted { version: "0.1.0".into(), pid: 77, suspended_ms: 0 });
         drive
     }
 

@@ -45,6 +45,31 @@ pub(super) const CASES: &[Case] = &[
         ..BAD
     },
     Case {
+        name: "prints past its limit and is gone at once",
+        script: "seq -f 'line number %.0f' 100000; echo all of it is done; exit 0",
+        settings: "output_bytes_max = 4096\n",
+        then: &[(
+            "subtask_completed",
+            &[("attempt_id", "t-work-attempt-1"), ("result.summary", "all of it is done")],
+        )],
+        never: &["subtask_failed"],
+        ..BAD
+    },
+    Case {
+        name: "prints past its limit and fails",
+        script: "if first; then seq -f 'line number %.0f' 100000; \
+            echo 'connect ETIMEDOUT 10.0.0.1:443'; exit 1; fi; good",
+        settings: "output_bytes_max = 4096\n",
+        then: &[
+            (
+                "subtask_failed",
+                &[("failure.category", "transient"), ("failure.message", "ETIMEDOUT")],
+            ),
+            ("subtask_completed", &[("attempt_id", "t-work-attempt-2")]),
+        ],
+        ..BAD
+    },
+    Case {
         name: "eats memory",
         script: "if first; then x=xxxxxxxx; while [ ${#x} -lt 100000000 ]; do x=$x$x; done; sleep 600; fi; good",
         settings: "memory_bytes_max = 50000000\n",

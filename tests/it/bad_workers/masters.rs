@@ -115,6 +115,31 @@ pub(super) const CASES: &[Case] = &[
         ..BAD
     },
     Case {
+        name: "reports where it was told to, when another has its work",
+        settings: ALONE,
+        meanwhile: |env| {
+            take(env, "development");
+            let worker = sleeper();
+            spec(env, "w-late", Some(worker.id()));
+            env.wait_for("worker_spec_seen", &[]);
+            end(worker);
+            env.wait_for("handoff_published", &[("attempt_id", "t-work-attempt-2")]);
+            report(env, "t-work-attempt-1", "t-work");
+            env.wait_for("subtask_completed", &[("subtask_id", "t-work")]);
+            let again = said("t-work-attempt-1", "t-work").replace("after all", "once more");
+            env.put("workers/t-work-attempt-1/report.json", &again);
+        },
+        then: &[
+            ("worker_gone", &[]),
+            ("handoff_published", &[("attempt_id", "t-work-attempt-2")]),
+            ("report_accepted", &[("attempt_id", "t-work-attempt-1")]),
+            ("attempt_recalled", &[("attempt_id", "t-work-attempt-2")]),
+            ("subtask_completed", &[("attempt_id", "t-work-attempt-1")]),
+            ("report_refused", &[("reason", "completed")]),
+        ],
+        ..BAD
+    },
+    Case {
         name: "reports for an attempt that never was",
         settings: ALONE,
         meanwhile: |env| {

@@ -3,8 +3,10 @@
 use baton::daemon::folder::Folder;
 use baton::daemon::holder_client::{Launched, Limits};
 use baton::daemon::output;
+use baton::daemon::process;
 use baton::daemon::process_usage::{Watched, usage};
 use baton::domain::worker::Exit;
+use rustix::process::Signal;
 
 use super::place::{Gate, Place, id, patiently, there};
 
@@ -62,12 +64,12 @@ async fn what_a_worker_uses_is_counted_with_what_it_started() {
     let leader = client.start("w-1", place.script(&script)).await;
     there(&place.sign("ready")).await;
     let keeper = place.keeper_of("w-1");
-    let watched = [Watched { leader: &leader, keeper: Some(&keeper) }];
+    let watched = [Watched { leader: &leader, keeper: Some(&keeper), memory_bytes_max: 0 }];
     // It stops itself right after it said that it is ready, and what said that it has ended still
     // has to.
     let settled = async {
         loop {
-            let found = usage(&watched)[0].unwrap();
+            let found = usage(&watched).unwrap()[0].unwrap();
             if (found.state, found.processes) == (Some('T'), 2) {
                 return found;
             }
@@ -79,5 +81,30 @@ async fn what_a_worker_uses_is_counted_with_what_it_started() {
     assert!(found.memory_bytes > 0, "{found:?}");
     client.client.stop(&id("w-1"), &leader, 5_000).await.unwrap();
     client.exited("w-1").await;
-    assert_eq!(usage(&watched), [None]);
+    assert_eq!(usage(&watched).unwrap(), [None]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn output_is_kept_near_its_limit_also_when_the_keeper_was_killed() {
+    const LIMIT: u64 = 64 << 10;
+    let place = Place::new();
+    let mut client = place.connect().await;
+    let mut gate = Gate::of(&place);
+    let script = "read line < gate; i=0; while [ $i -lt 40000 ]; do i=$((i+1)); echo line $i; done; \
+                  echo the end";
+    let limits = Limits { output_bytes_max: LIMIT, ..Limits::default() };
+    let launched = client.launch_within("w-1", place.script(script), limits).await;
+    let Launched::Started(identity) = launched else { panic!("{launched:?}") };
+    let keeper = place.keeper_of("w-1");
+    assert!(process::signal(&keeper, Signal::KILL));
+    patiently(process::ended(&keeper)).await;
+    gate.open();
+    client.exited("w-1").await;
+    assert_eq!(place.folder("w-1"), Folder::Done { identity, exit: Exit::Code(0) });
+    let size = |name| std::fs::metadata(place.path("w-1", name)).unwrap().len();
+    assert!(size("output.log") <= LIMIT && size("output.log.1") <= LIMIT);
+    let end = output::end_of(&place.store, &id("w-1"), 64).unwrap();
+    let tail = String::from_utf8(end.tail).unwrap();
+    assert!(tail.ends_with("line 40000\nthe end\n"), "{tail}");
+    client.client.shut_down().await;
 }

@@ -257,6 +257,8 @@ fn mislead(bug: Bug, input: &mut Input) {
         };
     }
     match (bug, input) {
+        (Bug::CountsSleep, Input::HostSuspended { total_ms }) => *total_ms = 0,
+        (Bug::CountsSleep, Input::DaemonStarted { suspended_ms, .. }) => *suspended_ms = 0,
         (Bug::WithdrawsAlwaysInTime, Input::HandoffWithdrawn { in_time, .. }) => *in_time = true,
         (Bug::BelievesLies, Input::ReportObserved { finding, .. }) => finding.missing.clear(),
         (Bug::BelievesLies, Input::WorkerExited { outcome, .. }) => {

@@ -111,8 +111,9 @@ impl Chronicle {
             Event::SubtaskCompleted { subtask_id, attempt_id, .. } => {
                 self.failures_of.remove(&self.attempts[attempt_id.as_str()].agent);
                 self.end(attempt_id.as_str(), End::Completed);
-                self.subtask(subtask_id.as_str()).phase =
-                    SubtaskPhase::Done(attempt_id.to_string());
+                let subtask = self.subtask(subtask_id.as_str());
+                subtask.interruptions = 0;
+                subtask.phase = SubtaskPhase::Done(attempt_id.to_string());
             }
             Event::SubtaskFailed { subtask_id, attempt_id, failure, .. } => {
                 let attempt = &self.attempts[attempt_id.as_str()];
@@ -126,6 +127,7 @@ impl Chronicle {
                 self.end(attempt_id.as_str(), End::Failed);
                 let subtask = self.subtask(subtask_id.as_str());
                 *subtask.failures_on.entry(agent).or_default() += 1;
+                subtask.interruptions = 0;
                 let is_same = subtask
                     .last_failure
                     .as_ref()
@@ -159,6 +161,7 @@ impl Chronicle {
             Event::SubtaskReassigned(told) => {
                 let subtask = self.subtask(told.subtask_id.as_str());
                 subtask.agent = Some(told.assigned_to.to_string());
+                subtask.interruptions = 0;
                 if is_wished(record) {
                     // A person's choice begins anew.
                     subtask.failures_on.remove(told.assigned_to.as_str());
@@ -221,6 +224,7 @@ impl Chronicle {
             Event::HandoffPublished { attempt_id, .. } => {
                 let attempt = self.attempt(attempt_id.as_str());
                 attempt.is_published = true;
+                attempt.paused_ms = 0;
                 attempt.published_at = Some(record.at);
             }
             Event::HandoffTaken { attempt_id, .. } | Event::HandoffLost { attempt_id, .. } => {
@@ -231,12 +235,18 @@ impl Chronicle {
                 attempt.recalled = attempt.recalled.filter(|(cause, _)| *cause != Recall::Untaken);
             }
             Event::WorkerStarted { attempt_id, .. } => {
-                self.attempt(attempt_id.as_str()).started_at = Some(record.at);
+                let attempt = self.attempt(attempt_id.as_str());
+                attempt.started_at = Some(record.at);
+                attempt.paused_ms = 0;
+            }
+            Event::HostResumed(told) => {
+                self.attempts.values_mut().for_each(|attempt| attempt.paused_ms += told.for_ms);
             }
             Event::AttemptRecalled { attempt_id, cause, .. } => {
                 self.attempt(attempt_id.as_str()).recalled = Some((*cause, record.at));
             }
-            Event::AttemptInterrupted { attempt_id, .. } => {
+            Event::AttemptInterrupted { attempt_id, subtask_id, .. } => {
+                self.subtask(subtask_id.as_str()).interruptions += 1;
                 self.end(attempt_id.as_str(), End::Interrupted);
             }
             Event::HandoffWithdrawn { attempt_id, .. } => {
@@ -331,6 +341,7 @@ impl Chronicle {
             published_at: None,
             is_taken: false,
             started_at: None,
+            paused_ms: 0,
             recalled: None,
             suspected_seq: None,
             is_condemned: false,
@@ -367,11 +378,15 @@ impl Chronicle {
 
     fn run_again(&mut self, run_id: &str, subtasks: &[String]) {
         for id in subtasks {
+            let last = self.subtask(id).attempts.last().cloned();
+            // What was called back for it has to be gone first.
+            let is_live = last.is_some_and(|last| self.attempts[&last].is_live());
             let subtask = self.subtask(id);
-            subtask.phase = SubtaskPhase::Free;
+            subtask.phase = if is_live { SubtaskPhase::Live } else { SubtaskPhase::Free };
             subtask.failures_on.clear();
             subtask.fallbacks = 0;
             subtask.same_failures = 0;
+            subtask.interruptions = 0;
             subtask.last_failure = None;
         }
         let run = self.run(run_id);

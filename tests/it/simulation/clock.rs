@@ -14,6 +14,8 @@ pub(super) struct Clock {
     pub(super) total_ms: u64,
     /// As `total_ms`, without the time in which the machine slept: what workers can have used.
     pub(super) awake_ms: u64,
+    /// For how long it slept in this boot.
+    pub(super) suspended_ms: u64,
     boot: u128,
     boot_total_ms: u64,
     wall_offset_ms: i64,
@@ -27,6 +29,7 @@ impl Clock {
         Self {
             total_ms: 0,
             awake_ms: 0,
+            suspended_ms: 0,
             boot: 1,
             boot_total_ms: 0,
             wall_offset_ms: BEGIN_WALL_MS,
@@ -53,11 +56,13 @@ impl Clock {
     /// The machine sleeps: time goes by in which nobody can do anything.
     pub(super) fn sleep(&mut self, for_ms: u64) {
         self.total_ms += for_ms;
+        self.suspended_ms += for_ms;
     }
 
     pub(super) fn reboot(&mut self) {
         self.boot += 1;
         self.boot_total_ms = self.total_ms;
+        self.suspended_ms = 0;
     }
 
     /// Somebody sets the wall clock: by years, by hours or by less than a second, either way.

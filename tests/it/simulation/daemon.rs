@@ -38,6 +38,8 @@ pub(super) struct Daemon {
     pub(super) deadline: Option<Moment>,
     /// Since when nothing kept it from looking, on the clock that stands still in sleep.
     pub(super) fresh_since_ms: u64,
+    /// How long the machine slept in this boot, as far as it has said.
+    suspended_ms: u64,
     /// It is stopped until then, and knows nothing of it.
     pub(super) frozen_until_ms: u64,
 }
@@ -81,8 +83,9 @@ impl Life {
             return Err(self.broken("replay_equals_live", "after a start".to_owned()));
         }
         let crashed_draft = self.drafting.take();
-        let now_ms = self.clock.total_ms;
+        let (now_ms, suspended_ms) = (self.clock.total_ms, self.clock.suspended_ms);
         self.daemon = Some(Daemon {
+            suspended_ms,
             epoch: state.epoch + 1,
             state,
             pending: Vec::new(),
@@ -99,7 +102,7 @@ impl Life {
             fresh_since_ms: self.clock.awake_ms,
             frozen_until_ms: 0,
         });
-        self.tell(&Input::DaemonStarted { version: "1".into(), pid: 7 })?;
+        self.tell(&Input::DaemonStarted { version: "1".into(), pid: 7, suspended_ms })?;
         if let Some(task_id) = crashed_draft {
             self.tell(&Input::DraftCrashed { task_id })?;
         }
@@ -125,6 +128,11 @@ impl Life {
         if std::mem::take(&mut daemon.was_away) {
             daemon.fresh_since_ms = self.clock.awake_ms;
         }
+        let total_ms = self.clock.suspended_ms;
+        if std::mem::replace(&mut daemon.suspended_ms, total_ms) < total_ms {
+            self.tell(&Input::HostSuspended { total_ms })?;
+        }
+        let Some(daemon) = &mut self.daemon else { return Ok(()) };
         let answers = std::mem::take(&mut daemon.answers);
         let mut inputs: Vec<Input> = answers.iter().flat_map(|(_, said)| said.clone()).collect();
         if daemon.tick_at_ms <= now_ms {

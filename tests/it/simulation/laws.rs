@@ -61,6 +61,7 @@ pub(super) const LAWS: &[Law] = &[
     law("a_master_has_its_limit", On::Event(limits::a_master_has_its_limit)),
     law("all_have_a_limit", On::Event(limits::all_have_a_limit)),
     law("attempts_have_a_budget", On::Event(limits::attempts_have_a_budget)),
+    law("interruptions_have_a_budget", On::Event(limits::interruptions_have_a_budget)),
     law("fallbacks_have_a_budget", On::Event(limits::fallbacks_have_a_budget)),
     law("replans_have_a_budget", On::Event(limits::replans_have_a_budget)),
     law("backoffs_are_waited_for", On::Event(limits::backoffs_are_waited_for)),
@@ -70,6 +71,7 @@ pub(super) const LAWS: &[Law] = &[
     law("starts_have_a_rate", On::Event(limits::starts_have_a_rate)),
     law("nobody_gives_up_early", On::Record(limits::nobody_gives_up_early)),
     law("time_boxes_end", On::Step(limits::time_boxes_end)),
+    law("sleep_uses_up_no_time_box", On::Event(limits::sleep_uses_up_no_time_box)),
     law("who_stands_still_is_noticed", On::Step(limits::who_stands_still_is_noticed)),
     law("what_nobody_takes_is_told", On::Step(limits::what_nobody_takes_is_told)),
     // What the journal says is so.

@@ -49,6 +49,7 @@ pub(super) fn policy(dice: &mut Dice) -> Policy {
         same_failure_max: dice.between(2, 4) as u32,
         fallbacks_max: dice.below(3) as u32,
         replans_max: dice.below(2) as u32,
+        interruptions_max: 2,
         splits: dice.happens(500),
         overdue_ms: 10 * MINUTE_MS,
     };

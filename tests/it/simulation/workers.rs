@@ -56,10 +56,14 @@ pub(super) struct Process {
     pub(super) identity: ProcessIdentity,
     pub(super) habit: Habit,
     pub(super) traces: Traces,
+    /// When it was started, on the clock that stands still while the machine sleeps.
+    pub(super) begun_ms: u64,
     acts_done: u64,
     pub(super) is_main_alive: bool,
     pub(super) children: u64,
     pub(super) is_stopped: bool,
+    /// When it last went on after it had been, on the clock that stands still in sleep.
+    pub(super) resumed_ms: u64,
     /// Its exit record, where a holder was there to write it.
     pub(super) exit: Option<Exit>,
     pub(super) report: Option<Report>,
@@ -87,10 +91,12 @@ impl Process {
             identity,
             habit,
             traces,
+            begun_ms: awake_ms,
             acts_done: 0,
             is_main_alive: true,
             children: 0,
             is_stopped: false,
+            resumed_ms: 0,
             exit: None,
             report: None,
             is_report_foreign: false,
@@ -111,7 +117,9 @@ impl Process {
         if !self.is_main_alive {
             return Next::Over;
         }
-        self.is_stopped = false;
+        if std::mem::take(&mut self.is_stopped) {
+            self.resumed_ms = awake_ms;
+        }
         if self.acts_done < self.habit.acts {
             if let Some((at, for_ms)) = self.habit.stops
                 && at == self.acts_done

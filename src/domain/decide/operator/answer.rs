@@ -5,16 +5,24 @@ use super::target::{Target, run_of};
 use super::{Done, cancel_run, skip};
 use crate::domain::moment::Moment;
 use crate::domain::plan::{Orchestration, OrchestrationPhase, SubtaskPhase};
+use crate::domain::policy::Policy;
 use crate::domain::recovery::may_skip;
+use crate::domain::state::State;
 
 /// Carries out the answer to what a run waits for: `r` retries, `s` skips, `a` aborts.
-pub(super) fn answer(target: &Target<'_>, letter: &str, reason: &str, now: Moment) -> Done {
+pub(super) fn answer(
+    world: (&State, &Policy),
+    target: &Target<'_>,
+    letter: &str,
+    reason: &str,
+    now: Moment,
+) -> Done {
     let run = run_of(target)?;
     let position = asked_about(run, target)?;
     let subtask = Target::Subtask(run, position);
     let id = &run.plan.subtasks[position].subtask_id;
     match letter.to_ascii_lowercase().as_str() {
-        "r" | "retry" => retry(&subtask, reason),
+        "r" | "retry" => retry(world, &subtask, reason),
         "s" | "skip" if may_skip(run, position) => skip(&subtask, reason, now),
         "s" | "skip" if run.runs.len() == 1 => {
             Err(format!("{id} is all there is to do: answer r to retry or a to abort"))

@@ -1,13 +1,14 @@
 //! Giving a subtask to another agent.
 
 use super::Done;
+use super::replace::replaced;
 use super::retry::run_again;
 use super::target::{Target, subtask_of};
 use crate::domain::event::{Event, Reassigned};
 use crate::domain::ids::AgentName;
 use crate::domain::plan::{Orchestration, OrchestrationPhase, RunKind, SubtaskPhase, Why};
 use crate::domain::policy::Policy;
-use crate::domain::recovery::{Candidate, candidates, reassigned, recall};
+use crate::domain::recovery::{Candidate, candidates, reassigned};
 use crate::domain::state::{CircuitPhase, State};
 
 /// Gives a subtask to the master of a person's choice.
@@ -47,7 +48,7 @@ pub(super) fn assign(
         },
     };
     let circuit = state.circuits.get(agent).map(|circuit| &circuit.phase);
-    let (mut message, events) = hand_over(run, position, told, reason)?;
+    let (mut message, events) = hand_over((state, policy), run, position, told, reason)?;
     if let Some(CircuitPhase::Open { .. }) = circuit {
         message += "; it is given nothing until its circuit breaker closes";
     }
@@ -67,12 +68,17 @@ pub(super) fn fallback(state: &State, policy: &Policy, target: &Target<'_>, reas
             known.join(", ")
         ));
     };
-    hand_over(run, position, told, reason)
+    hand_over((state, policy), run, position, told, reason)
 }
 
-/// Changes who has a subtask. What is under way is called back first, and the subtask is given out
-/// anew when that is proven to have ended.
-fn hand_over(run: &Orchestration, position: usize, told: Reassigned, reason: &str) -> Done {
+/// Changes who has a subtask. What is under way is called back first.
+fn hand_over(
+    world: (&State, &Policy),
+    run: &Orchestration,
+    position: usize,
+    told: Reassigned,
+    reason: &str,
+) -> Done {
     let id = &run.plan.subtasks[position].subtask_id;
     let goes = format!("subtask {id} goes from {} to {}", told.from, told.assigned_to);
     if run.is_over() || matches!(run.phase, OrchestrationPhase::Compensating { .. }) {
@@ -87,12 +93,11 @@ fn hand_over(run: &Orchestration, position: usize, told: Reassigned, reason: &st
             Ok((goes, vec![told, Event::BackoffEnded { orchestration_id, subtask_id }]))
         }
         SubtaskPhase::InAttempt => {
-            let recalled = recall(run, position, reason);
-            let message = format!("{goes} when the attempt that is under way is gone");
-            Ok((message, recalled.into_iter().chain([told]).collect()))
+            let (recalled, when) = replaced(world, run, position, reason);
+            Ok((format!("{goes}{when}"), recalled.into_iter().chain([told]).collect()))
         }
         SubtaskPhase::Blocked { .. } => {
-            let (message, again) = run_again(run, &[position], reason)?;
+            let (message, again) = run_again(world, run, &[position], reason)?;
             Ok((format!("{goes}; {message}"), [told].into_iter().chain(again).collect()))
         }
         SubtaskPhase::Revising { .. } => {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::replace::replaced;
 use super::target::Target;
 use super::{Done, count};
 use crate::domain::decide::{fan_out, next_question, still_blocked};
@@ -9,11 +10,15 @@ use crate::domain::event::Event;
 use crate::domain::evidence::Liveness;
 use crate::domain::ids::SubtaskId;
 use crate::domain::plan::{Orchestration, OrchestrationPhase, RunKind, SubtaskPhase};
-use crate::domain::recovery::recall;
+use crate::domain::policy::Policy;
+use crate::domain::state::State;
 use crate::domain::task::Phase;
 use crate::domain::worker::Attempt;
 
-pub(super) fn retry(target: &Target<'_>, reason: &str) -> Done {
+/// What is known, and the rules.
+type World<'a> = (&'a State, &'a Policy);
+
+pub(super) fn retry(world: World<'_>, target: &Target<'_>, reason: &str) -> Done {
     match target {
         Target::Task(task) => match task.phase {
             Phase::Rejected { .. } | Phase::Cancelled { .. } => {
@@ -27,46 +32,47 @@ pub(super) fn retry(target: &Target<'_>, reason: &str) -> Done {
                 Err(format!("task {} is being planned", task.id))
             }
         },
-        Target::Run(run) => retry_run(run, reason),
+        Target::Run(run) => retry_run(world, run, reason),
         Target::Subtask(run, position) => {
             match (run.kind, has_given_up(run, *position)) {
-                (RunKind::Routed, _) => retry_run(run, reason),
-                (RunKind::Planned, false) => again_now(run, *position, reason),
+                (RunKind::Routed, _) => retry_run(world, run, reason),
+                (RunKind::Planned, false) => again_now(world, run, *position, reason),
                 // What ended with the run has to go on with it, or the run could never end.
-                (RunKind::Planned, true) if run.is_over() => retry_run(run, reason),
-                (RunKind::Planned, true) => run_again(run, &[*position], reason),
+                (RunKind::Planned, true) if run.is_over() => retry_run(world, run, reason),
+                (RunKind::Planned, true) => run_again(world, run, &[*position], reason),
             }
         }
     }
 }
 
 /// Does again what has given up; all of it where nothing has.
-fn retry_run(run: &Orchestration, reason: &str) -> Done {
+fn retry_run(world: World<'_>, run: &Orchestration, reason: &str) -> Done {
     // What others took the place of is never done again.
     let all: Vec<usize> = (0..run.runs.len()).filter(|at| !run.runs[*at].is_replaced()).collect();
     let given_up: Vec<usize> = all.iter().copied().filter(|at| has_given_up(run, *at)).collect();
     match run.phase {
-        OrchestrationPhase::InProgress if run.kind == RunKind::Routed => again_now(run, 0, reason),
+        OrchestrationPhase::InProgress if run.kind == RunKind::Routed => {
+            again_now(world, run, 0, reason)
+        }
         OrchestrationPhase::InProgress
         | OrchestrationPhase::Paused { .. }
         | OrchestrationPhase::Compensating { .. } => {
             Err(format!("{} is not over, and nothing of it has given up", run.task_id))
         }
         // What is still done was built on what was undone.
-        OrchestrationPhase::RolledBack { .. } => run_again(run, &all, reason),
+        OrchestrationPhase::RolledBack { .. } => run_again(world, run, &all, reason),
         OrchestrationPhase::Completed { .. }
         | OrchestrationPhase::Failed { .. }
         | OrchestrationPhase::Cancelled { .. }
         | OrchestrationPhase::Blocked(_) => {
-            run_again(run, if given_up.is_empty() { &all } else { &given_up }, reason)
+            run_again(world, run, if given_up.is_empty() { &all } else { &given_up }, reason)
         }
     }
 }
 
 /// Tries a subtask again that has not given up: at once where it waits for its back-off, and with
-/// another attempt where nothing is seen of the one that is under way. That one is called back, and
-/// the next is given out when it is proven to have ended.
-fn again_now(run: &Orchestration, position: usize, reason: &str) -> Done {
+/// another attempt where nothing is seen of the one that is under way. That one is called back.
+fn again_now(world: World<'_>, run: &Orchestration, position: usize, reason: &str) -> Done {
     let id = &run.plan.subtasks[position].subtask_id;
     let subtask = &run.runs[position];
     if let SubtaskPhase::BackingOff { .. } = subtask.phase {
@@ -90,8 +96,8 @@ fn again_now(run: &Orchestration, position: usize, reason: &str) -> Done {
             attempt.id
         ));
     }
-    let message = format!("{} is called back; {id} is given out anew when it is gone", attempt.id);
-    Ok((message, recall(run, position, reason).into_iter().collect()))
+    let (recalled, when) = replaced(world, run, position, reason);
+    Ok((format!("subtask {id} is given out anew{when}"), recalled.into_iter().collect()))
 }
 
 /// Tells whether a worker was found to be anything but healthy, or nobody took its handoff in time.
@@ -101,7 +107,12 @@ fn is_doubted(attempt: &Attempt) -> bool {
 }
 
 /// Begins subtasks anew that nobody is at.
-pub(super) fn run_again(run: &Orchestration, positions: &[usize], reason: &str) -> Done {
+pub(super) fn run_again(
+    world: World<'_>,
+    run: &Orchestration,
+    positions: &[usize],
+    reason: &str,
+) -> Done {
     if run.is_compensating() {
         return Err(format!("{} is being rolled back; try again when it is", run.task_id));
     }
@@ -112,26 +123,30 @@ pub(super) fn run_again(run: &Orchestration, positions: &[usize], reason: &str) 
     let positions = positions.as_slice();
     let ids: Vec<SubtaskId> =
         positions.iter().map(|at| run.plan.subtasks[*at].subtask_id.clone()).collect();
-    let busy = positions.iter().find(|at| run.runs[**at].attempts.iter().any(Attempt::is_live));
+    // A worker that a person was asked about is called back; what is ending by itself is not yet.
+    let is_in_the_way =
+        |attempt: &Attempt| attempt.is_live() && (attempt.is_ending() || !is_doubted(attempt));
+    let busy = positions.iter().find(|at| run.runs[**at].attempts.iter().any(is_in_the_way));
     if let Some(at) = busy {
         let id = &run.plan.subtasks[*at].subtask_id;
-        return Err(format!(
-            "an attempt at {id} is not over; `baton handoff withdraw {id}` calls back one that a master \
-             has, then try again"
-        ));
+        return Err(format!("an attempt at {id} is still ending; try again when it is gone"));
     }
+    let replaced = positions.iter().map(|at| replaced(world, run, *at, reason));
+    let (recalls, whens): (Vec<Option<Event>>, Vec<String>) = replaced.unzip();
     let begin = if ids.len() == 1 { "begins" } else { "begin" };
     let mut message = format!("{} of {} {begin} anew", count(ids.len(), "subtask"), run.task_id);
     if let Some(other) = still_blocked(run, positions).filter(|_| !run.is_over()) {
         let other = &run.plan.subtasks[other].subtask_id;
         message += &format!(" when {other}, which is blocked too, is answered");
     }
+    whens.iter().for_each(|when| message += when);
     let again = Event::OrchestrationRetried {
         orchestration_id: run.id.clone(),
         subtasks: ids,
         reason: reason.to_owned(),
     };
-    Ok((message, [again].into_iter().chain(next_question(run, positions)).collect()))
+    let recalls = recalls.into_iter().flatten();
+    Ok((message, recalls.chain([again]).chain(next_question(run, positions)).collect()))
 }
 
 fn has_given_up(run: &Orchestration, position: usize) -> bool {

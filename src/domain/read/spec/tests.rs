@@ -45,6 +45,7 @@ fn a_nested_spec_is_read_too() {
     assert_eq!(spec.subtask_id.unwrap().as_str(), "scan-002-audit");
     assert_eq!((spec.pid, spec.host.as_deref()), (Some(4711), Some("box")));
     assert!(found.said.is_empty(), "being healthy is not being over");
+    assert_eq!(found.began_at, Some(Timestamp::parse("2025-11-05T18:00:09Z").unwrap()));
     assert_eq!(found.created_at, Some(Timestamp::parse("2025-11-05T18:00:00Z").unwrap()));
 }
 
@@ -70,7 +71,7 @@ fn a_field_that_makes_no_sense_is_as_good_as_missing() {
         host: Some("7.5".into()),
         ..SpecSeen::new(WorkerId::parse("w-7").unwrap(), "worker-specs/active/w-7.json".into())
     };
-    assert_eq!(found, SpecFile { spec: blank, created_at: None, said: Vec::new() });
+    assert_eq!(found, SpecFile { spec: blank, created_at: None, began_at: None, said: Vec::new() });
     for no_process in [json!(0), json!(-4), json!("0"), json!(4.5), json!(1_u64 << 40)] {
         assert_eq!(read(json!({"worker_id": "w-7", "pid": no_process})).spec.pid, None);
     }

@@ -42,6 +42,7 @@ impl State {
             purpose: *purpose,
             standing: None,
             untaken_told: false,
+            paused_ms: 0,
             hindrance: None,
             phase: AttemptPhase::Issued,
         };
@@ -75,6 +76,7 @@ impl State {
     pub(super) fn published(&mut self, id: &AttemptId, at: &Moment) -> Applied {
         self.with_attempt(id, |attempt| match attempt.phase {
             AttemptPhase::Issued => {
+                attempt.paused_ms = 0;
                 attempt.phase = AttemptPhase::Published { at: *at };
                 Ok(())
             }
@@ -94,16 +96,22 @@ impl State {
             match attempt.phase {
                 AttemptPhase::Issued | AttemptPhase::Published { .. } => {
                     attempt.started = Some(Started { at: *at, pid: None });
+                    attempt.paused_ms = 0;
                     attempt.phase = AttemptPhase::Taken { at: *at };
                     Ok(())
                 }
                 // Of two renames the first wins: the attempt goes on.
                 AttemptPhase::Ending { cause: Recall::Untaken, .. } => {
                     attempt.started = Some(Started { at: *at, pid: None });
+                    attempt.paused_ms = 0;
                     attempt.phase = AttemptPhase::Taken { at: *at };
                     Ok(())
                 }
-                AttemptPhase::Ending { .. } => Ok(()),
+                // It is over all the same, and the master may go on.
+                AttemptPhase::Ending { .. } => {
+                    attempt.started = Some(Started { at: *at, pid: None });
+                    Ok(())
+                }
                 AttemptPhase::Taken { .. }
                 | AttemptPhase::Running { .. }
                 | AttemptPhase::Ended { .. } => Err("its handoff was taken before".into()),
@@ -126,6 +134,7 @@ impl State {
         self.with_attempt(id, |attempt| match &mut attempt.phase {
             AttemptPhase::Issued | AttemptPhase::Published { .. } => {
                 attempt.started = Some(started);
+                attempt.paused_ms = 0;
                 attempt.hindrance = None;
                 attempt.phase = AttemptPhase::Running { identity: identity.clone(), at: *at };
                 Ok(())
@@ -157,8 +166,9 @@ impl State {
         cause: Recall,
         at: &Moment,
     ) -> Applied {
-        // A worker of a master is called back as stalled only if it may be stopped.
-        let theirs = self.attempt(id).filter(|_| cause == Recall::Stalled).and_then(|found| {
+        // Only one that may be stopped is called back for these reasons.
+        let stops = matches!(cause, Recall::Stalled | Recall::Replaced);
+        let theirs = self.attempt(id).filter(|_| stops).and_then(|found| {
             spec_of(self, found.2).and_then(|worker| worker.spec.identity.clone())
         });
         if cause == Recall::Untaken {
@@ -184,6 +194,11 @@ impl State {
     pub(super) fn interrupted(&mut self, id: &AttemptId, reason: &str, at: &Moment) -> Applied {
         let frees = self.was_unstoppable(id);
         self.end_attempt(id, AttemptEnd::Interrupted { reason: reason.to_owned() }, at)?;
+        let subtask_id = self.subtask_of(id)?;
+        self.with_run(&subtask_id, |run, position| {
+            run.runs[position].interruptions += 1;
+            Ok(())
+        })?;
         self.leave_attempt(id, frees)
     }
 
@@ -221,6 +236,7 @@ impl State {
                 return Err(format!("subtask {subtask_id} is done"));
             }
             let result = result.clone();
+            subtask.interruptions = 0;
             subtask.phase =
                 SubtaskPhase::Completed { at: *at, attempt_id: attempt_id.clone(), result };
             Ok(())
@@ -238,6 +254,7 @@ impl State {
         let subtask_id = self.subtask_of(id)?;
         self.with_run(&subtask_id, |run, position| {
             run.runs[position].failures += u32::from(is_work);
+            run.runs[position].interruptions = 0;
             Ok(())
         })?;
         self.leave_attempt(id, true)

@@ -95,6 +95,7 @@ mod tests {
                 purpose: Purpose::Work,
                 standing: None,
                 untaken_told: false,
+                paused_ms: 0,
                 hindrance: None,
                 phase: AttemptPhase::Issued,
             };

@@ -47,6 +47,7 @@ impl State {
             subtask.agents_before.push(from);
             subtask.agent = Some(told.assigned_to.clone());
             subtask.failures_before = subtask.failures;
+            subtask.interruptions = 0;
             Ok(())
         })
     }
@@ -215,24 +216,36 @@ fn follows(
 ) -> Result<Option<RetryRecord>, String> {
     let id = &told.subtask_id;
     let subtask = &run.runs[position];
-    let retry = match (&subtask.phase, told.revision) {
-        (SubtaskPhase::Pending, Revision::FanOut) => None,
-        (SubtaskPhase::Revising { revision, reason, .. }, told_as) if *revision == told_as => {
-            let before = subtask.retry.as_ref().map_or(0, |retry| retry.retry_count);
-            Some(RetryRecord {
-                retry_count: before + 1,
-                retry_reason: reason.clone(),
-                retry_modifications: match told_as {
-                    Revision::Split => {
-                        format!("split into {} smaller subtasks", told.replaced_by.len())
-                    }
-                    Revision::Replan => "planned again with what went wrong".to_owned(),
-                    Revision::FanOut => "one for each item".to_owned(),
-                },
-            })
+    let reason = match &subtask.phase {
+        SubtaskPhase::Pending if told.revision == Revision::FanOut => None,
+        SubtaskPhase::Revising { revision, reason, .. } if *revision == told.revision => {
+            Some(reason)
         }
-        _ => return Err(format!("subtask {id} is not being revised")),
+        SubtaskPhase::Pending
+        | SubtaskPhase::Revising { .. }
+        | SubtaskPhase::BackingOff { .. }
+        | SubtaskPhase::InAttempt
+        | SubtaskPhase::Completed { .. }
+        | SubtaskPhase::Replaced { .. }
+        | SubtaskPhase::Undoing { .. }
+        | SubtaskPhase::Compensated { .. }
+        | SubtaskPhase::NotCompensated { .. }
+        | SubtaskPhase::Blocked { .. }
+        | SubtaskPhase::Skipped { .. }
+        | SubtaskPhase::Cancelled { .. } => {
+            return Err(format!("subtask {id} is not being revised"));
+        }
     };
+    let before = subtask.retry.as_ref().map_or(0, |retry| retry.retry_count);
+    let retry = reason.map(|reason| RetryRecord {
+        retry_count: before + 1,
+        retry_reason: reason.clone(),
+        retry_modifications: match told.revision {
+            Revision::Split => format!("split into {} smaller subtasks", told.replaced_by.len()),
+            Revision::Replan => "planned again with what went wrong".to_owned(),
+            Revision::FanOut => "one for each item".to_owned(),
+        },
+    });
     if run.is_over() || run.is_compensating() || subtask.has_live_attempt() {
         return Err(format!("subtask {id} is not free"));
     }

@@ -149,41 +149,29 @@ impl State {
         next: OrchestrationPhase,
     ) -> Applied {
         self.change_run(id, |run| {
-            let is_legal = match (&run.phase, &next) {
-                (
-                    OrchestrationPhase::Completed { .. }
-                    | OrchestrationPhase::RolledBack { .. }
-                    | OrchestrationPhase::Failed { .. }
-                    | OrchestrationPhase::Cancelled { .. },
-                    _,
-                )
-                | (_, OrchestrationPhase::Blocked(_) | OrchestrationPhase::Compensating { .. })
-                | (OrchestrationPhase::Compensating { .. }, OrchestrationPhase::InProgress) => {
-                    false
-                }
-                (_, OrchestrationPhase::Completed { .. }) => {
-                    run.runs.iter().all(SubtaskRun::is_satisfied)
-                }
-                (
-                    _,
+            let goes_on = run.phase == OrchestrationPhase::InProgress;
+            let is_legal = !run.is_over()
+                && match &next {
+                    OrchestrationPhase::Blocked(_) | OrchestrationPhase::Compensating { .. } => {
+                        false
+                    }
+                    OrchestrationPhase::InProgress => !goes_on && !run.is_compensating(),
+                    OrchestrationPhase::Paused { .. } => goes_on,
+                    OrchestrationPhase::Completed { .. } => {
+                        run.runs.iter().all(SubtaskRun::is_satisfied)
+                    }
                     OrchestrationPhase::Failed { at, reason }
-                    | OrchestrationPhase::Cancelled { at, reason },
-                ) => {
-                    end_open_subtasks(&mut run.runs, at, reason);
-                    true
-                }
-                (from, OrchestrationPhase::Paused { .. }) => {
-                    *from == OrchestrationPhase::InProgress
-                }
-                (from, OrchestrationPhase::InProgress) => *from != OrchestrationPhase::InProgress,
-                (from, OrchestrationPhase::RolledBack { .. }) => {
-                    // An attempt may still be ending: an older one has undone it after all.
-                    let is_left =
-                        |run: &SubtaskRun| matches!(run.phase, SubtaskPhase::Undoing { .. });
-                    matches!(from, OrchestrationPhase::Compensating { .. })
-                        && !run.runs.iter().any(is_left)
-                }
-            };
+                    | OrchestrationPhase::Cancelled { at, reason } => {
+                        end_open_subtasks(&mut run.runs, at, reason);
+                        true
+                    }
+                    OrchestrationPhase::RolledBack { .. } => {
+                        // An attempt may still be ending: an older one has undone it after all.
+                        let is_left =
+                            |run: &SubtaskRun| matches!(run.phase, SubtaskPhase::Undoing { .. });
+                        run.is_compensating() && !run.runs.iter().any(is_left)
+                    }
+                };
             if !is_legal {
                 return Err(format!("run {id} is {:?}", run.phase));
             }
@@ -194,10 +182,11 @@ impl State {
 
     /// Notes when a run that was blocked or over goes on.
     pub(super) fn note_reopening(&mut self, id: &OrchestrationId, at: &Moment) {
-        let Some(run) = self.orchestrations.get(id) else { return };
+        let Some(run) = self.orchestrations.get_mut(id) else { return };
         let was_stopped = run.is_over() || matches!(run.phase, OrchestrationPhase::Blocked(_));
         if was_stopped && let Some(task) = self.tasks.get_mut(&run.task_id) {
             task.reopened_at = Some(*at);
+            run.paused_ms = 0;
         }
     }
 
@@ -216,14 +205,19 @@ impl State {
                     .position(subtask_id)
                     .ok_or_else(|| format!("run {id} has no subtask {subtask_id}"))?;
                 let subtask = &mut run.runs[position];
-                if subtask.attempts.iter().any(Attempt::is_live) {
+                let live = || subtask.attempts.iter().filter(|attempt| attempt.is_live());
+                if !live().all(Attempt::is_ending) {
                     return Err(format!("subtask {subtask_id} has a live attempt"));
                 }
+                // What was called back for it has to be gone first.
+                let is_ending = live().next().is_some();
                 if subtask.is_replaced() {
                     return Err(format!("others took the place of subtask {subtask_id}"));
                 }
-                subtask.phase = SubtaskPhase::Pending;
+                subtask.phase =
+                    if is_ending { SubtaskPhase::InAttempt } else { SubtaskPhase::Pending };
                 subtask.failures = 0;
+                subtask.interruptions = 0;
                 // Whoever has it keeps it; those who had it may be asked again.
                 subtask.failures_before = 0;
                 subtask.agents_before.clear();

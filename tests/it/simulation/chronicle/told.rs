@@ -47,6 +47,8 @@ pub(in crate::simulation) struct SubtaskTold {
     pub(in crate::simulation) agent: Option<String>,
     pub(in crate::simulation) fallbacks: u32,
     pub(in crate::simulation) last_failure: Option<Failure>,
+    /// How many attempts in a row were cut off since a person or another agent took it up.
+    pub(in crate::simulation) interruptions: u32,
     /// How often in a row the last failure looked the same.
     pub(in crate::simulation) same_failures: u32,
 }
@@ -82,6 +84,8 @@ pub(in crate::simulation) struct AttemptTold {
     pub(in crate::simulation) published_at: Option<Moment>,
     pub(in crate::simulation) is_taken: bool,
     pub(in crate::simulation) started_at: Option<Moment>,
+    /// For how long the machine slept since it was published, or since it began.
+    pub(in crate::simulation) paused_ms: u64,
     pub(in crate::simulation) recalled: Option<(Recall, Moment)>,
     /// The first event of the record that suspects it, while that stands.
     pub(in crate::simulation) suspected_seq: Option<u64>,

@@ -3,6 +3,7 @@
 use baton::domain::plan::Revision;
 use baton::domain::policy::Backoff;
 use baton::domain::report::Category;
+use baton::domain::worker::Recall;
 use baton::domain::{Event, Moment, Record};
 
 use super::{Verdict, unless};
@@ -11,6 +12,16 @@ use crate::simulation::life::Life;
 
 /// The time in which starts are counted.
 pub(super) const MINUTE_MS: u64 = 60_000;
+
+/// What is cut off again and again is not begun again for ever.
+pub(super) fn interruptions_have_a_budget(life: &Life, _: &Record, event: &Event) -> Verdict {
+    let Event::SubtaskHandedOff(told) = event else { return Ok(()) };
+    let Some((run, at)) = life.told.find(told.subtask_id.as_str()) else { return Ok(()) };
+    let (times, max) = (run.subtasks[at].interruptions, life.policy.recovery.interruptions_max);
+    unless(times < max, || {
+        format!("{} begins after {times} of {max} were cut off", told.attempt_id)
+    })
+}
 
 /// A master has no more attempts at a time than it may.
 pub(super) fn a_master_has_its_limit(life: &Life, _: &Record, event: &Event) -> Verdict {
@@ -198,12 +209,31 @@ pub(super) fn time_boxes_end(life: &Life) -> Verdict {
     let now = life.clock.now();
     for (id, attempt) in life.told.live().filter(|(_, attempt)| attempt.is_launched) {
         let Some(started) = attempt.started_at else { continue };
-        let age = waited_ms(&now, &started).unwrap_or(0);
+        let age = waited_ms(&now, &started).unwrap_or(0).saturating_sub(attempt.paused_ms);
         unless(attempt.recalled.is_some() || age <= box_ms + LATE_MS, || {
             format!("{id} runs for {age} of {box_ms} ms")
         })?;
     }
     Ok(())
+}
+
+/// Time in which the machine slept is told as it was, and uses up nobody's time box.
+pub(super) fn sleep_uses_up_no_time_box(life: &Life, _: &Record, event: &Event) -> Verdict {
+    if let Event::HostResumed(told) = event {
+        let slept_ms = life.clock.suspended_ms;
+        return unless(told.total_ms == slept_ms && told.for_ms <= slept_ms, || {
+            format!("the machine slept {slept_ms} ms in this boot")
+        });
+    }
+    let Event::AttemptRecalled { attempt_id, cause: Recall::TimeBox, .. } = event else {
+        return Ok(());
+    };
+    let box_ms = life.policy.supervision.time_box_ms;
+    let process = life.processes.iter().rfind(|p| p.job.attempt_id == *attempt_id);
+    let worked_ms = process.map(|process| life.clock.awake_ms - process.begun_ms);
+    unless(worked_ms.is_none_or(|ms| ms >= box_ms), || {
+        format!("{attempt_id} had {worked_ms:?} of {box_ms} ms")
+    })
 }
 
 /// A worker of ours that does nothing is called back, or said to be stalled, when it may not stand
@@ -214,15 +244,20 @@ pub(super) fn who_stands_still_is_noticed(life: &Life) -> Verdict {
     };
     let limits = &life.policy.supervision;
     let longest_ms = limits.stall_after_ms + 4 * limits.look_ms;
-    for process in life.processes.iter().filter(|process| process.is_main_alive) {
-        let since_ms = process.traces.got_on_ms.max(daemon.fresh_since_ms);
+    // Whoever is suspended cannot get on, and may go on.
+    for process in life.processes.iter().filter(|p| p.is_main_alive && !p.is_stopped) {
+        let got_on_ms = process.traces.got_on_ms.max(process.resumed_ms);
+        let since_ms = got_on_ms.max(daemon.fresh_since_ms);
         if life.clock.awake_ms <= since_ms + longest_ms {
             continue;
         }
         let id = process.job.attempt_id.as_str();
         let attempt = life.told.attempts.get(id);
-        let is_noticed = attempt
-            .is_none_or(|a| a.nonce != process.job.nonce || a.is_condemned || a.recalled.is_some());
+        // One that is suspended may go on, so that a doubt is all that may be said of it.
+        let is_noticed = attempt.is_none_or(|a| {
+            let is_doubted = process.is_stopped && a.suspected_seq.is_some();
+            a.nonce != process.job.nonce || a.is_condemned || a.recalled.is_some() || is_doubted
+        });
         unless(is_noticed, || format!("nobody notices that {id} does nothing: {attempt:?}"))?;
     }
     Ok(())
@@ -239,6 +274,7 @@ pub(super) fn what_nobody_takes_is_told(life: &Life) -> Verdict {
     for (id, attempt) in life.told.live().filter(|(_, a)| !a.is_launched && a.is_published) {
         let is_settled = attempt.is_taken || attempt.is_untaken || attempt.recalled.is_some();
         let waited = attempt.published_at.and_then(|at| waited_ms(&now, &at)).unwrap_or(0);
+        let waited = waited.saturating_sub(attempt.paused_ms);
         unless(is_settled || waited <= alert_ms + LATE_MS, || {
             format!("nobody says that nobody takes {id} for {waited} ms")
         })?;

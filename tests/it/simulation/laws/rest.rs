@@ -187,7 +187,7 @@ fn time_box(life: &Life, attempt: &AttemptTold) -> Option<(Moment, u64)> {
     // Who began under another boot is gone, which is found out otherwise.
     let is_of_this_boot = |at: &Moment| at.boot == life.clock.now().boot;
     let since = attempt.started_at.filter(|_| counts && box_ms > 0).filter(is_of_this_boot)?;
-    Some((since, box_ms))
+    Some((since, box_ms + attempt.paused_ms))
 }
 
 /// A deadline that has come leads to something: otherwise the daemon would ask again and again.

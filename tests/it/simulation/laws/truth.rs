@@ -1,6 +1,7 @@
 //! What the journal says is so in the world, and what happens in the world was decided before.
 
 use baton::domain::event::Found;
+use baton::domain::evidence::ProcessState;
 use baton::domain::spec::SpecFolder;
 use baton::domain::worker::{Exit, Recall};
 use baton::domain::{Event, Record};
@@ -85,7 +86,9 @@ pub(super) fn delivered_is_never_lost(life: &Life, _: &Record, event: &Event) ->
         _ => return Ok(()),
     };
     let Some(attempt) = life.told.attempts.get(id) else { return Ok(()) };
-    let is_wanted = attempt.recalled.is_none_or(|(cause, _)| cause != Recall::Unwanted);
+    let is_wanted = attempt
+        .recalled
+        .is_none_or(|(cause, _)| !matches!(cause, Recall::Unwanted | Recall::Replaced));
     let Some(process) = process(life, id) else { return Ok(()) };
     let is_awaited = life.told.find(&attempt.subtask).is_some_and(|(run, at)| {
         let goes_on = !run.is_over() && run.phase != RunPhase::RollingBack;
@@ -125,23 +128,24 @@ pub(super) fn completed_means_delivered(life: &Life, _: &Record, event: &Event) 
 
 /// Whoever gets on is not called back for standing still.
 pub(super) fn progress_is_never_condemned(life: &Life, _: &Record, event: &Event) -> Verdict {
-    let (id, is_silence) = match event {
-        Event::WorkerStalled(Found { attempt_id: Some(id), .. }) => (id.as_str(), false),
-        Event::AttemptRecalled { attempt_id, cause: Recall::Stalled, .. } => {
-            (attempt_id.as_str(), false)
+    let limits = &life.policy.supervision;
+    let (id, limit_ms) = match event {
+        Event::WorkerStalled(Found { attempt_id: Some(id), .. })
+        | Event::AttemptRecalled { attempt_id: id, cause: Recall::Stalled, .. } => {
+            (id.as_str(), limits.stall_after_ms)
         }
-        Event::AttemptRecalled { attempt_id, cause: Recall::Silence, .. } => {
-            (attempt_id.as_str(), true)
+        Event::AttemptRecalled { attempt_id: id, cause: Recall::Silence, .. } => {
+            (id.as_str(), limits.silence_ms)
+        }
+        // What still gets on under another number than it said is not gone.
+        Event::WorkerGone(Found { attempt_id: Some(id), .. }) => {
+            (id.as_str(), limits.heartbeat_stale_ms)
         }
         _ => return Ok(()),
     };
+    let is_silence = matches!(event, Event::AttemptRecalled { cause: Recall::Silence, .. });
     let Some(traces) = traces(life, id) else { return Ok(()) };
-    let limits = &life.policy.supervision;
-    let (since_ms, limit_ms) = if is_silence {
-        (traces.outward_ms, limits.silence_ms)
-    } else {
-        (traces.got_on_ms, limits.stall_after_ms)
-    };
+    let since_ms = if is_silence { traces.outward_ms } else { traces.got_on_ms };
     let still_ms = life.clock.awake_ms - since_ms;
     // A sleep that is shorter than the time between two looks cannot be told from standing still.
     let shortest_ms = limit_ms.saturating_sub(2 * limits.look_ms);
@@ -150,11 +154,21 @@ pub(super) fn progress_is_never_condemned(life: &Life, _: &Record, event: &Event
     })
 }
 
-/// Who is said to be gone is gone.
+/// Who is said to be gone is gone: of a worker of a master, the process that it named.
 pub(super) fn gone_means_gone(life: &Life, _: &Record, event: &Event) -> Verdict {
-    let Event::WorkerGone(Found { attempt_id: Some(id), .. }) = event else { return Ok(()) };
-    let lives = process(life, id.as_str()).is_some_and(Process::lives);
-    unless(!lives, || format!("{id} lives"))
+    let Event::WorkerGone(Found { worker_id, attempt_id, .. }) = event else { return Ok(()) };
+    if let Some(process) = attempt_id.as_ref().and_then(|id| process(life, id.as_str())) {
+        return unless(!process.lives(), || format!("{worker_id} lives"));
+    }
+    let nth = match attempt_id {
+        Some(id) if life.told.attempts.get(id.as_str()).is_some_and(|a| a.is_launched) => {
+            return Ok(());
+        }
+        Some(id) => life.stranger_at(id.as_str()),
+        None => life.strange.iter().position(|s| s.spec.worker_id == *worker_id),
+    };
+    let is_proven = nth.is_some_and(|nth| life.strange[nth].process() == ProcessState::Gone);
+    unless(is_proven, || format!("nothing proves that {worker_id} is gone"))
 }
 
 /// Nobody is condemned by one look alone.
