@@ -232,6 +232,10 @@ impl Planned {
             step.agent_reasons.insert(0, first.figures());
             step.agent_reasons.extend(first.reasons);
             step.agent = first.name;
+            // Whoever stands in has to do the same, and not to add to it.
+            let mut ranked: Vec<Chosen> = ranked.collect();
+            ranked.sort_by(|a, b| b.score.total_cmp(&a.score));
+            let ranked = ranked.into_iter();
             step.fallbacks = ranked.take(FALLBACKS_MAX).map(|choice| choice.name).collect();
         }
     }

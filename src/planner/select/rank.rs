@@ -38,6 +38,8 @@ const MARGIN: f64 = 0.08;
 /// How much of a score a full load and a bad past can take, within the margin.
 const LOAD_LOSS: f64 = 0.06;
 const PAST_LOSS: f64 = 0.10;
+/// How much of what the first one says already is taken off those behind it.
+const AGAIN: f64 = 0.4;
 /// So many agents are named at the most.
 const RANKED_MAX: usize = 10;
 /// So many reasons are given for each.
@@ -215,6 +217,7 @@ impl Selector {
             .map(|(at, score)| self.choice(*at, *score, &query, wanted))
             .collect();
         let reasons = settle(&mut agents, top);
+        self.spread(&mut agents, &query);
         let verdict = if margin >= MARGIN { Suitable::Clear } else { Suitable::Close };
         Selection { verdict, confidence: confidence(top, margin), margin, reasons, agents }
     }
@@ -260,6 +263,29 @@ impl Selector {
         let mut seen = HashSet::new();
         order.retain(|at| seen.insert(self.agents[*at].name.as_str()));
         order.into_iter().map(|at| (at, scores[at])).collect()
+    }
+
+    /// Puts that one second which adds most to the first one: who says the same again as the first
+    /// one is of less use beside it than who speaks of another part of the request.
+    fn spread(&self, agents: &mut [Chosen], query: &Query) {
+        let hits = |chosen: &Chosen| -> BTreeMap<(bool, String), f64> {
+            let at = self.agents.iter().position(|agent| agent.id == chosen.id);
+            let hits = at.map(|at| self.index.hits(query, at)).unwrap_or_default();
+            hits.into_iter().map(|hit| ((hit.is_topic, hit.what), hit.score)).collect()
+        };
+        let Some((first, others)) = agents.split_first_mut() else { return };
+        let said = hits(first);
+        let adds = |other: &Chosen| {
+            let again = hits(other).into_iter();
+            let again = again.filter_map(|(what, score)| Some(said.get(&what)?.min(score)));
+            other.score - AGAIN * again.sum::<f64>()
+        };
+        let added = others.iter().map(adds).enumerate();
+        // Of equals the one that was before.
+        let most = added.reduce(|most, other| if other.1 > most.1 { other } else { most });
+        if let Some((at, _)) = most {
+            others[..=at].rotate_right(1);
+        }
     }
 
     fn choice(&self, at: usize, score: f64, query: &Query, wanted: &Wanted<'_>) -> Chosen {

@@ -166,3 +166,18 @@ fn namesakes_are_named_once() {
     let selection = chosen(&selector, "bake bread and cake");
     assert_eq!(selection.agents.len(), 1);
 }
+
+#[test]
+fn whoever_adds_something_comes_before_whoever_says_the_same_again() {
+    let selector = Selector::of(
+        &[
+            agent("planner", "Plans trips to foreign cities and books hotels in them."),
+            agent("guide", "Plans trips to foreign cities."),
+            agent("singer", "Finds songs."),
+        ],
+        &[],
+    );
+    let selection = chosen(&selector, "Plan trips to foreign cities with hotels, and find songs");
+    let names: Vec<&str> = selection.agents.iter().map(|agent| agent.name.as_str()).collect();
+    assert_eq!(names, ["planner", "singer", "guide"]);
+}
