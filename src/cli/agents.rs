@@ -13,12 +13,11 @@ use clap::{Args, Subcommand};
 use super::Context;
 use super::output::{CliError, Exit};
 use crate::client::Client;
-use crate::client::agents::{Agents, registry};
+use crate::client::agents::{Agents, Registry, RegistryError, registry};
 use crate::client::history as remembered_outcomes;
 use crate::config::{Config, Overrides};
 use crate::domain::Policy;
 use crate::domain::agent::Remembered;
-use crate::registry::{Registry, RegistryError};
 
 /// Arguments of `baton agents`.
 #[derive(Debug, Args)]

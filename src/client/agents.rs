@@ -6,8 +6,10 @@ use std::path::Path;
 use super::{Client, ClientError};
 use crate::domain::Policy;
 use crate::domain::agent::{Agent, Remembered};
-use crate::planner::{Selection, Selector, Wanted};
-use crate::registry::Registry;
+use crate::planner::Selector;
+
+pub use crate::planner::{Selection, Suitable, Wanted};
+pub use crate::registry::{Registry, RegistryError};
 
 /// Agents, what is remembered of them, and how busy they are.
 #[derive(Debug, Clone)]
@@ -58,7 +60,7 @@ pub fn registry(
     policy: &Policy,
     workspace: &Path,
     home: Option<&Path>,
-) -> Result<Registry, crate::registry::RegistryError> {
+) -> Result<Registry, RegistryError> {
     match given {
         Some(path) => Registry::open(path),
         None => Ok(Registry::of_project(policy, workspace, home)),

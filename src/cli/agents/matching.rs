@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::super::Context;
 use super::super::output::{CliError, Exit, Page, Table, Tone, View, plain, span};
 use super::Known;
-use crate::planner::{Selection, Suitable, Wanted};
+use crate::client::agents::{Selection, Suitable, Wanted};
 
 #[derive(Debug, Serialize)]
 struct Matched<'a> {

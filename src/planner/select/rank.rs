@@ -353,9 +353,9 @@ fn nobody(reason: &str) -> Selection {
 
 /// How sure a choice is, by how much speaks for it and how far the next one is behind.
 fn confidence(top: f64, margin: f64) -> f64 {
-    let able = 1.0 - (-top / (2.0 * ABLE)).exp();
+    let able = 1.0 - (-top / ABLE).exp();
     let apart = 1.0 - (-margin / 0.15).exp();
-    (0.3 + 0.7 * apart) * able
+    (0.2 + 0.8 * apart) * able
 }
 
 #[cfg(test)]
