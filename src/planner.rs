@@ -3,6 +3,7 @@
 //! A planner decides whether a task goes whole to one master or is split, and never the last word:
 //! whatever it drafts passes [`crate::domain::validate`] before anything follows from it.
 
+mod actuals;
 mod author;
 mod complexity;
 mod expand;
@@ -23,6 +24,7 @@ mod text;
 #[cfg(test)]
 mod tests;
 
+pub use actuals::Actuals;
 pub use said::Said;
 pub use select::{Chosen, Selection, Selector, Suitable, Wanted};
 

@@ -21,6 +21,7 @@ const ROSTERS: &[Roster] = &[
         front: "src/planner.rs",
         begins: "const ROSTER",
         helpers: &[
+            "actuals",
             "author",
             "complexity",
             "expand",

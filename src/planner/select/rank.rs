@@ -14,7 +14,7 @@ use crate::domain::agent::{Agent, Remembered};
 const FIELDS: [Field; 4] = [
     Field { weight: 2.0, topic_weight: 2.0, length_loss: 0.3 },
     Field { weight: 1.2, topic_weight: 1.2, length_loss: 0.6 },
-    Field { weight: 1.0, topic_weight: 0.6, length_loss: 0.6 },
+    Field { weight: 0.6, topic_weight: 0.4, length_loss: 0.6 },
     Field { weight: 1.5, topic_weight: 0.0, length_loss: 0.6 },
 ];
 /// What requests that are remembered or given as examples count for at the most.

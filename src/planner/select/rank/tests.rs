@@ -171,13 +171,14 @@ fn namesakes_are_named_once() {
 fn whoever_adds_something_comes_before_whoever_says_the_same_again() {
     let selector = Selector::of(
         &[
-            agent("planner", "Plans trips to foreign cities and books hotels in them."),
-            agent("guide", "Plans trips to foreign cities."),
-            agent("singer", "Finds songs."),
+            agent("anna", "Books hotels and flights."),
+            agent("bert", "Books hotels and flights."),
+            agent("singer", "Sings songs."),
         ],
         &[],
     );
-    let selection = chosen(&selector, "Plan trips to foreign cities with hotels, and find songs");
+    let selection = chosen(&selector, "Book hotels and flights, and sing songs");
     let names: Vec<&str> = selection.agents.iter().map(|agent| agent.name.as_str()).collect();
-    assert_eq!(names, ["planner", "singer", "guide"]);
+    assert_eq!(names, ["anna", "singer", "bert"]);
+    assert!(selection.agents[1].score < selection.agents[2].score);
 }
