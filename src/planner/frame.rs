@@ -230,7 +230,15 @@ fn object_text(tokens: &[Token<'_>]) -> String {
     let from = tokens.iter().take_while(is_article).count();
     let tokens = &tokens[from..];
     let aside = |token: &Token<'_>| ASIDES.contains(&token.word.as_str());
-    let to = tokens.iter().position(aside).unwrap_or(tokens.len()).min(OBJECT_WORDS_MAX);
+    let mut to = tokens.iter().position(aside).unwrap_or(tokens.len()).min(OBJECT_WORDS_MAX);
+    let lists = &lexicon().words;
+    let is_loose = |token: &Token<'_>| {
+        lists.ends.contains(token.word.as_str()) || lists.articles.contains(token.word.as_str())
+    };
+    // What was cut off must not leave half a tie behind.
+    while to < tokens.len() && to > 0 && is_loose(&tokens[to - 1]) {
+        to -= 1;
+    }
     text::join(&tokens[..to])
 }
 

@@ -6,6 +6,9 @@ use crate::domain::plan::Why;
 /// The rank from which on a step closes the work: it merges, deploys, announces or sums up.
 const CLOSING_RANK_MIN: u32 = 75;
 
+/// The rank of a comparison of what other steps bring about.
+const COMPARING_RANK: u32 = 88;
+
 /// The rank of what builds or changes something.
 const BUILDING_RANK: u32 = 20;
 
@@ -22,6 +25,10 @@ pub(super) fn by_rank(steps: &mut [Step]) {
         .map(|(at, step)| {
             // What looks before anything is built looks for work; afterwards it checks it.
             let looks = matches!(step.kind.rank, 51..=65) && step.kind.name != "performance";
+            // What is compared is built, and measured, before.
+            if step.kind.name == "compare" && !step.after.is_empty() {
+                return COMPARING_RANK;
+            }
             if looks && first_build.is_some_and(|first| at < first) { 8 } else { step.kind.rank }
         })
         .collect();

@@ -1,6 +1,6 @@
 //! Any bytes as a request: nothing panics, and what is planned is a valid plan.
 //!
-//! `cd benches; cargo +nightly fuzz run requests -- -timeout=1 -rss_limit_mb=512 -max_len=65536`
+//! `cargo +nightly fuzz run --fuzz-dir benches/fuzz requests -- -timeout=1 -rss_limit_mb=512 -max_len=65536`
 #![no_main]
 
 use baton::domain::Policy;
