@@ -23,6 +23,7 @@
 //! A failure is `error: ...` and `hint: ...` on stderr. With `--json` it is one object on stdout,
 //! `{"schema": "baton/error@1", "error": {"code", "kind", "message", "hint"}}`.
 
+mod agents;
 mod completions;
 mod daemon;
 mod doctor;
@@ -107,6 +108,8 @@ enum Command {
     Status(status::StatusArgs),
     /// Show who can be given work, and how busy they are
     Masters(masters::MastersArgs),
+    /// Show the agents that are known, who is suitable, and what is remembered
+    Agents(agents::AgentsArgs),
     /// List, show, take or withdraw handoffs
     Handoff(handoff::HandoffArgs),
     /// Print the completion report of a task
@@ -190,6 +193,7 @@ impl Command {
             Command::Show(args) => args.run(context),
             Command::Status(args) => args.run(context),
             Command::Masters(args) => args.run(context),
+            Command::Agents(args) => args.run(context),
             Command::Handoff(args) => args.run(context),
             Command::Report(args) => args.run(context),
             Command::Explain(args) => args.run(context),

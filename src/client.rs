@@ -2,12 +2,15 @@
 //!
 //! The daemon is spoken to by files alone, so most of this works while it is down.
 
+pub mod agents;
+pub mod batch;
 pub mod checkup;
 pub mod documents;
 pub mod explain;
 pub mod find;
 pub mod follow;
 pub mod handoffs;
+pub mod history;
 pub mod make;
 pub mod preview;
 pub mod progress;

@@ -22,6 +22,13 @@ pub fn now() -> Moment {
     Moment { boot: boot_id(), boottime_ms: boottime_ms(), wall: Timestamp::from_ms(wall_ms()) }
 }
 
+/// Returns nanoseconds of a clock that only ever goes on, to measure short spans with.
+pub fn precisely_ns() -> u64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
+    seconds.saturating_mul(1_000_000_000).saturating_add(u64::try_from(now.tv_nsec).unwrap_or(0))
+}
+
 /// Returns the id of the running boot, read once in the life of the process.
 ///
 /// Without `/proc` it is made from the time of the boot in steps of ten minutes: a clock that is

@@ -40,6 +40,8 @@ pub struct Config {
     pub daemon: DaemonSettings,
     /// What is logged, and how.
     pub log: LogSettings,
+    /// Whether what was remembered of agents is used.
+    pub learning: bool,
     /// Whether there was a file.
     pub source: ConfigSource,
 }
@@ -137,6 +139,7 @@ impl Config {
                 batch_max: 4_096,
             },
             log: LogSettings { filter: "info".into(), form: LogForm::Human },
+            learning: true,
             source: ConfigSource::Defaults,
         }
     }

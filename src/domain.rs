@@ -3,6 +3,7 @@
 pub mod ids;
 pub mod moment;
 
+pub mod agent;
 pub mod evidence;
 pub mod handoff;
 pub mod order;

@@ -16,14 +16,15 @@
 //! | [`planner`] | `domain` | nothing | drafts a plan for a request, with its reasons |
 //! | [`journal`] | `domain` | `orchestrator/journal/` | keeps the truth: one decision, one checksummed line |
 //! | [`store`] | `domain` | the rest of `coordination/` | the only door to the directory that everybody shares |
+//! | [`registry`] | `domain` | agent files, indexes and lists | knows the agents, and what is odd about their files |
 //! | [`intake`] | `domain`, `store` | reads through `store` | turns what others put into the directory into inputs |
 //! | [`projection`] | `domain` | nothing | turns state into documents |
 //! | [`backend`] | `domain` | nothing | says how a worker is launched and what its end means |
 //! | [`clock`] | `domain` | the clocks | the only reader of the clocks |
 //! | [`config`] | `domain`, `backend` | `baton.toml`, environment | settings, every one of them checked |
 //! | [`telemetry`] | nothing of ours | standard error | logging that never stops anything |
-//! | [`daemon`] | `domain`, `planner`, `journal`, `store`, `intake`, `projection`, `backend`, `clock`, `config`, `telemetry` | processes, signals, the watcher | the one loop that moves all of the above |
-//! | [`client`] | `domain`, `journal`, `store`, `planner`, `clock` | reads documents and journal, writes `inbox/` | what every surface can do, by files alone |
+//! | [`daemon`] | `domain`, `planner`, `journal`, `store`, `intake`, `projection`, `backend`, `registry`, `clock`, `config`, `telemetry` | processes, signals, the watcher | the one loop that moves all of the above |
+//! | [`client`] | `domain`, `journal`, `store`, `planner`, `registry`, `clock` | reads documents and journal, writes `inbox/` | what every surface can do, by files alone |
 //! | [`cli`] | `domain`, `client`, `clock`, `config`, `telemetry`, `daemon` | standard output | the command line; it needs `daemon` only to start it |
 //!
 //! A room that touches nothing is pure: no file, clock, process, thread, randomness or runtime. What
@@ -52,9 +53,10 @@
 //!
 //! # Where to extend
 //!
-//! An intake, backend, projection, planner, recovery strategy or subcommand is one new file, its
+//! An intake, backend, projection, planner, registry reader, recovery strategy or subcommand is one new file, its
 //! `mod` line and its entry on the roster beside it: [`intake::roster`], [`backend::ROSTER`],
-//! [`projection::ROSTER`], [`planner::ROSTER`], [`domain::recovery::ROSTER`], the subcommands of
+//! [`projection::ROSTER`], [`planner::ROSTER`], [`registry::ROSTER`],
+//! [`domain::recovery::ROSTER`], the subcommands of
 //! [`cli`]. The order on a roster has meaning.
 
 pub mod domain;
@@ -62,6 +64,7 @@ pub mod domain;
 pub mod planner;
 
 pub mod journal;
+pub mod registry;
 pub mod store;
 
 pub mod intake;

@@ -8,16 +8,23 @@ mod complexity;
 mod expand;
 mod files;
 mod frame;
+mod languages;
 mod lexicon;
+mod order;
 mod request;
 mod revise;
+mod routing;
 mod rules;
+mod said;
 mod segment;
 mod select;
 mod text;
 
 #[cfg(test)]
 mod tests;
+
+pub use said::Said;
+pub use select::{Chosen, Selection, Selector, Suitable, Wanted};
 
 use crate::domain::ids::SubtaskId;
 use crate::domain::plan::{DraftOutcome, RevisionOutcome};

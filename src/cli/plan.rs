@@ -1,31 +1,42 @@
 //! `baton plan`: what would become of a request, with every rule that fired; nothing is written.
 
+mod batch;
+
+use std::path::PathBuf;
+
 use clap::Args;
 
 use super::Context;
+use super::agents::RegistryArgs;
 use super::output::{CliError, Exit, Page, Tone, View, plain, span, text, tree};
 use super::submit::RequestArgs;
 use crate::client::Client;
 use crate::client::preview::{Preview, Verdict, preview};
 use crate::config::{Config, Overrides};
+use crate::domain::Policy;
 use crate::domain::plan::{Explanation, Plan};
 
 /// Arguments of `baton plan`.
 #[derive(Debug, Args)]
+#[command(mut_arg("request", |arg| arg.required(false).required_unless_present("batch")))]
 pub(crate) struct PlanArgs {
     #[command(flatten)]
     request: RequestArgs,
+    /// Plan many requests, one JSON object a line ({"id", "text"}), and answer with one line each
+    #[arg(long, value_name = "FILE|-", conflicts_with_all = ["request", "title", "priority", "kind", "master"])]
+    batch: Option<PathBuf>,
+    #[command(flatten)]
+    registry: RegistryArgs,
 }
 
 impl PlanArgs {
     pub(crate) fn run(&self, context: &Context) -> Result<Exit, CliError> {
+        if let Some(file) = &self.batch {
+            return batch::run(context, file, &self.registry);
+        }
         let request = self.request.read()?;
         let client = Client::open(&context.directory()?).ok();
-        let env = |name: &str| std::env::var(name).ok();
-        let policy = match &client {
-            Some(client) => Config::load(client.root(), &env, &Overrides::default())?.policy,
-            None => crate::domain::Policy::default(),
-        };
+        let policy = policy(client.as_ref())?;
         let preview = preview(&request, &policy, client.as_ref());
         context.out.show(&preview)?;
         Ok(match preview.verdict {
@@ -33,6 +44,15 @@ impl PlanArgs {
             Verdict::Refuse { .. } | Verdict::Invalid { .. } => Exit::BadInput,
         })
     }
+}
+
+/// Returns the settings of a directory; the built-in ones without a directory.
+fn policy(client: Option<&Client>) -> Result<Policy, CliError> {
+    let env = |name: &str| std::env::var(name).ok();
+    Ok(match client {
+        Some(client) => Config::load(client.root(), &env, &Overrides::default())?.policy,
+        None => Policy::default(),
+    })
 }
 
 impl View for Preview {
@@ -53,8 +73,11 @@ impl View for Preview {
                 estimate(page, plan);
                 explanation(page, &plan.explanation);
             }
-            Verdict::Refuse { reason, remedy } => {
+            Verdict::Refuse { reason, remedy, question } => {
                 page.point(Tone::Bad, "refused:", reason);
+                if let Some(question) = question {
+                    page.point(Tone::Strong, "question:", question);
+                }
                 page.point(Tone::Busy, "     →", remedy);
             }
             Verdict::Invalid { errors, explanation: why } => {
@@ -80,6 +103,20 @@ fn estimate(page: &mut Page, plan: &Plan) {
     let masters: Vec<&str> = estimate.masters.iter().map(|master| master.as_str()).collect();
     let workers = text::count(estimate.workers, "worker");
     page.field("agents", &format!("{workers} for {}", masters.join(", ")));
+    let unmixed = plan.subtasks.iter().all(|s| s.nature.model == Default::default());
+    if !unmixed {
+        page.field(
+            "cost",
+            &format!(
+                "as of {} tokens of a standard model, {} % less than a strong one for all",
+                estimate.cost_tokens, estimate.saving_percent
+            ),
+        );
+    }
+    if !estimate.critical_path.is_empty() {
+        let names: Vec<&str> = estimate.critical_path.iter().map(|id| id.as_str()).collect();
+        page.field("critical path", &names.join(" → "));
+    }
     for bottleneck in &estimate.bottlenecks {
         page.field("bottleneck", bottleneck);
     }

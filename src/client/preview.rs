@@ -3,7 +3,9 @@
 use serde::Serialize;
 
 use crate::domain::Policy;
+use crate::domain::ids::{SubtaskId, TaskId};
 use crate::domain::plan::{Draft, DraftOutcome, Explanation, Plan};
+use crate::domain::task::TaskSpec;
 use crate::domain::validate::{PlanError, validate, validate_routed};
 use crate::planner;
 
@@ -45,6 +47,9 @@ pub enum Verdict {
         reason: String,
         /// What its author can do.
         remedy: String,
+        /// What its author is asked, where an answer would do.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        question: Option<String>,
     },
     /// It was drafted, and the draft is no plan.
     Invalid {
@@ -57,27 +62,38 @@ pub enum Verdict {
 
 /// Plans a request; ids that are taken in the directory of `client` are avoided.
 pub fn preview(request: &Request, policy: &Policy, client: Option<&Client>) -> Preview {
-    let taken = |id: &crate::domain::ids::SubtaskId| {
+    let taken = |id: &SubtaskId| {
         client.is_some_and(|client| client.store().exists(&crate::store::layout::subtask(id)))
-    };
-    let invalid =
-        |draft: Draft, errors| Verdict::Invalid { errors, explanation: draft.explanation };
-    let verdict = match planner::draft(&planner::Request { task: &request.spec }, policy) {
-        DraftOutcome::Plan(draft) => match validate(&draft, &request.task_id, policy, &taken) {
-            Ok(plan) => Verdict::Plan { plan: Box::new(plan) },
-            Err(errors) => invalid(*draft, errors),
-        },
-        DraftOutcome::Route(draft) => match validate_routed(&draft, &request.task_id, policy) {
-            Ok(plan) => Verdict::Route { plan: Box::new(plan) },
-            Err(errors) => invalid(*draft, errors),
-        },
-        DraftOutcome::Refuse { reason, remedy } => Verdict::Refuse { reason, remedy },
     };
     Preview {
         schema: "baton/preview@1",
         task_id: request.task_id.to_string(),
         title: request.spec.title.clone(),
-        verdict,
+        verdict: verdict(&request.spec, &request.task_id, policy, &taken),
+    }
+}
+
+/// Says what the planner and the validator make of a task; `taken` tells ids that are in use.
+pub(super) fn verdict(
+    spec: &TaskSpec,
+    task_id: &TaskId,
+    policy: &Policy,
+    taken: &dyn Fn(&SubtaskId) -> bool,
+) -> Verdict {
+    let invalid =
+        |draft: Draft, errors| Verdict::Invalid { errors, explanation: draft.explanation };
+    match planner::draft(&planner::Request { task: spec }, policy) {
+        DraftOutcome::Plan(draft) => match validate(&draft, task_id, policy, taken) {
+            Ok(plan) => Verdict::Plan { plan: Box::new(plan) },
+            Err(errors) => invalid(*draft, errors),
+        },
+        DraftOutcome::Route(draft) => match validate_routed(&draft, task_id, policy) {
+            Ok(plan) => Verdict::Route { plan: Box::new(plan) },
+            Err(errors) => invalid(*draft, errors),
+        },
+        DraftOutcome::Refuse { reason, remedy, question } => {
+            Verdict::Refuse { reason, remedy, question }
+        }
     }
 }
 
@@ -88,7 +104,7 @@ impl Preview {
             Verdict::Plan { plan } | Verdict::Route { plan } => plan,
             Verdict::Refuse { .. } | Verdict::Invalid { .. } => return None,
         };
-        let step = |id: &crate::domain::ids::SubtaskId| {
+        let step = |id: &SubtaskId| {
             let subtask = plan.subtasks.iter().find(|subtask| subtask.subtask_id == *id)?;
             Some(Step {
                 subtask_id: id.to_string(),

@@ -126,6 +126,7 @@ async fn draft_plan(means: Means, task_id: TaskId, spec: TaskSpec, epoch: u64) -
         DraftOutcome::Refuse {
             reason: "an internal error of the planner".into(),
             remedy: "word the task differently or give its subtasks, and report the error".into(),
+            question: None,
         }
     });
     Answer::Inputs(vec![Input::Drafted { task_id, outcome }])

@@ -104,6 +104,64 @@ pub struct Range {
     pub high: u32,
 }
 
+/// What a step is: what kind of work, in which field, and whether its author said so.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Nature {
+    /// The kind of work, e.g. `tests`; empty when nobody said.
+    #[serde(default)]
+    pub kind: String,
+    /// The field of work, e.g. `security`; empty when nobody said.
+    #[serde(default)]
+    pub domain: String,
+    /// True when the request does not name it: a rule or a template added it.
+    #[serde(default)]
+    pub inferred: bool,
+    /// How strong a model it needs.
+    #[serde(default)]
+    pub model: ModelTier,
+}
+
+/// How strong a model a step needs (S3-20).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ModelTier {
+    /// It looks something up or follows a recipe.
+    Light,
+    /// It builds, tests or describes.
+    #[default]
+    Standard,
+    /// It decides what others build on, or has to find what is hidden.
+    Strong,
+}
+
+impl ModelTier {
+    /// Returns the word that files use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ModelTier::Light => "light",
+            ModelTier::Standard => "standard",
+            ModelTier::Strong => "strong",
+        }
+    }
+
+    /// Returns what a token costs, in percent of one of a standard model: what such models are sold
+    /// for stands about in this proportion.
+    pub fn cost_percent(self) -> u64 {
+        match self {
+            ModelTier::Light => 25,
+            ModelTier::Standard => 100,
+            ModelTier::Strong => 500,
+        }
+    }
+}
+
+impl Nature {
+    /// Tells whether nothing is said.
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// A subtask as drafted, by a planner or by the author: nothing about it is checked yet.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct DraftSubtask {
@@ -136,6 +194,9 @@ pub struct DraftSubtask {
     /// What becomes of it when it fails.
     #[serde(default, skip_serializing_if = "Handling::is_default")]
     pub handling: Handling,
+    /// What kind of step it is.
+    #[serde(default, skip_serializing_if = "Nature::is_default")]
+    pub nature: Nature,
     /// Why it is there and why it waits for what it waits for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub why: Vec<Why>,
@@ -273,6 +334,9 @@ pub enum DraftOutcome {
         reason: String,
         /// What its author can do.
         remedy: String,
+        /// What its author is asked, where an answer would do.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        question: Option<String>,
     },
 }
 
@@ -311,6 +375,9 @@ pub struct Subtask {
     /// What becomes of it when it fails.
     #[serde(default, skip_serializing_if = "Handling::is_default")]
     pub handling: Handling,
+    /// What kind of step it is.
+    #[serde(default, skip_serializing_if = "Nature::is_default")]
+    pub nature: Nature,
     /// Why it is there and why it waits for what it waits for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub why: Vec<Why>,
@@ -334,6 +401,15 @@ pub struct ResourceEstimate {
     /// Stages in which everything waits for one subtask, e.g.
     /// `stage_3: auth-004-tests must wait for auth-002-backend, auth-003-frontend`.
     pub bottlenecks: Vec<String>,
+    /// The chain of subtasks that takes longest: the whole cannot be faster than they are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub critical_path: Vec<SubtaskId>,
+    /// What the tokens cost, in tokens of a standard model.
+    #[serde(default)]
+    pub cost_tokens: u64,
+    /// How much of that a strong model for everything would cost more, in percent of its cost (S3-21).
+    #[serde(default)]
+    pub saving_percent: u64,
 }
 
 /// A validated plan.

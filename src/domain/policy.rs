@@ -79,6 +79,8 @@ pub struct ComplexityPolicy {
     pub tokens_max: u32,
     /// More domains than this make it complex.
     pub domains_max: usize,
+    /// A planner that is less sure than this, of 100, asks instead of planning (S2-14).
+    pub confidence_percent_min: u32,
 }
 
 /// What a plan may look like (S4-22 to S4-25, S4-34, S4-37).
@@ -199,6 +201,7 @@ impl Default for Policy {
                 minutes_max: 30,
                 tokens_max: 20_000,
                 domains_max: 1,
+                confidence_percent_min: 40,
             },
             plan: PlanPolicy {
                 stages_max: 10,

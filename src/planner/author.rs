@@ -24,12 +24,15 @@ fn draft(request: &Request<'_>, policy: &Policy) -> DraftOutcome {
         return DraftOutcome::Refuse {
             reason: "the task brings a plan, and orchestration is switched off".to_owned(),
             remedy: "submit it without subtasks, or switch orchestration on".to_owned(),
+            question: None,
         };
     }
     let wanted = task.assigned_to.as_deref().map(str::trim).filter(|name| !name.is_empty());
     let wanted = match wanted.map(|name| select::named(name, policy)) {
         Some(Ok(master)) => Some(master),
-        Some(Err((reason, remedy))) => return DraftOutcome::Refuse { reason, remedy },
+        Some(Err((reason, remedy))) => {
+            return DraftOutcome::Refuse { reason, remedy, question: None };
+        }
         None => None,
     };
     let mut domains: Vec<String> = Vec::new();

@@ -35,6 +35,7 @@ pub(super) fn judge(
         scope(reading, steps),
         external(reading, steps),
         order(reading),
+        several(steps),
         minutes(reading, steps, policy),
         tokens(reading, steps, policy),
         coordination(masters),
@@ -84,6 +85,7 @@ pub(super) fn thresholds(policy: &Policy) -> BTreeMap<String, u64> {
         ("files_max", wide(complexity.files_max)),
         ("minutes_max", u64::from(complexity.minutes_max)),
         ("tokens_max", u64::from(complexity.tokens_max)),
+        ("confidence_percent_min", u64::from(complexity.confidence_percent_min)),
         ("hint_min", HINT_MIN),
         ("stages_max", wide(plan.stages_max)),
         ("subtasks_min", wide(plan.subtasks_min)),
@@ -194,11 +196,19 @@ fn external(reading: &Reading, steps: &[Step]) -> Option<Why> {
 fn order(reading: &Reading) -> Option<Why> {
     let clauses = &reading.segments.clauses;
     clauses.iter().find_map(|clause| {
-        let (before, evidence) = clause.after.first()?;
-        let (first, then) = (&clauses[*before].frame.title, &clause.frame.title);
+        let link = clause.after.first()?;
+        let evidence = &link.evidence;
+        let (first, then) = (&clauses[link.before].frame.title, &clause.frame.title);
         let evidence = format!("\"{first}\" before \"{then}\": {evidence}");
         Some(Why::new("S4-12 sequential dependencies", evidence))
     })
+}
+
+fn several(steps: &[Step]) -> Option<Why> {
+    const STEPS_MIN: usize = 3;
+    let named = steps.iter().filter(|step| !step.inferred).count();
+    (named >= STEPS_MIN)
+        .then(|| Why::new("S2-25 several tasks", format!("{named} steps are named")))
 }
 
 fn minutes(reading: &Reading, steps: &[Step], policy: &Policy) -> Option<Why> {

@@ -3,13 +3,20 @@
 use super::files;
 use super::frame::{Frame, telling_words};
 use super::lexicon::{Kind, Template, TemplateStep, lexicon};
+use super::order;
 use super::request::Reading;
 use super::segment::Shape;
 use super::text;
-use crate::domain::plan::{Range, Why};
+use crate::domain::plan::{ModelTier, Nature, Range, Why};
 
 /// Letters of the author's words that are repeated in a step.
 const WORDS_MAX: usize = 1_000;
+
+/// The rule by which what its author wants to hold in hand makes a step.
+const DELIVERABLE: &str = "named as a deliverable";
+
+/// Minutes of a fault whose cause has to be found first.
+const SYMPTOM_MINUTES: u32 = 60;
 
 /// One step of a plan in the making; positions are those of the list it is in.
 #[derive(Debug, Clone)]
@@ -31,6 +38,8 @@ pub(super) struct Step {
     pub(super) why: Why,
     /// True when it carries the goal itself, and so the author's criteria.
     pub(super) is_goal: bool,
+    /// True when the author did not name it.
+    pub(super) inferred: bool,
 }
 
 /// Returns the steps that the author's words name, in the order that they are put in.
@@ -53,14 +62,14 @@ pub(super) fn named_steps(reading: &Reading) -> Vec<Step> {
         step.after = clause
             .after
             .iter()
-            .map(|(at, said)| (*at, Why::new("S4-12 words of order", said.clone())))
+            .map(|link| (link.before, Why::new("S4-12 words of order", link.evidence.clone())))
             .collect();
         steps.push(step);
     }
     merge_report(&mut steps);
     add_facets(&mut steps, reading);
     if !parts.independent {
-        order_by_rank(&mut steps);
+        order::by_rank(&mut steps);
     }
     steps
 }
@@ -95,6 +104,7 @@ pub(super) fn unfolded(frame: &Frame, reading: &Reading) -> Vec<Step> {
     for facet in facets_beyond(template, frame, reading) {
         let mut step = Step::of(facet, &object, whole.domain);
         step.why = Why::new("asked for beside the goal", facet.name.clone());
+        step.inferred = false;
         let last = sinks(&steps);
         step.after = last
             .into_iter()
@@ -168,6 +178,27 @@ pub(super) fn slug(steps: &[Step], goal: Option<&Frame>) -> String {
 }
 
 impl Step {
+    /// Says what kind of step it is, in the words of a plan.
+    pub(super) fn nature(&self) -> Nature {
+        Nature {
+            kind: self.kind.name.clone(),
+            domain: self.domain.to_owned(),
+            inferred: self.inferred,
+            model: self.kind.model,
+        }
+    }
+
+    /// Says why it needs a model of that strength.
+    pub(super) fn why_model(&self) -> Why {
+        let reason = match self.kind.model {
+            ModelTier::Light => "only looks something up or follows a recipe",
+            ModelTier::Standard => "builds, tests or describes",
+            ModelTier::Strong => "decides what others build on, or has to find what is hidden",
+        };
+        let tier = self.kind.model.as_str();
+        Why::new("S3-20 model", format!("{tier}: {} work {reason}", self.kind.name))
+    }
+
     fn of(kind: &'static Kind, object: &str, domain: &'static str) -> Step {
         let filled = |text: &str| fill(text, object);
         let own = lexicon().domain_named(&kind.domain).unwrap_or(domain);
@@ -186,6 +217,7 @@ impl Step {
             after: Vec::new(),
             why: Why::default(),
             is_goal: false,
+            inferred: true,
         }
     }
 
@@ -204,14 +236,22 @@ impl Step {
         let mut step = Step::of(frame.kind, object, domain);
         step.domain = domain;
         step.is_goal = true;
+        step.inferred = false;
         step.title.clone_from(&frame.title);
         step.task = format!("{}\nAs asked: {}", step.task, text::line(words, WORDS_MAX));
         step.files.clone_from(&frame.files);
         step.why = Why::new("named in the request", frame.evidence.clone());
         let lists = &lexicon().words;
         step.goal_minutes = frame.kind.goal_minutes;
+        if matches!(frame.lemma, Some("release" | "launch")) {
+            step.goal_minutes = Some(60);
+        }
         if frame.kind.name == "implement" && lists.large.contains(&frame.head) {
             step.goal_minutes = Some(60);
+        }
+        let lower = words.to_lowercase();
+        if frame.kind.name == "fix" && lists.symptoms.iter().any(|name| has_words(&lower, name)) {
+            step.goal_minutes = Some(SYMPTOM_MINUTES);
         }
         if lists.small.contains(&frame.head) {
             step.minutes = Range { low: 5, high: 10 };
@@ -239,6 +279,7 @@ impl Step {
         }
         step.is_goal =
             part.goal || is_own || step.kind.name == "backend" || step.kind.name == "frontend";
+        step.inferred = !(part.goal || is_own);
         step.goal_minutes = None;
         step.files.clear();
         step.why = if part.goal {
@@ -248,6 +289,15 @@ impl Step {
         };
         step
     }
+}
+
+/// Tells whether a text has these words, whole.
+fn has_words(text: &str, words: &str) -> bool {
+    text.match_indices(words).any(|(at, found)| {
+        let is_letter = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+        !is_letter(text[..at].chars().next_back())
+            && !is_letter(text[at + found.len()..].chars().next())
+    })
 }
 
 /// Says to what, where the author named a list of verbs below a goal.
@@ -368,73 +418,38 @@ fn merge_report(steps: &mut Vec<Step>) {
 /// Adds what several clauses ask for in passing, and tests where features are built in no order.
 fn add_facets(steps: &mut Vec<Step>, reading: &Reading) {
     let clauses = &reading.segments.clauses;
-    let object = steps.first().map(|step| step.object.clone()).unwrap_or_default();
+    let compares = steps.len() > 2 && steps.iter().any(|step| step.kind.name == "compare");
+    let first = || steps.first().map(|step| step.object.clone()).unwrap_or_default();
+    let object = if compares { "each alternative".to_owned() } else { first() };
     let domain = steps.first().map_or("development", |step| step.domain);
     let facets = clauses.iter().flat_map(|clause| clause.frame.facets.iter().copied());
     let mut wanted: Vec<(&'static Kind, Why)> =
         facets.map(|kind| (kind, Why::new("asked for in passing", kind.name.clone()))).collect();
+    let named = reading.segments.deliverables.iter();
+    wanted.extend(named.map(|(kind, words)| (*kind, Why::new(DELIVERABLE, words.clone()))));
     let builds = steps.iter().filter(|step| step.kind.name == "implement").count();
     let in_order = clauses.iter().any(|clause| !clause.after.is_empty());
     if builds >= 2 && !in_order && reading.segments.shape == Shape::Prose {
         let why = Why::new("inferred", format!("{builds} things are built and nothing tests them"));
         wanted.push((lexicon().kind("tests"), why));
     }
+    let compared = steps.iter().filter(|step| step.kind.name == "compare").count();
+    if compared >= 2 {
+        let why =
+            Why::new("inferred", format!("{compared} things are compared: a result joins them"));
+        wanted.push((lexicon().kind("aggregate"), why));
+    }
     for (kind, why) in wanted {
         if !steps.iter().any(|step| step.kind.name == kind.name) {
             let mut step = Step::of(kind, &object, domain);
+            if why.rule == DELIVERABLE {
+                step.title = text::line(&text::capitalised(&why.evidence), super::frame::TITLE_MAX);
+            }
+            step.inferred = why.rule == "inferred";
             step.why = why;
             steps.push(step);
         }
     }
-}
-
-/// Lets each step without words of order wait for those of the next lower rank.
-fn order_by_rank(steps: &mut [Step]) {
-    let builds = |step: &Step| step.kind.rank == 20 && step.kind.name != "general";
-    let first_build = steps.iter().position(builds);
-    let ranks: Vec<u32> = steps
-        .iter()
-        .enumerate()
-        .map(|(at, step)| {
-            // What looks before anything is built looks for work; afterwards it checks it.
-            let looks = matches!(step.kind.rank, 51..=65) && step.kind.name != "performance";
-            if looks && first_build.is_some_and(|first| at < first) { 8 } else { step.kind.rank }
-        })
-        .collect();
-    for at in 0..steps.len() {
-        if !steps[at].after.is_empty() {
-            continue;
-        }
-        let waiting = waiting_for(steps, at);
-        let lower: Vec<usize> =
-            (0..steps.len()).filter(|&other| ranks[other] < ranks[at] && !waiting[other]).collect();
-        let Some(next) = lower.iter().map(|&other| ranks[other]).max() else { continue };
-        let before = lower.into_iter().filter(|&other| ranks[other] == next);
-        steps[at].after = before
-            .map(|other| {
-                let (later, earlier) = (&steps[at].kind.name, &steps[other].kind.name);
-                (other, Why::new("kind order", format!("{later} work comes after {earlier} work")))
-            })
-            .collect();
-    }
-}
-
-/// Tells of each step whether it waits for the one at `to`, directly or not.
-fn waiting_for(steps: &[Step], to: usize) -> Vec<bool> {
-    let mut followers = vec![Vec::new(); steps.len()];
-    for (at, step) in steps.iter().enumerate() {
-        for (before, _) in &step.after {
-            followers[*before].push(at);
-        }
-    }
-    let mut waiting = vec![false; steps.len()];
-    let mut open = vec![to];
-    while let Some(at) = open.pop() {
-        if !std::mem::replace(&mut waiting[at], true) {
-            open.extend(&followers[at]);
-        }
-    }
-    waiting
 }
 
 /// Returns the steps that nothing waits for.

@@ -10,6 +10,9 @@ pub(super) const TITLE_MAX: usize = 100;
 /// Words that an object's name may have.
 const OBJECT_WORDS_MAX: usize = 9;
 
+/// Words of a clause that say what it asks for.
+const WORDS_MAX: usize = 200;
+
 /// Words after which nothing more belongs to the name of an object.
 const ASIDES: &[&str] = &[
     "so",
@@ -35,6 +38,8 @@ pub(super) struct Frame {
     pub(super) evidence: String,
     /// The clause as an order.
     pub(super) title: String,
+    /// Its verb, as one says it in an order.
+    pub(super) lemma: Option<&'static str>,
     /// What it is about; empty when it does not say.
     pub(super) object: String,
     /// The last word of the object's name, without what follows it.
@@ -52,13 +57,27 @@ pub(super) struct Frame {
 impl Frame {
     /// Frames a clause.
     pub(super) fn of(clause: &str) -> Frame {
-        let tokens = text::tokens(clause);
-        let words: Vec<&str> = tokens.iter().map(|t| t.word.as_str()).collect();
-        let verb = lexicon().verb(&words);
+        let mut tokens = text::tokens(clause);
+        tokens.truncate(WORDS_MAX);
+        let front = lexicon().verb(&lower(&tokens));
+        let last = tokens.last().filter(|_| front.is_none() && tokens.len() > 1);
+        let last = last.and_then(|token| lexicon().last_verb(&token.word));
+        if last.is_some() {
+            tokens.rotate_right(1);
+        }
+        let words = lower(&tokens);
+        let verb = front.or(last);
         let (kept, facets) = without_facets(&tokens[verb.map_or(0, |v| v.length)..]);
         let phrase = head_phrase(&kept, verb.is_some());
         let phrase_words = text::words(phrase);
+        // Where the head of a name stands first, what kind of work it is stands first as well.
+        let head_first = || {
+            let is_article = |word: &&&str| !lexicon().words.articles.contains(**word);
+            let words: Vec<&str> = phrase_words.iter().filter(is_article).copied().collect();
+            words.first().and_then(|word| lexicon().whole_noun(word))
+        };
         let noun = lexicon().noun(&phrase_words);
+        let noun = noun.or_else(|| verb.filter(|verb| verb.foreign).and_then(|_| head_first()));
         let (kind, evidence) = kind_of(&words, verb, noun);
         let from_noun = noun.is_some_and(|noun| std::ptr::eq(noun, kind));
         let object = if from_noun && verb.is_none_or(|verb| verb.light) {
@@ -68,9 +87,13 @@ impl Frame {
         };
         Frame {
             kind,
-            title: title_of(clause, &tokens, verb, &kept, kind, &object),
+            title: match last {
+                Some(_) => text::line(&text::capitalised(text::trimmed(clause)), TITLE_MAX),
+                None => title_of(clause, &tokens, verb, &kept, kind, &object),
+            },
             domain: domain_of(kind, &phrase_words, &asked_words(&tokens, verb, &kept)),
             head: phrase_words.last().map(|word| (*word).to_owned()).unwrap_or_default(),
+            lemma: verb.map(|verb| verb.lemma),
             object,
             evidence,
             facets,
@@ -83,6 +106,10 @@ impl Frame {
     pub(super) fn is_bare(&self) -> bool {
         self.object.is_empty()
     }
+}
+
+fn lower<'a>(tokens: &'a [Token<'_>]) -> Vec<&'a str> {
+    tokens.iter().map(|token| token.word.as_str()).collect()
 }
 
 /// Returns the words of a text that can stand in a name: lower-case ASCII, no articles.
@@ -102,7 +129,10 @@ pub(super) fn telling_words(text: &str) -> Vec<String> {
 
 /// Tells whether a clause asks to be told something.
 pub(super) fn is_question(words: &[&str]) -> bool {
-    const ASKING: &[&str] = &["what", "why", "how", "who", "where", "when", "which", "whose"];
+    const ASKING: &[&str] = &[
+        "what", "why", "how", "who", "where", "when", "which", "whose", "what's", "who's", "how's",
+        "where's",
+    ];
     words.first().is_some_and(|word| ASKING.contains(word)) && words.len() > 1
 }
 
@@ -220,7 +250,9 @@ fn object_beside_noun(kept: &[Token<'_>], phrase: &[Token<'_>]) -> String {
     let words = text::words(phrase);
     let noun_from = (words.len().saturating_sub(3)..words.len())
         .find(|&from| lexicon().whole_noun(&words[from..].join(" ")).is_some());
-    object_text(&phrase[..noun_from.unwrap_or_default().min(phrase.len())])
+    // Signs such as arrows are no words, but stand in the name.
+    let noun_words = words.len() - noun_from.unwrap_or_default();
+    object_text(&phrase[..phrase.len().saturating_sub(noun_words)])
 }
 
 fn title_of(

@@ -5,6 +5,9 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
+use super::languages::{self, Languages};
+use crate::domain::plan::ModelTier;
+
 /// All lists. They are constants: reading them once is no state.
 static LEXICON: LazyLock<Lexicon> = LazyLock::new(Lexicon::read);
 
@@ -29,6 +32,9 @@ pub(super) struct Kind {
     /// True when it only looks: wide wording does not make it big.
     #[serde(default)]
     pub(super) quick: bool,
+    /// How strong a model its steps need.
+    #[serde(default)]
+    pub(super) model: ModelTier,
     pub(super) minutes: [u32; 2],
     pub(super) tokens: u32,
     /// Minutes of a bare goal of this kind, before it is split.
@@ -63,6 +69,20 @@ pub(super) struct Words {
     pub(super) fillers: Vec<String>,
     pub(super) then: Vec<String>,
     pub(super) first: Vec<String>,
+    pub(super) last: Vec<String>,
+    pub(super) also: Vec<String>,
+    pub(super) wishes: Vec<String>,
+    pub(super) orders: Vec<String>,
+    pub(super) courtesies: Vec<String>,
+    pub(super) elaborations: Vec<String>,
+    pub(super) subjects: BTreeSet<String>,
+    pub(super) articles: BTreeSet<String>,
+    pub(super) closed: BTreeSet<String>,
+    pub(super) lookups: BTreeSet<String>,
+    pub(super) makers: BTreeSet<String>,
+    noun_too: BTreeSet<String>,
+    pub(super) abstract_things: BTreeSet<String>,
+    pub(super) symptoms: BTreeSet<String>,
     pub(super) constraints: Vec<String>,
     pub(super) scope: Vec<String>,
     pub(super) scope_not: Vec<String>,
@@ -82,7 +102,18 @@ pub(super) struct Words {
     pub(super) not_files: BTreeSet<String>,
     pub(super) extensions: BTreeSet<String>,
     pub(super) synonyms: BTreeMap<String, String>,
+    pub(super) signals: Signals,
     phrasal: BTreeMap<String, String>,
+}
+
+/// Words that speak for one shape of work (S2-20 to S2-23).
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Signals {
+    pub(super) fix: Vec<String>,
+    pub(super) add: Vec<String>,
+    pub(super) refactor: Vec<String>,
+    pub(super) project: Vec<String>,
 }
 
 /// How a bare goal unfolds.
@@ -137,6 +168,8 @@ pub(super) struct Verb {
     pub(super) gerund: bool,
     /// How many words it takes.
     pub(super) length: usize,
+    /// True when it is no English one: each form of it is listed.
+    pub(super) foreign: bool,
 }
 
 /// Everything that the data files say.
@@ -147,6 +180,7 @@ pub(super) struct Lexicon {
     pub(super) domains: Vec<Domain>,
     domain_words: HashMap<String, usize>,
     pub(super) words: Words,
+    pub(super) languages: Languages,
     templates: Vec<Template>,
     objects: Vec<KnownObject>,
 }
@@ -173,7 +207,16 @@ impl Lexicon {
         let kinds: KindsFile = toml::from_str(include_str!("templates/kinds.toml")).expect(SOUND);
         let domains: DomainsFile =
             toml::from_str(include_str!("templates/domains.toml")).expect(SOUND);
-        let words: Words = toml::from_str(include_str!("templates/words.toml")).expect(SOUND);
+        let mut words: Words = toml::from_str(include_str!("templates/words.toml")).expect(SOUND);
+        let foreign = languages::read();
+        for language in &foreign {
+            words.then.extend(language.then.iter().cloned());
+            words.last.extend(language.last.iter().cloned());
+            words.first.extend(language.first.iter().cloned());
+            words.fillers.extend(language.fillers.iter().cloned());
+            words.constraints.extend(language.constraints.iter().cloned());
+        }
+        let languages = Languages::of(&foreign);
         let templates: TemplatesFile =
             toml::from_str(include_str!("templates/templates.toml")).expect(SOUND);
         let (mut verbs, mut nouns) = (HashMap::new(), HashMap::new());
@@ -185,6 +228,11 @@ impl Lexicon {
                 verbs.entry(verb.clone()).or_insert((at, true));
             }
             for noun in &kind.nouns {
+                nouns.entry(noun.clone()).or_insert(at);
+            }
+        }
+        for (noun, english) in &languages.nouns {
+            if let Some(&at) = nouns.get(english) {
                 nouns.entry(noun.clone()).or_insert(at);
             }
         }
@@ -201,6 +249,7 @@ impl Lexicon {
             domains: domains.domain,
             domain_words,
             words,
+            languages,
             templates: templates.template,
             objects: templates.object,
         }
@@ -220,7 +269,11 @@ impl Lexicon {
         {
             return self.exact_verb(one).map(|verb| Verb { length: 2, ..verb });
         }
-        self.exact_verb(first).or_else(|| {
+        let exact = self.exact_verb(first).or_else(|| {
+            let (english, length) = self.languages.verb(words)?;
+            self.exact_verb(english).map(|verb| Verb { length, foreign: true, ..verb })
+        });
+        exact.or_else(|| {
             stems(first).iter().find_map(|stem| {
                 let gerund = first.ends_with("ing");
                 self.exact_verb(stem).map(|verb| Verb { gerund, ..verb })
@@ -228,22 +281,27 @@ impl Lexicon {
         })
     }
 
+    /// Recognises a verb that stands at the end of an order: `die Tests anpassen`.
+    pub(super) fn last_verb(&'static self, word: &str) -> Option<Verb> {
+        let verb = self.exact_verb(self.languages.last_verb(word)?)?;
+        Some(Verb { foreign: true, ..verb })
+    }
+
     fn exact_verb(&'static self, word: &str) -> Option<Verb> {
         let (lemma, &(kind, light)) = self.verbs.get_key_value(word)?;
-        Some(Verb { kind: &self.kinds[kind], lemma, light, gerund: false, length: 1 })
+        Some(Verb {
+            kind: &self.kinds[kind],
+            lemma,
+            light,
+            gerund: false,
+            length: 1,
+            foreign: false,
+        })
     }
 
     /// Tells whether a verb is spelled like a noun: `and test pages` may not be two things.
     pub(super) fn is_noun_too(&self, word: &str) -> bool {
-        const NOUN_TOO: &[&str] = &[
-            "plan", "list", "report", "order", "model", "record", "index", "label", "use",
-            "format", "set", "change", "copy", "call", "show", "build", "patch", "support",
-            "document", "load", "export", "import", "display", "count", "query", "find", "look",
-            "update", "monitor", "research", "search", "draft", "start", "complete", "switch",
-            "move", "split", "pin", "turn", "measure", "code", "program", "hook", "wire", "study",
-            "outline", "scope", "trace", "estimate", "schedule", "contact",
-        ];
-        self.nouns.contains_key(word) || NOUN_TOO.contains(&word)
+        self.nouns.contains_key(word) || self.words.noun_too.contains(word)
     }
 
     /// Returns the kind that a noun phrase (lower-case words) is about: its longest known ending.

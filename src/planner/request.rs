@@ -4,13 +4,16 @@ use serde_json::Value;
 
 use super::files;
 use super::lexicon::lexicon;
-use super::segment::{self, Segments};
+use super::segment::{self, Clause, Segments};
 use super::text;
 use crate::domain::task::TaskSpec;
 use crate::domain::validate::inside_workspace;
 
 /// Bytes of a request that are looked at; the rest is handed on, not planned.
 const TEXT_MAX: usize = 64 * 1024;
+
+/// Words of a request that is only a name.
+const NAMES_MAX: usize = 3;
 
 /// A hint from this on, of 10, counts as a sign of a complex task.
 pub(super) const HINT_MIN: u64 = 7;
@@ -100,6 +103,72 @@ impl Reading {
             vague.into_iter().filter(|word| lists.vague.contains(*word)).collect();
         if clear.len() <= 1 && self.files.is_empty() { named } else { Vec::new() }
     }
+
+    /// Returns the question that has to be answered before this can be planned.
+    pub(super) fn question(&self) -> Option<String> {
+        let lists = &lexicon().words;
+        let spoken = || self.words.iter().map(String::as_str);
+        let is_empty = |word: &&str| {
+            lists.vague.contains(*word) || lists.stop.contains(*word) || lists.empty.contains(*word)
+        };
+        let clear: Vec<&str> = spoken().filter(|word| !is_empty(word)).collect();
+        let asks_vaguely = spoken().any(|word| lists.vague.contains(word));
+        let is_one = self.segments.clauses.len() <= 1;
+        if self.files.is_empty() && asks_vaguely && is_one {
+            match clear.as_slice() {
+                [] => {
+                    return Some(format!(
+                        "what does \"{}\" speak of: which part, file or behaviour?",
+                        self.goal
+                    ));
+                }
+                [only] if lists.abstract_things.contains(*only) => {
+                    return Some(format!(
+                        "of what, and how will one tell that the {only} is right?"
+                    ));
+                }
+                [only] if self.segments.clauses.iter().all(|c| c.frame.lemma == Some(*only)) => {
+                    return Some(format!("{only} what, and when is it done?"));
+                }
+                _ => {}
+            }
+        }
+        let is_bare = |clause: &Clause| clause.frame.lemma.is_none() && !clause.frame.known;
+        let [only] = self.segments.clauses.as_slice() else { return None };
+        let has_blanks = !self.goal.chars().any(super::languages::is_unspaced);
+        let names = has_blanks && clear.len() == self.words.len() && self.words.len() <= NAMES_MAX;
+        (names && is_bare(only) && self.files.is_empty())
+            .then(|| format!("what is to be done with \"{}\"?", self.goal))
+    }
+
+    /// Tells whether not one word of a short request is known: it is no language that is spoken here.
+    pub(super) fn is_gibberish(&self) -> bool {
+        let lists = &lexicon().words;
+        let is_known = |word: &String| {
+            let word = word.as_str();
+            lists.stop.contains(word)
+                || lists.vague.contains(word)
+                || lists.closed.contains(word)
+                || lexicon().domain_of(word).is_some()
+                || lexicon().verb(&[word]).is_some()
+                || lexicon().noun(&[word]).is_some()
+                || lists.external.iter().any(|name| name == word)
+                || lists.large.contains(word)
+        };
+        let ascii = self.words.iter().all(|word| word.is_ascii());
+        ascii
+            && self.words.len() <= NAMES_MAX
+            && self.files.is_empty()
+            && !self.words.iter().any(is_known)
+            && self.words.iter().all(|word| !is_pronounceable(word))
+    }
+}
+
+/// Tells whether a word could be one: it has vowels, and no long row of consonants.
+fn is_pronounceable(word: &str) -> bool {
+    let is_vowel = |c: char| "aeiouy".contains(c);
+    let longest = word.split(is_vowel).map(|row| row.chars().count()).max().unwrap_or_default();
+    word.chars().any(is_vowel) && longest <= 4
 }
 
 /// Returns title and details, without repeating one in the other; and whether they were cut.

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use super::complexity::{self, Verdict};
 use super::expand::{self, Step};
+use super::order;
 use super::request::Reading;
 use super::select::{self, Choice, Share};
-use super::{Planner, Request, text};
+use super::{Planner, Request, routing, text};
 use crate::domain::Policy;
 use crate::domain::ids::AgentName;
 use crate::domain::plan::{
@@ -31,6 +32,17 @@ fn draft(request: &Request<'_>, policy: &Policy) -> DraftOutcome {
         },
         None => None,
     };
+    if reading.is_gibberish() {
+        return refuse("no word of the request is known", "say in a sentence what is to be done");
+    }
+    let is_forced = task.orchestration_required.is_some() || wanted.is_some();
+    if let Some(question) = reading.question().filter(|_| !is_forced) {
+        return DraftOutcome::Refuse {
+            reason: "the request leaves open what is to be done".to_owned(),
+            remedy: "say what is to be done, to what, and when it is done".to_owned(),
+            question: Some(question),
+        };
+    }
     if reading.segments.overflow {
         return break_down("it names more steps than one plan can hold");
     }
@@ -49,6 +61,9 @@ fn draft(request: &Request<'_>, policy: &Policy) -> DraftOutcome {
     if let Some(why) = drafting.must_stay_whole(&whole) {
         drafting.verdict.reasons.push(why);
         drafting.verdict.complex = false;
+    }
+    if let Some(question) = drafting.doubt().filter(|_| !is_forced) {
+        return question;
     }
     if drafting.verdict.complex { drafting.plan(named) } else { drafting.route(&named, &whole) }
 }
@@ -78,6 +93,20 @@ impl Drafting<'_> {
         })
     }
 
+    /// Asks, where the planner is less sure than it has to be (S2-14).
+    fn doubt(&self) -> Option<DraftOutcome> {
+        let least = f64::from(self.policy.complexity.confidence_percent_min) / 100.0;
+        let confidence = self.confidence();
+        (confidence < least).then(|| DraftOutcome::Refuse {
+            reason: format!(
+                "the request is not clear enough to be planned (confidence {confidence:.2}, \
+                 at least {least:.2} is needed)"
+            ),
+            remedy: "say what is to be done, to what, and when it is done".to_owned(),
+            question: Some(format!("what exactly is to be done: \"{}\"?", self.reading.goal)),
+        })
+    }
+
     /// Gives the task whole to one master.
     fn route(self, named: &[Step], whole: &Choice) -> DraftOutcome {
         let reading = &self.reading;
@@ -97,12 +126,17 @@ impl Drafting<'_> {
             deliverables: reading.deliverables.clone(),
             for_each: None,
             handling: Handling::default(),
-            why: vec![step.why.clone(), whole.why.clone()],
+            nature: step.nature(),
+            why: vec![step.why.clone(), whole.why.clone(), step.why_model()],
         };
         let count = self.verdict.reasons.len();
         let verdict = format!("simple: goes whole to {} ({count} reasons)", whole.master);
         let mut draft = self.frame_of_draft(verdict, named, Complexity::Low, Workflow::BuildOnly);
-        draft.explanation.reasons.push(whole.why.clone());
+        draft.explanation.reasons.extend([
+            whole.why.clone(),
+            routing::whole(reading),
+            routing::size(named, minutes.high, false),
+        ]);
         draft.subtasks.push(subtask);
         DraftOutcome::Route(Box::new(draft))
     }
@@ -151,8 +185,10 @@ impl Drafting<'_> {
         let verdict = format!(
             "complex: split into {count} subtasks in {stages} stages ({fired} rules fired)"
         );
-        let workflow = workflow(&steps);
+        let (workflow, why) = routing::split(&self.reading, &steps);
+        let minutes = steps.iter().map(|step| step.minutes.high).fold(0, u32::saturating_add);
         let mut draft = self.frame_of_draft(verdict, &steps, complexity, workflow);
+        draft.explanation.reasons.extend([why, routing::size(&steps, minutes, true)]);
         draft.ids = DraftIds::Slug(slug);
         draft.subtasks = subtasks;
         DraftOutcome::Plan(Box::new(draft))
@@ -163,9 +199,12 @@ impl Drafting<'_> {
         let parts = &self.reading.segments;
         let steps = match parts.clauses.as_slice() {
             [only] => expand::unfolded(&only.frame, &self.reading),
+            [first, ..] if named.len() == 1 => expand::unfolded(&first.frame, &self.reading),
             _ => named,
         };
-        expand::split_wide(steps, self.policy.plan.subtask_files_max)
+        let mut steps = expand::split_wide(steps, self.policy.plan.subtask_files_max);
+        order::by_shared_files(&mut steps);
+        steps
     }
 
     fn slug(&self, steps: &[Step]) -> String {
@@ -175,7 +214,7 @@ impl Drafting<'_> {
     fn subtask(&self, step: &Step, at: usize, ids: &[String], choice: &Choice) -> DraftSubtask {
         let limits = &self.policy.plan;
         let high = step.minutes.high.min(limits.subtask_minutes_limit);
-        let mut why = vec![step.why.clone(), choice.why.clone()];
+        let mut why = vec![step.why.clone(), choice.why.clone(), step.why_model()];
         for (before, reason) in &step.after {
             let evidence = format!("waits for {}: {}", ids[*before], reason.evidence);
             why.push(Why::new(reason.rule.clone(), evidence));
@@ -184,7 +223,7 @@ impl Drafting<'_> {
         DraftSubtask {
             subtask_id: ids[at].clone(),
             title: step.title.clone(),
-            description: format!("Part of: {}\n{}", self.reading.goal, step.task),
+            description: step.task.clone(),
             assigned_to: vec![choice.master.to_string()],
             worker_type: step.kind.worker.clone(),
             dependencies: step.after.iter().map(|(before, _)| ids[*before].clone()).collect(),
@@ -195,6 +234,7 @@ impl Drafting<'_> {
             deliverables: self.reading.deliverables.iter().filter(delivers).cloned().collect(),
             for_each: None,
             handling: Handling::default(),
+            nature: step.nature(),
             why,
         }
     }
@@ -284,7 +324,7 @@ impl Drafting<'_> {
 }
 
 fn refuse(reason: &str, remedy: &str) -> DraftOutcome {
-    DraftOutcome::Refuse { reason: reason.to_owned(), remedy: remedy.to_owned() }
+    DraftOutcome::Refuse { reason: reason.to_owned(), remedy: remedy.to_owned(), question: None }
 }
 
 fn break_down(reason: &str) -> DraftOutcome {
@@ -328,16 +368,6 @@ fn criteria(step: &Step, acceptance: &[String]) -> String {
         done
     } else {
         format!("{done} Accepted when: {}.", acceptance.join("; "))
-    }
-}
-
-fn workflow(steps: &[Step]) -> Workflow {
-    if steps.iter().all(|step| step.after.is_empty()) {
-        Workflow::MultiTask
-    } else if steps.iter().any(|step| step.kind.worker == "planner" && step.after.is_empty()) {
-        Workflow::PlanThenBuild
-    } else {
-        Workflow::DecomposeFirst
     }
 }
 

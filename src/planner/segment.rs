@@ -1,10 +1,17 @@
 //! A request as steps: what is to be done, in which order its words put it, and what is no step.
 
+mod alternatives;
+mod asks;
+mod clauses;
+mod limits;
+mod links;
 mod lists;
+mod lists_of_things;
+mod objects;
 mod sentence;
 
 use super::frame::Frame;
-use super::lexicon::lexicon;
+use super::lexicon::{Kind, lexicon};
 use super::text;
 
 /// Steps beyond this many make the request too long to plan.
@@ -23,8 +30,22 @@ pub(super) struct Clause {
     pub(super) frame: Frame,
     /// The words.
     pub(super) text: String,
-    /// What it comes after, and the words that say so.
-    pub(super) after: Vec<(usize, String)>,
+    /// Which sentence or item it is a part of.
+    pub(super) sentence: usize,
+    /// What it comes after.
+    pub(super) after: Vec<Link>,
+}
+
+/// That one step comes after another.
+#[derive(Debug, Clone)]
+pub(super) struct Link {
+    /// The one before.
+    pub(super) before: usize,
+    /// The words that say so.
+    pub(super) evidence: String,
+    /// True when the words only tell two lookups one after the other, of which neither needs the
+    /// other: a plan keeps to it, but nothing flows from one to the other.
+    pub(super) loose: bool,
 }
 
 /// How the author wrote the steps down.
@@ -45,8 +66,14 @@ pub(super) enum Shape {
 pub(super) struct Segments {
     /// The steps.
     pub(super) clauses: Vec<Clause>,
+    /// The sentences read so far.
+    sentences: usize,
+    /// What the steps are for, in the author's words.
+    pub(super) context: Option<String>,
     /// The sentence above the steps, if there is one.
     pub(super) goal: Option<Frame>,
+    /// Kinds of work that its author names as what has to come of it, in the author's words.
+    pub(super) deliverables: Vec<(&'static Kind, String)>,
     /// What must be respected and is no step.
     pub(super) constraints: Vec<String>,
     /// How the author says one can tell that it is done.
@@ -63,19 +90,25 @@ pub(super) struct Segments {
 pub(super) fn segment(title: &str, details: &str) -> Segments {
     let mut parts = Segments {
         clauses: Vec::new(),
+        sentences: 0,
+        context: None,
         goal: None,
+        deliverables: Vec::new(),
         constraints: Vec::new(),
         criteria: Vec::new(),
         independent: false,
         shape: Shape::Prose,
         overflow: false,
     };
+    let languages = &lexicon().languages;
+    let (title, details) = (&*languages.spaced(title), &*languages.spaced(details));
     if !lists::read(&mut parts, title, details) {
         sentence::read_all(&mut parts, title);
         if parts.clauses.len() <= 1 && !details.is_empty() {
             sentence::read_details(&mut parts, details);
         }
     }
+    links::join(&mut parts);
     name_pronouns(&mut parts.clauses);
     parts
 }
@@ -88,7 +121,12 @@ impl Segments {
             return self.clauses.len() - 1;
         }
         let text = text::trimmed(text).to_owned();
-        self.clauses.push(Clause { frame: Frame::of(&text), text, after: Vec::new() });
+        self.clauses.push(Clause {
+            frame: Frame::of(&text),
+            text,
+            sentence: self.sentences,
+            after: Vec::new(),
+        });
         self.clauses.len() - 1
     }
 
@@ -101,11 +139,26 @@ impl Segments {
         let last: Vec<usize> = earlier.iter().filter(is_last).copied().collect();
         for &at in later {
             for &before in &last {
-                let known = self.clauses[at].after.iter().any(|(known, _)| *known == before);
+                let known = self.clauses[at].after.iter().any(|link| link.before == before);
                 if at != before && !known && !self.comes_after(before, at) {
-                    self.clauses[at].after.push((before, evidence.to_owned()));
+                    let evidence = evidence.to_owned();
+                    self.clauses[at].after.push(Link { before, evidence, loose: false });
                 }
             }
+        }
+    }
+
+    /// Puts the steps of a migration and the like after each other, unless their words do it.
+    fn order_as_process(&mut self, steps: &[usize]) {
+        let is_process = self.goal.as_ref().is_some_and(|goal| {
+            matches!(goal.kind.name.as_str(), "migrate" | "deploy" | "data" | "cutover")
+        });
+        let is_told = steps.iter().any(|&at| !self.clauses[at].after.is_empty());
+        if !is_process || is_told || self.independent {
+            return;
+        }
+        for pair in steps.windows(2) {
+            self.order(&pair[..1], &pair[1..], "the steps of such a goal follow each other");
         }
     }
 
@@ -118,7 +171,7 @@ impl Segments {
                 return true;
             }
             if !std::mem::replace(&mut seen[at], true) {
-                open.extend(self.clauses[at].after.iter().map(|(before, _)| *before));
+                open.extend(self.clauses[at].after.iter().map(|link| link.before));
             }
         }
         false
@@ -135,6 +188,7 @@ fn without_fillers<'a, 'b>(
         let front = &tokens[..tokens.len().min(6)];
         let words: Vec<&str> = front.iter().map(|t| t.word.as_str()).collect();
         let then = text::starts_with_any(&words, &lists.then);
+        let then = then.max(text::starts_with_any(&words, &lists.last));
         let length = if then > 0 {
             then
         } else {

@@ -1,4 +1,13 @@
-//! Which master gets a step: the one that names its field of work.
+//! Who gets a step: the master that names its field of work, and among many agents the one that says
+//! most of what the step is about.
+
+mod examples;
+mod index;
+mod memory;
+mod rank;
+mod sense;
+mod topics;
+mod words;
 
 use super::lexicon::lexicon;
 use crate::domain::Policy;
@@ -6,6 +15,8 @@ use crate::domain::ids::AgentName;
 use crate::domain::plan::Why;
 use crate::domain::policy::MasterPolicy;
 use crate::domain::validate::suggest::did_you_mean;
+
+pub use rank::{Chosen, Selection, Selector, Suitable, Wanted};
 
 /// Whether the work is a whole task or a part of one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,8 @@
 //! What the planner makes of requests: one table a question, one `check` for all.
 
+mod kinds;
 mod properties;
+mod said;
 
 use serde_json::{Value, json};
 
@@ -35,7 +37,7 @@ fn planned(task: &TaskSpec, policy: &Policy) -> Result<(Plan, bool), (String, St
             Ok(plan) => Ok((plan, false)),
             Err(errors) => panic!("{}: {errors:#?}", task.title),
         },
-        DraftOutcome::Refuse { reason, remedy } => Err((reason, remedy)),
+        DraftOutcome::Refuse { reason, remedy, .. } => Err((reason, remedy)),
     }
 }
 
@@ -358,11 +360,21 @@ fn what_says_nothing_is_refused_and_what_says_little_is_doubted() {
         assert!(reason.contains("request") && remedy.starts_with("say"), "{text}: {reason}");
     }
     let (clear, _) = planned(&spec("Fix the login test"), &Policy::default()).unwrap();
-    for text in ["Improve things", "fix it", "x", "把登录页面改成蓝色"] {
+    for text in ["The server room smells of smoke today", "把登录页面改成蓝色"] {
         let (plan, _) = planned(&spec(text), &Policy::default()).unwrap();
         assert!(plan.confidence < clear.confidence, "{text}");
         assert!(!plan.explanation.warnings.is_empty(), "{text}");
         assert!(!rules(&plan).contains(&"S4-09 clear instruction"), "{text}");
+    }
+    for text in ["Improve things", "fix it", "make it better", "Improve performance", "Kubernetes"]
+    {
+        let task = spec(text);
+        let outcome = draft(&Request { task: &task }, &Policy::default());
+        let asks = |outcome: &DraftOutcome| match outcome {
+            DraftOutcome::Refuse { question, .. } => question.is_some(),
+            DraftOutcome::Plan(_) | DraftOutcome::Route(_) => false,
+        };
+        assert!(asks(&outcome), "{text}: {outcome:?}");
     }
     let steps: Vec<String> = (1..=11).map(|n| format!("{n}. Change part {n}")).collect();
     let (reason, remedy) = planned(&spec(&steps.join("\n")), &Policy::default()).unwrap_err();

@@ -20,9 +20,14 @@ impl Token<'_> {
         self.closing().ends_with([':', '：'])
     }
 
+    /// Tells whether it ends a question.
+    pub(super) fn question(&self) -> bool {
+        self.closing().ends_with(['?', '？'])
+    }
+
     /// Tells whether the sentence certainly ends here.
     pub(super) fn stop(&self) -> bool {
-        self.closing().ends_with(['!', '?', ';', '。', '；']) || self.dash()
+        self.closing().ends_with(['!', '?', ';', '。', '；', '？', '！']) || self.dash()
     }
 
     /// Tells whether a full stop follows, which may be that of an abbreviation.
@@ -65,7 +70,23 @@ pub(super) fn join(tokens: &[Token<'_>]) -> String {
 /// Cuts punctuation off both ends, but never one half of a pair of brackets.
 pub(super) fn trimmed(text: &str) -> &str {
     let text = text.trim_matches(|c: char| {
-        c.is_whitespace() || matches!(c, ',' | ';' | ':' | '.' | '!' | '?' | '*' | '—' | '–' | '"')
+        c.is_whitespace()
+            || matches!(
+                c,
+                ',' | ';'
+                    | ':'
+                    | '.'
+                    | '!'
+                    | '?'
+                    | '*'
+                    | '—'
+                    | '–'
+                    | '"'
+                    | '，'
+                    | '。'
+                    | '、'
+                    | '；'
+            )
     });
     let text =
         if text.ends_with(')') && !text.contains('(') { text.trim_end_matches(')') } else { text };

@@ -62,7 +62,10 @@ fn make_busy() -> Drive {
     drive.begin("task-scan");
     let task = drive.queue_task(6, Some("task-vague"), "Everything");
     let (reason, remedy) = ("it names no work".into(), "say what is to be done".into());
-    drive.tell(Input::Drafted { task_id: task, outcome: DraftOutcome::Refuse { reason, remedy } });
+    drive.tell(Input::Drafted {
+        task_id: task,
+        outcome: DraftOutcome::Refuse { reason, remedy, question: None },
+    });
     drive.command("cmd-wrong", "explode", "task-auth");
     drive.tell(Input::TaskRefused {
         source: TaskSource::Queue { index: 7, fingerprint: "deadbeef".into(), has_id: true },

@@ -36,6 +36,8 @@ pub const OVERVIEW: &str = "orchestrator/state/current.json";
 pub const COMPLETIONS: &str = "orchestrator/completions";
 /// What became of commands; derived by Baton.
 pub const ANSWERS: &str = "orchestrator/answers";
+/// Outcomes that people and programs added; each appends whole lines.
+pub const MEMORY: &str = "orchestrator/memory.jsonl";
 /// The truth; Baton's journal alone.
 pub const JOURNAL: &str = "orchestrator/journal";
 /// Copies of files that could not be used; Baton alone.

@@ -6,8 +6,10 @@
     reason = "tests play the part of everybody else, and end where they are surprised"
 )]
 
+mod agents;
 mod bad_input;
 mod bad_workers;
+mod batch;
 mod cli;
 mod crash;
 mod daemon;

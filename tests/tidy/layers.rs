@@ -16,7 +16,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("store", &["domain"]),
     ("projection", &["domain"]),
     ("backend", &["domain"]),
-    ("registry", &["domain", "store"]),
+    ("registry", &["domain"]),
     ("intake", &["domain", "store"]),
     (
         "daemon",

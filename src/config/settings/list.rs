@@ -48,6 +48,13 @@ pub const SETTINGS: &[Setting] = &[
         show: |c| c.policy.orchestration_enabled.to_string(),
     },
     Setting {
+        key: "learning",
+        what: "false: how agents did before is neither used nor added to. `baton agents history` \
+               shows it, and forgets it with `--forget`.",
+        kind: Kind::Switch { set: |c, v| c.learning = v },
+        show: |c| c.learning.to_string(),
+    },
+    Setting {
         key: "log",
         what: "A level (error, warn, info, debug, trace) or directives per module.",
         kind: Kind::Filter,
@@ -80,6 +87,8 @@ pub const SETTINGS: &[Setting] = &[
     "A task that needs more tokens is split." },
     whole! { "complexity.domains_max", 1..=100, policy.complexity.domains_max,
     "A task in more fields of work is split." },
+    whole! { "complexity.confidence_percent_min", 0..=100, policy.complexity.confidence_percent_min,
+    "A request that is understood less surely is answered with a question." },
     whole! { "plan.stages_max", 1..=100, policy.plan.stages_max,
     "A plan with more stages is refused." },
     whole! { "plan.subtasks_min", 1..=10_000, policy.plan.subtasks_min,

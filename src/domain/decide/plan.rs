@@ -23,8 +23,9 @@ pub(super) fn drafted(
     match outcome {
         DraftOutcome::Plan(draft) => split(state, policy, task, draft),
         DraftOutcome::Route(draft) => route(policy, task, draft),
-        DraftOutcome::Refuse { reason, remedy } => {
-            vec![rejected(task, format!("{reason}; {remedy}"))]
+        DraftOutcome::Refuse { reason, remedy, question } => {
+            let said = question.as_ref().map(|question| format!("{reason}; {question} ({remedy})"));
+            vec![rejected(task, said.unwrap_or_else(|| format!("{reason}; {remedy}")))]
         }
     }
 }

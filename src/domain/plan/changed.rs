@@ -118,6 +118,7 @@ impl Subtask {
             deliverables: self.deliverables.clone(),
             for_each: None,
             handling: self.handling.clone(),
+            nature: self.nature.clone(),
             why: self.why.clone(),
         }
     }

@@ -102,6 +102,7 @@ fn subtask(value: &Value, file: &str, prefix: &str) -> Result<DraftSubtask, Prob
         deliverables: fields.texts(&["deliverables"])?,
         for_each: fields.word(&["for_each", "forEach"])?,
         handling: handling::read(&fields)?,
+        nature: Default::default(),
         why: Vec::new(),
     })
 }

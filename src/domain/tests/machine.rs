@@ -192,7 +192,11 @@ impl Machine {
             None => TaskId::parse(TASKS[a % 5]).unwrap(),
         };
         let outcome = match b % 8 {
-            0 => DraftOutcome::Refuse { reason: "unclear".into(), remedy: "say more".into() },
+            0 => DraftOutcome::Refuse {
+                reason: "unclear".into(),
+                remedy: "say more".into(),
+                question: None,
+            },
             1 | 2 => DraftOutcome::Route(Box::new(draft(1, b, c))),
             _ => DraftOutcome::Plan(Box::new(draft(1 + b / 8 % 5, b, c))),
         };

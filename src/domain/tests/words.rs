@@ -48,6 +48,7 @@ pub(super) fn draft(count: usize, b: usize, c: usize) -> Draft {
             compensation: bit(b, nth * 3 + 1).then(|| "undo it".to_owned()),
             ..handling(b + nth)
         },
+        nature: Default::default(),
         why: Vec::new(),
     };
     Draft {

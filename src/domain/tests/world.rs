@@ -290,6 +290,7 @@ fn draft(agents: &[&str]) -> Draft {
         deliverables: Vec::new(),
         for_each: None,
         handling: Handling::default(),
+        nature: Default::default(),
         why: Vec::new(),
     };
     Draft {

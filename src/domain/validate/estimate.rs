@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::listed;
 use crate::domain::ids::SubtaskId;
-use crate::domain::plan::{Range, ResourceEstimate, Strategy, Subtask};
+use crate::domain::plan::{ModelTier, Range, ResourceEstimate, Strategy, Subtask};
 
 /// Estimates a valid plan: `subtasks` in stage order, `stages` covering each exactly once.
 pub(super) fn of(
@@ -14,6 +14,10 @@ pub(super) fn of(
 ) -> ResourceEstimate {
     let (low, high) = duration(subtasks, stages, strategy);
     let mut seen = BTreeSet::new();
+    let tokens: u64 = subtasks.iter().map(|s| u64::from(s.estimated_tokens)).sum();
+    let cost = |s: &&Subtask| u64::from(s.estimated_tokens) * s.nature.model.cost_percent() / 100;
+    let cost_tokens: u64 = subtasks.iter().map(cost).sum();
+    let strong_tokens = tokens.saturating_mul(ModelTier::Strong.cost_percent()) / 100;
     let masters = subtasks.iter().map(|s| &s.assigned_to).filter(|m| seen.insert(*m)).cloned();
     ResourceEstimate {
         total_subtasks: subtasks.len(),
@@ -22,12 +26,38 @@ pub(super) fn of(
         } else {
             format!("{low}-{high} minutes")
         },
-        token_estimate: subtasks.iter().map(|s| u64::from(s.estimated_tokens)).sum(),
+        token_estimate: tokens,
         masters: masters.collect(),
         workers: subtasks.len(),
         parallelization_possible: stages.iter().any(|stage| stage.len() > 1),
         bottlenecks: bottlenecks(stages),
+        critical_path: critical_path(subtasks),
+        cost_tokens,
+        saving_percent: (strong_tokens.saturating_sub(cost_tokens) * 100)
+            .checked_div(strong_tokens)
+            .unwrap_or_default(),
     }
+}
+
+/// Returns the chain of dependencies that takes longest; nothing where no subtask waits for another.
+fn critical_path(subtasks: &[&Subtask]) -> Vec<SubtaskId> {
+    let mut ends: HashMap<&SubtaskId, (u64, Option<&SubtaskId>)> = HashMap::new();
+    for subtask in subtasks {
+        let end_of = |on: &&SubtaskId| ends.get(on).map_or(0, |(end, _)| *end);
+        let last = subtask.dependencies.iter().max_by_key(end_of);
+        let begins = last.as_ref().map_or(0, end_of);
+        let end = begins + u64::from(subtask.estimated_duration_range.high);
+        ends.insert(&subtask.subtask_id, (end, last));
+    }
+    let latest = subtasks.iter().rev().max_by_key(|s| ends.get(&s.subtask_id).map(|(end, _)| *end));
+    let mut path: Vec<SubtaskId> = Vec::new();
+    let mut next = latest.map(|subtask| &subtask.subtask_id);
+    while let Some(id) = next {
+        path.push(id.clone());
+        next = ends.get(id).and_then(|(_, before)| *before);
+    }
+    path.reverse();
+    if path.len() > 1 { path } else { Vec::new() }
 }
 
 /// Returns the least and the most minutes of the path that everything else fits beside.

@@ -49,6 +49,7 @@ impl Checked {
             deliverables: self.deliverables.clone(),
             for_each: None,
             handling: handling(&draft.handling),
+            nature: draft.nature.clone(),
             why: draft.why.clone(),
         }
     }

@@ -25,6 +25,7 @@ pub(super) fn subtask(id: &str, dependencies: &[&str]) -> DraftSubtask {
         deliverables: Vec::new(),
         for_each: None,
         handling: Handling::default(),
+        nature: Default::default(),
         why: Vec::new(),
     }
 }

@@ -92,6 +92,7 @@ fn add_steps(parts: &mut Segments, texts: &[&str], in_order: Option<&str>) {
         if plain.is_empty() {
             continue;
         }
+        parts.sentences += 1;
         let at = parts.push(&plain);
         if let (Some(evidence), Some(before)) = (in_order, before) {
             parts.order(&[before], &[at], evidence);
@@ -114,6 +115,9 @@ fn item(line: &str) -> Option<Item<'_>> {
                 None => Item { mark: Mark::Bullet, indent, text },
             },
         });
+    }
+    if ["[ ] ", "[x] ", "[X] "].iter().any(|mark| text.starts_with(mark)) {
+        return Some(Item { mark: Mark::Box, indent, text });
     }
     number(text).map(|text| Item { mark: Mark::Number, indent, text })
 }
@@ -234,7 +238,14 @@ fn read_inline(parts: &mut Segments, lines: &[&str]) -> bool {
         let mut begin = None;
         let mut rest = 0;
         for number in 1..100 {
-            let marks = [format!("({number}) "), format!(" {number}) "), format!(" {number}. ")];
+            let marks = [
+                format!("({number}) "),
+                format!(" {number}) "),
+                format!(" {number}. "),
+                format!("Step {number}: "),
+                format!("step {number}: "),
+                format!("Phase {number}: "),
+            ];
             let found = marks.iter().filter_map(|m| line[rest..].find(m).map(|at| (at, m.len())));
             let Some((at, length)) = found.min() else { break };
             if number > 1 {

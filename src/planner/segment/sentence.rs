@@ -1,62 +1,28 @@
-//! Steps that are written as sentences: orders joined by commas, `and`, and words of order.
+//! Steps that are written as sentences: which of them ask for something, and in which order.
 
-use super::Segments;
+use super::asks::{self, Ask, Firmness, Marker};
+use super::clauses::{begins_with_event, begins_with_order, clauses, leading_milestone, pieces};
+use super::{Segments, limits, lists_of_things};
 use crate::planner::frame::Frame;
 use crate::planner::lexicon::lexicon;
 use crate::planner::text::{self, Token};
 
-/// Words that end a clause about something that has happened: `once the scan passes`.
-const FINISHED: &[&str] = &[
-    "passes",
-    "pass",
-    "passed",
-    "succeeds",
-    "succeed",
-    "succeeded",
-    "finishes",
-    "finished",
-    "completes",
-    "completed",
-    "complete",
-    "done",
-    "green",
-    "merged",
-    "deployed",
-    "approved",
-    "ready",
-];
-
-/// Verbs whose two objects are two errands already: `book flights and hotels`.
-const ERRANDS: &[&str] = &["book", "buy", "order", "hire", "invite", "rent"];
+/// Words of one sentence that are read; who writes more writes no sentence.
+const WORDS_MAX: usize = 600;
 
 /// Events within one sentence that are told apart.
 const EVENTS_MAX: usize = 6;
 
-/// Words of an event that are looked at.
-const EVENT_WORDS_MAX: usize = 40;
-
-/// Verbs whose several objects are several steps: `check encryption, access and logging`.
-const SHARED_VERBS: &[&str] = &[
-    "check", "handle", "support", "cover", "verify", "audit", "assess", "review", "test", "compare",
-];
-
 /// Reads every sentence of the request itself.
 pub(super) fn read_all(parts: &mut Segments, text: &str) {
-    let mut so_far: Vec<usize> = Vec::new();
+    let mut heard: Vec<Heard<'_>> = Vec::new();
     for line in text.lines() {
         let tokens = text::tokens(line);
         for sentence in sentences(&tokens) {
-            let (group, order) = read(parts, sentence, so_far.is_empty());
-            if let Some(word) = order
-                && !group.is_empty()
-            {
-                let evidence = format!("the word \"{word}\" puts it after what is said before");
-                parts.order(&so_far, &group, &evidence);
-                so_far.clear();
-            }
-            so_far.extend(group);
+            heard.extend(hear(parts, sentence, heard.is_empty()));
         }
     }
+    tell(parts, &heard);
     lift_heading(parts);
 }
 
@@ -77,7 +43,12 @@ pub(super) fn read_details(parts: &mut Segments, details: &str) {
 /// Tells whether a clause says what not to do, or what must stay as it is.
 pub(super) fn is_constraint(tokens: &[Token<'_>]) -> bool {
     let words: Vec<&str> = tokens.iter().map(|t| t.word.as_str()).take(4).collect();
-    text::starts_with_any(&words, &lexicon().words.constraints) > 0
+    const KEPT: &[&str] =
+        &["stable", "unchanged", "intact", "compatible", "working", "untouched", "green", "alive"];
+    let keeps = matches!(words.first(), Some(&("keep" | "preserve" | "maintain" | "leave")));
+    let stays = || tokens.iter().any(|token| KEPT.contains(&token.word.as_str()));
+    (keeps && stays())
+        || text::starts_with_any(&words, &lexicon().words.constraints) > 0
         || tokens.windows(2).any(|pair| pair[0].word == "is" && pair[1].word == "excluded")
         || (words.first() == Some(&"we") && words.get(1).is_some_and(|word| *word == "can't"))
 }
@@ -85,7 +56,12 @@ pub(super) fn is_constraint(tokens: &[Token<'_>]) -> bool {
 fn sentences<'a, 'b>(tokens: &'a [Token<'b>]) -> Vec<&'a [Token<'b>]> {
     let mut sentences = Vec::new();
     let mut begin = 0;
+    let mut quoted_until = 0;
     for at in 0..tokens.len() {
+        quoted_until = quoted_until.max(end_of_quote(tokens, at));
+        if at < quoted_until {
+            continue;
+        }
         let next_begins = tokens.get(at + 1).is_none_or(|next| {
             !next.raw.starts_with(|c: char| c.is_lowercase() || c.is_ascii_digit())
         });
@@ -99,95 +75,224 @@ fn sentences<'a, 'b>(tokens: &'a [Token<'b>]) -> Vec<&'a [Token<'b>]> {
     sentences
 }
 
-/// Reads one sentence. Returns its steps, and the word that puts them after all before.
-fn read(
-    parts: &mut Segments,
-    sentence: &[Token<'_>],
-    is_first: bool,
-) -> (Vec<usize>, Option<String>) {
-    let (tokens, order) = super::without_fillers(sentence);
-    let words = text::words(tokens);
-    if words.iter().any(|word| matches!(*word, "independent" | "parallel" | "independently"))
-        && !is_first
-    {
-        parts.independent = true;
-        return (Vec::new(), None);
+/// Returns where a quotation ends that begins at `at` and takes several words.
+fn end_of_quote(tokens: &[Token<'_>], at: usize) -> usize {
+    const QUOTED_MAX: usize = 16;
+    const PAIRS: &[(char, char)] = &[('\'', '\''), ('"', '"'), ('“', '”'), ('‘', '’'), ('«', '»')];
+    let raw = tokens[at].raw.trim_start_matches('(');
+    let Some((open, close)) = PAIRS.iter().find(|(open, _)| raw.starts_with(*open)) else {
+        return at;
+    };
+    let closes =
+        |raw: &str| raw.trim_end_matches(|c: char| ",.;:!?)".contains(c)).ends_with(*close);
+    if closes(&raw[open.len_utf8()..]) {
+        return at;
     }
+    let rest = tokens[at + 1..].iter().take(QUOTED_MAX);
+    rest.enumerate().find(|(_, token)| closes(token.raw)).map_or(at, |(more, _)| at + 1 + more)
+}
+
+/// A sentence that may be a step.
+struct Heard<'a> {
+    tokens: Vec<Token<'a>>,
+    marker: Option<Marker>,
+    firmness: Firmness,
+    /// True when it begins with an event or a condition: `once it is there, ...`.
+    is_tied: bool,
+    /// True when it states something instead of asking for it.
+    is_statement: bool,
+}
+
+/// Reads one sentence; one that is a limit, a criterion or a courtesy is no step.
+fn hear<'a>(parts: &mut Segments, sentence: &[Token<'a>], is_first: bool) -> Option<Heard<'a>> {
+    let sentence = match leading_milestone(sentence) {
+        Some((milestone, rest)) => {
+            parts.constraints.push(milestone);
+            rest
+        }
+        None => sentence,
+    };
+    let sentence = &sentence[..sentence.len().min(WORDS_MAX)];
+    let (sentence, also) = asks::without_also(sentence);
+    let is_statement = asks::is_statement(&sentence);
+    let Ask { tokens, marker, firmness } = asks::open(&sentence, also);
+    let words = text::words(tokens);
+    let parallel = |word: &&str| matches!(*word, "independent" | "parallel" | "independently");
+    if !is_first && words.iter().any(parallel) && firmness != Firmness::Wish {
+        parts.independent = true;
+        return None;
+    }
+    if let Some(at) = tokens.iter().position(Token::colon)
+        && text::starts_with_any(&words, &lexicon().words.constraint_headings) == at + 1
+    {
+        parts.constraints.push(text::join(&tokens[at + 1..]));
+        return None;
+    }
+    let (tokens, firmness) = match limits::behind_exclusion(tokens) {
+        Some((exclusion, rest)) => {
+            parts.constraints.push(exclusion);
+            (rest, Firmness::Order)
+        }
+        None => (tokens, firmness),
+    };
     if is_constraint(tokens) {
         parts.constraints.push(text::join(tokens));
-        return (Vec::new(), None);
+        return None;
     }
     if let Some(at) = tokens.iter().position(Token::colon)
         && text::starts_with_any(&words, &lexicon().words.criteria_headings) == at + 1
     {
         parts.criteria.push(text::join(&tokens[at + 1..]));
-        return (Vec::new(), None);
+        return None;
     }
-    if !is_first
-        && words.first().is_some_and(|word| matches!(*word, "provide" | "return" | "deliver"))
+    if let Some(at) = tokens.iter().position(Token::colon)
+        && at == 0
+        && matches!(words.first(), Some(&("deliverable" | "deliverables" | "output" | "outcome")))
     {
-        parts.criteria.push(text::join(tokens));
-        return (Vec::new(), None);
+        let list = &tokens[at + 1..];
+        parts.criteria.push(text::join(list));
+        parts.deliverables.extend(super::alternatives::kinds_in(list));
+        return None;
     }
-    let tokens = without_limits(parts, tokens);
-    let tokens = below_heading(parts, &tokens);
-    let asks = begins_with_order(tokens) || begins_with_event(tokens);
-    if !is_first && !asks && order.is_none() {
-        return (Vec::new(), None);
+    if asks::is_courtesy(&sentence) {
+        return None;
     }
-    (clauses(parts, tokens, EVENTS_MAX), order)
+    let tokens = limits::without_exclusion(parts, tokens);
+    let tokens = limits::without_limits(parts, tokens);
+    if tokens.iter().all(|token| token.word.is_empty()) {
+        return None;
+    }
+    let is_tied = begins_with_event(&tokens) || asks::is_conditional(&tokens);
+    let firmness = if is_tied { firmness.max(Firmness::Order) } else { firmness };
+    let is_statement = is_statement && firmness == Firmness::None;
+    Some(Heard { tokens, marker, firmness, is_tied, is_statement })
 }
 
-/// Cuts `by Friday`, `under 500 EUR` and `without downtime` out of a sentence and keeps them.
-fn without_limits<'a>(parts: &mut Segments, tokens: &[Token<'a>]) -> Vec<Token<'a>> {
-    const DAYS: &[&str] = &[
-        "monday",
-        "tuesday",
-        "wednesday",
-        "thursday",
-        "friday",
-        "saturday",
-        "sunday",
-        "tomorrow",
-        "today",
-        "tonight",
-        "eod",
-        "eow",
-        "noon",
-        "midnight",
-    ];
-    let mut kept = Vec::with_capacity(tokens.len());
-    let mut at = 0;
-    while at < tokens.len() {
-        let word = |offset: usize| tokens.get(at + offset).map_or("", |t| t.word.as_str());
-        let amount = word(1).starts_with(|c: char| c.is_ascii_digit())
-            && matches!(word(2), "eur" | "usd" | "euro" | "euros" | "dollars" | "gbp");
-        let length = match word(0) {
-            "by" if DAYS.contains(&word(1)) => 2,
-            "under" | "below" | "within" if amount => 3,
-            "with" if matches!(word(1), "zero" | "no") => 3,
-            "without" => {
-                let rest = &tokens[at..];
-                rest.iter().position(Token::comma).map_or(rest.len(), |comma| comma + 1)
+/// What becomes of a sentence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Step,
+    Topic,
+    Detail,
+}
+
+/// Tells steps, topics and details apart.
+fn roles(heard: &[Heard<'_>]) -> Vec<Role> {
+    let mut roles: Vec<Role> = Vec::with_capacity(heard.len());
+    for (at, sentence) in heard.iter().enumerate() {
+        let before = roles.iter().rev().find(|role| **role != Role::Detail).copied();
+        let next = heard[at + 1..].iter().find(|next| next.firmness != Firmness::None);
+        roles.push(sentence.role(before, next, at == 0));
+    }
+    let is_first = |sentence: &Heard<'_>| sentence.marker == Some(Marker::First);
+    if let Some(first) = heard.iter().position(is_first) {
+        // What is said before `first` is what the steps are for.
+        roles[..first].fill(Role::Topic);
+    }
+    if !roles.contains(&Role::Step)
+        && let Some(first) = roles.iter().position(|role| *role == Role::Topic)
+    {
+        roles[first] = Role::Step;
+    }
+    roles
+}
+
+impl Heard<'_> {
+    fn role(&self, before: Option<Role>, next: Option<&Heard<'_>>, is_first: bool) -> Role {
+        let follows_step = before == Some(Role::Step) && self.marker.is_none() && !self.is_tied;
+        let elaborates = asks::elaborates(&self.tokens);
+        match self.firmness {
+            Firmness::Order if elaborates && follows_step => Role::Detail,
+            Firmness::Order => Role::Step,
+            Firmness::Wish if next.is_some_and(|next| next.is_introduced_by(self)) => Role::Topic,
+            Firmness::Wish if follows_step && (elaborates || !self.has_own_matter()) => {
+                Role::Detail
             }
-            _ => 0,
-        };
-        let length = length.min(tokens.len() - at);
-        if length == 0 || kept.is_empty() {
-            kept.push(tokens[at].clone());
-            at += 1;
-        } else {
-            parts.constraints.push(text::join(&tokens[at..at + length]));
-            at += length;
-            // The punctuation still belongs to the sentence.
-            if tokens[at - 1].colon() {
-                kept.push(Token { raw: ":", word: String::new() });
-            } else if tokens[at - 1].comma() {
-                kept.push(Token { raw: ",", word: String::new() });
+            Firmness::Wish => Role::Step,
+            Firmness::None
+                if is_first
+                    && asks::reports(&self.tokens)
+                    && next
+                        .is_some_and(|next| next.firmness == Firmness::Order && !next.is_tied) =>
+            {
+                Role::Topic
             }
+            Firmness::None if is_first && !self.is_statement => Role::Step,
+            Firmness::None if self.marker.as_ref().is_some_and(Marker::puts_after) => Role::Step,
+            Firmness::None if is_first => Role::Topic,
+            Firmness::None => Role::Detail,
         }
     }
-    kept
+
+    /// Tells whether a wish before this order only named the topic of it.
+    fn is_introduced_by(&self, wish: &Heard<'_>) -> bool {
+        let names = |sentence: &Heard<'_>| asks::names_something(&sentence.tokens);
+        self.firmness == Firmness::Order
+            && self.marker.is_none()
+            && !self.is_tied
+            && !asks::elaborates(&self.tokens)
+            && (names(self) || !names(wish))
+    }
+
+    /// Tells whether a wish asks for something new: it says what to do, and not to what was named.
+    fn has_own_matter(&self) -> bool {
+        let refers = |token: &Token<'_>| matches!(token.word.as_str(), "it" | "them" | "these");
+        let points_back = self.tokens.iter().take(4).any(refers);
+        asks::names_something(&self.tokens) || asks::verb(&self.tokens).is_some() && !points_back
+    }
+}
+
+/// Makes steps of the sentences that are some.
+fn tell(parts: &mut Segments, heard: &[Heard<'_>]) {
+    let roles = roles(heard);
+    let mut so_far: Vec<usize> = Vec::new();
+    let mut is_sequence = false;
+    for (sentence, role) in heard.iter().zip(roles) {
+        parts.sentences += 1;
+        if matches!(role, Role::Topic) || sentence.is_statement && parts.clauses.is_empty() {
+            parts.context.get_or_insert_with(|| text::join(&sentence.tokens));
+        }
+        match role {
+            Role::Step => {}
+            Role::Topic => {
+                parts.goal.get_or_insert_with(|| Frame::of(&text::join(&sentence.tokens)));
+                continue;
+            }
+            Role::Detail if sentence.firmness == Firmness::Order => {
+                parts.criteria.push(text::join(&sentence.tokens));
+                continue;
+            }
+            Role::Detail => continue,
+        }
+        if let Some(things) = lists_of_things::under_heading(&sentence.tokens) {
+            let added: Vec<usize> = things.iter().map(|thing| parts.push(thing)).collect();
+            so_far.extend(added);
+            continue;
+        }
+        let goals = parts.goal.is_some();
+        let tokens = below_heading(parts, &sentence.tokens);
+        let group = clauses(parts, tokens, EVENTS_MAX);
+        if !goals && tokens.len() < sentence.tokens.len() {
+            parts.order_as_process(&group);
+        }
+        let order = match &sentence.marker {
+            Some(Marker::Then(word)) => Some(word),
+            Some(Marker::Last(word)) if is_sequence => Some(word),
+            Some(Marker::Last(_) | Marker::First | Marker::Also) | None => None,
+        };
+        if let Some(word) = order
+            && !group.is_empty()
+        {
+            is_sequence = true;
+            let evidence = format!("the word \"{word}\" puts it after what is said before");
+            if parts.tell_after(&so_far, &group, &evidence) {
+                so_far.clear();
+            }
+        } else if sentence.marker == Some(Marker::First) {
+            is_sequence = true;
+        }
+        so_far.extend(group);
+    }
 }
 
 /// Returns what follows `Build it:` or `Modernize all of it -` if that is a list of orders; the
@@ -211,272 +316,18 @@ fn below_heading<'a, 'b>(parts: &mut Segments, tokens: &'a [Token<'b>]) -> &'a [
     tokens
 }
 
-/// Reads the steps of one sentence and the order that its words put them in; events within events
-/// only so deep.
-fn clauses(parts: &mut Segments, tokens: &[Token<'_>], depth: usize) -> Vec<usize> {
-    if depth == 0 {
-        return coordinated(parts, tokens);
-    }
-    if let Some((word, event, rest)) = leading_event(tokens) {
-        let rest_group =
-            |parts: &mut Segments| clauses(parts, super::without_fillers(rest).0, depth - 1);
-        let evidence = format!("the word \"{word}\" says so");
-        let Some(event) = event_text(event) else { return rest_group(parts) };
-        let earlier_steps = parts.clauses.len();
-        return if word == "before" {
-            let first = rest_group(parts);
-            let later = event_steps(parts, &event, earlier_steps);
-            parts.order(&first, &later, &evidence);
-            [first, later].concat()
-        } else {
-            let first = event_steps(parts, &event, earlier_steps);
-            let later = rest_group(parts);
-            parts.order(&first, &later, &evidence);
-            [first, later].concat()
-        };
-    }
-    if let Some((at, word)) = inner_event(tokens)
-        && let Some(event) = event_text(&tokens[at + 1..])
-    {
-        let earlier_steps = parts.clauses.len();
-        let main = clauses(parts, &tokens[..at], depth - 1);
-        let other = event_steps(parts, &event, earlier_steps + main.len());
-        let evidence = format!("the word \"{word}\" says so");
-        if word == "before" {
-            parts.order(&main, &other, &evidence);
-        } else {
-            parts.order(&other, &main, &evidence);
-        }
-        return [main, other].concat();
-    }
-    coordinated(parts, tokens)
-}
-
-/// Returns the position of a step that the event speaks of, or adds one.
-fn event_steps(parts: &mut Segments, event: &str, known: usize) -> Vec<usize> {
-    let frame = Frame::of(event);
-    let is_it = |at: &usize| {
-        let other = &parts.clauses[*at].frame;
-        other.kind.name == frame.kind.name && frame.kind.name != "general"
-    };
-    let known = known.min(parts.clauses.len());
-    match (0..known).rev().find(is_it) {
-        Some(at) => vec![at],
-        None => vec![parts.push(event)],
-    }
-}
-
-/// Splits `Before refactoring, add tests` into word, event and rest.
-fn leading_event<'a, 'b>(
-    tokens: &'a [Token<'b>],
-) -> Option<(&'static str, &'a [Token<'b>], &'a [Token<'b>])> {
-    let word = order_word(tokens.first()?)?;
-    let comma = tokens.iter().position(Token::comma)?;
-    let rest = &tokens[comma + 1..];
-    if rest.is_empty() { None } else { Some((word, &tokens[1..=comma], rest)) }
-}
-
-/// Finds the `before` of `add tests before refactoring`.
-fn inner_event(tokens: &[Token<'_>]) -> Option<(usize, &'static str)> {
-    (1..tokens.len()).find_map(|at| {
-        let word = order_word(&tokens[at])?;
-        event_text(&tokens[at + 1..]).map(|_| (at, word))
-    })
-}
-
-fn order_word(token: &Token<'_>) -> Option<&'static str> {
-    ["before", "after", "once", "when"].into_iter().find(|word| token.word == *word)
-}
-
-/// Returns the step that an event stands for: `you merge`, `refactoring it`, `the scan passes`.
-fn event_text(event: &[Token<'_>]) -> Option<String> {
-    let words = text::words(&event[..event.len().min(EVENT_WORDS_MAX)]);
-    let person = words.first().is_some_and(|w| matches!(*w, "you" | "we" | "i" | "they"));
-    let inner = if person { event.get(1..)? } else { event };
-    let inner_words = text::words(&inner[..inner.len().min(2)]);
-    let verb = lexicon().verb(&inner_words);
-    if verb.is_some_and(|verb| verb.gerund || person) {
-        return Some(text::join(inner));
-    }
-    let end = event
-        .iter()
-        .take(EVENT_WORDS_MAX)
-        .position(|token| FINISHED.contains(&token.word.as_str()))?;
-    let subject = &event[..end];
-    let is_filler = |token: &&Token<'_>| {
-        matches!(
-            token.word.as_str(),
-            "is" | "are" | "has" | "have" | "been" | "all" | "was" | "were"
-        )
-    };
-    let subject: Vec<Token<'_>> = subject.iter().filter(|t| !is_filler(t)).cloned().collect();
-    let noun = lexicon().noun(&text::words(&subject))?;
-    let subject = text::join(&subject);
-    if subject.is_empty() || noun.name == "general" { None } else { Some(format!("Run {subject}")) }
-}
-
-/// Reads orders joined by commas and `and`. One word of order makes all of them a sequence.
-fn coordinated(parts: &mut Segments, tokens: &[Token<'_>]) -> Vec<usize> {
-    let mut pieces = with_shared_objects(pieces(tokens));
-    let is_order = |piece: &Piece| begins_with_order(&text::tokens(&piece.text));
-    let is_named = |piece: &Piece| Frame::of(&piece.text).known;
-    if pieces.len() > 1 && !is_named(&pieces[0]) && pieces[1..].iter().any(is_order) {
-        // What is said before the first order is the situation: `I have a file, and want to ...`.
-        pieces.remove(0);
-    }
-    let evidence = pieces.iter().find_map(|piece| piece.order.clone());
-    let mut group: Vec<usize> = Vec::new();
-    for piece in pieces {
-        let steps = shared_verb(&piece.text).unwrap_or_else(|| vec![piece.text.clone()]);
-        let added: Vec<usize> = steps.iter().map(|text| parts.push(text)).collect();
-        if let (Some(word), Some(&last)) = (&evidence, group.last()) {
-            let evidence = format!("the word \"{word}\" makes this a sequence");
-            parts.order(&[last], &added, &evidence);
-        }
-        group.extend(added);
-    }
-    group
-}
-
-/// One order of a sentence.
-struct Piece {
-    text: String,
-    /// The word that puts it after what is before.
-    order: Option<String>,
-}
-
-fn pieces(tokens: &[Token<'_>]) -> Vec<Piece> {
-    let mut pieces = Vec::new();
-    let mut begin = 0;
-    let mut order = None;
-    let mut at = 1;
-    while at < tokens.len() {
-        match boundary(tokens, at) {
-            Some((next, word)) => {
-                pieces.push(Piece { text: text::join(&tokens[begin..at]), order: order.take() });
-                order = word;
-                begin = next;
-                at = next + 1;
-            }
-            None => at += 1,
-        }
-    }
-    pieces.push(Piece { text: text::join(&tokens[begin.min(tokens.len())..]), order });
-    pieces.retain(|piece| !piece.text.is_empty());
-    pieces
-}
-
-/// Tells whether a new order begins at `at`: where its verb is, and its word of order.
-fn boundary(tokens: &[Token<'_>], at: usize) -> Option<(usize, Option<String>)> {
-    let comma = tokens[at - 1].comma();
-    let joins = matches!(tokens[at].word.as_str(), "and" | "then" | "und" | "et" | "y");
-    let joins = joins || text::starts_with_any(&[&tokens[at].word], &["followed".to_owned()]) > 0;
-    if !(comma || joins) {
-        return None;
-    }
-    let (rest, order) = super::without_fillers(&tokens[at..]);
-    let next = tokens.len() - rest.len();
-    let words: Vec<&str> = rest.iter().take(3).map(|t| t.word.as_str()).collect();
-    if order.is_some() {
-        return Some((next, order));
-    }
-    let verb = lexicon().verb(&words).filter(|verb| !verb.gerund)?;
-    let base = verb.length > 1 || words.first() == Some(&verb.lemma);
-    let followed = words.get(verb.length).is_none_or(|word| {
-        matches!(
-            *word,
-            "the"
-                | "a"
-                | "an"
-                | "it"
-                | "them"
-                | "all"
-                | "our"
-                | "each"
-                | "every"
-                | "and"
-                | "one"
-                | "its"
-        )
-    });
-    let clear = comma || followed || !lexicon().is_noun_too(verb.lemma);
-    (base && clear).then_some((next, None))
-}
-
-/// Gives `design, implement and test the parser` its object three times.
-fn with_shared_objects(mut pieces: Vec<Piece>) -> Vec<Piece> {
-    let mut object: Option<String> = None;
-    for at in (0..pieces.len()).rev() {
-        let words = pieces[at].text.to_lowercase();
-        let words: Vec<&str> = words.split_whitespace().collect();
-        let verb = lexicon().verb(&words);
-        let Some(verb) = verb else { continue };
-        if words.len() > verb.length {
-            let own = pieces[at].text.split_whitespace().skip(verb.length);
-            object = Some(own.collect::<Vec<_>>().join(" "));
-        } else if let Some(object) = &object
-            && at + 1 < pieces.len()
-        {
-            pieces[at].text = format!("{} {object}", pieces[at].text);
-        }
-    }
-    pieces
-}
-
-/// Splits `check encryption, access controls, and logging` into one text an object.
-fn shared_verb(piece: &str) -> Option<Vec<String>> {
-    let tokens = text::tokens(piece);
-    let verb = tokens.first()?;
-    let objects_min = if SHARED_VERBS.contains(&verb.word.as_str()) {
-        3
-    } else if ERRANDS.contains(&verb.word.as_str()) {
-        2
-    } else {
-        return None;
-    };
-    let and = tokens.iter().rposition(|token| token.word == "and")?;
-    if and + 1 == tokens.len() {
-        return None;
-    }
-    let mut objects: Vec<Vec<Token<'_>>> = vec![Vec::new()];
-    for (at, token) in tokens.iter().enumerate().skip(1) {
-        let before = at > 1 && tokens[at - 1].comma();
-        if (before || at == and) && objects.last().is_some_and(|object| !object.is_empty()) {
-            objects.push(Vec::new());
-        }
-        if at != and
-            && let Some(object) = objects.last_mut()
-        {
-            object.push(token.clone());
-        }
-    }
-    objects.retain(|object| !object.is_empty());
-    let short = objects.iter().all(|object| object.len() <= 6);
-    let texts = objects.iter().map(|object| format!("{} {}", verb.raw, text::join(object)));
-    (objects.len() >= objects_min && short).then(|| texts.collect())
-}
-
 /// What is said before the orders, and is none itself, is their heading.
 fn lift_heading(parts: &mut Segments) {
     let is_heading = parts.clauses.len() > 1
         && !parts.clauses[0].frame.known
-        && parts.clauses.iter().all(|c| c.after.iter().all(|(before, _)| *before != 0));
+        && parts.clauses.iter().all(|c| c.after.iter().all(|link| link.before != 0));
     if is_heading {
         let heading = parts.clauses.remove(0);
         parts.goal.get_or_insert(heading.frame);
         for clause in &mut parts.clauses {
-            for (before, _) in &mut clause.after {
-                *before -= 1;
+            for link in &mut clause.after {
+                link.before -= 1;
             }
         }
     }
-}
-
-fn begins_with_order(tokens: &[Token<'_>]) -> bool {
-    let words: Vec<&str> = tokens.iter().map(|t| t.word.as_str()).take(3).collect();
-    lexicon().verb(&words).is_some_and(|verb| !verb.gerund)
-}
-
-fn begins_with_event(tokens: &[Token<'_>]) -> bool {
-    leading_event(tokens).is_some()
 }

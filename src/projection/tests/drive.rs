@@ -309,6 +309,7 @@ pub(super) fn draft(strategy: Strategy, slug: &str, steps: &[(&str, &str, &[&str
         deliverables: Vec::new(),
         for_each: None,
         handling: Handling::default(),
+        nature: Default::default(),
         why: Vec::new(),
     };
     Draft {

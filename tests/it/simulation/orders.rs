@@ -99,9 +99,11 @@ fn order(dice: &mut Dice, nth: usize, masters: usize) -> Order {
     let id = format!("task-{}", ["a", "b", "c", "d"][nth]);
     let draft = match dice.below(10) {
         0 => DraftOutcome::Route(Box::new(draft(dice, &id, 1, masters))),
-        1 if nth > 0 => {
-            DraftOutcome::Refuse { reason: "unclear".into(), remedy: "say more".into() }
-        }
+        1 if nth > 0 => DraftOutcome::Refuse {
+            reason: "unclear".into(),
+            remedy: "say more".into(),
+            question: None,
+        },
         _ => {
             let count = dice.between(3, 8) as usize;
             DraftOutcome::Plan(Box::new(draft(dice, &id, count, masters)))
@@ -180,6 +182,7 @@ fn subtask(dice: &mut Dice, slug: &str, nth: usize, density: u64, masters: usize
             attempts_max: dice.happens(100).then(|| dice.between(1, 3) as u32),
             compensation: dice.happens(400).then(|| "undo it".to_owned()),
         },
+        nature: Default::default(),
         why: Vec::new(),
     }
 }

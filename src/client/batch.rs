@@ -1,0 +1,264 @@
+//! Many requests at once: one JSON line in, one JSON line out, and a bad line stops nothing.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::agents::Agents;
+use super::preview::{self, Verdict};
+use crate::clock;
+use crate::domain::Policy;
+use crate::domain::ids::TaskId;
+use crate::domain::plan::{Plan, Range, Workflow};
+use crate::domain::read;
+use crate::domain::task::TaskSpec;
+use crate::planner::{Chosen, Said, Suitable, Wanted};
+
+/// The fields in which the text of a request is looked for, first one first.
+const TEXT_FIELDS: [&str; 3] = ["text", "request", "query"];
+
+/// So many agents are named beside the one that is chosen.
+const FALLBACKS_MAX: usize = 3;
+
+/// One request of a batch.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Line {
+    /// What its author calls it; the number of its line, where it has no name.
+    pub id: Value,
+    /// What is asked for.
+    pub text: String,
+    /// The agents that may be chosen for it; all of them where nothing is said.
+    pub candidates: Option<Vec<String>>,
+}
+
+/// Why a line cannot be planned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LineError {
+    /// Its number, from 1.
+    pub line: usize,
+    /// The field that is wrong, if it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub field: Option<&'static str>,
+    /// What is wrong.
+    pub message: String,
+    /// What can be done about it.
+    pub remedy: &'static str,
+}
+
+/// What becomes of one request, for programs.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Planned {
+    /// As in the line that was read.
+    pub id: Value,
+    /// decompose, single, reject or clarify.
+    pub verdict: &'static str,
+    /// The shape of the work, if it is planned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workflow: Option<Workflow>,
+    /// How sure the planner is, 0 to 1.
+    pub confidence: f64,
+    /// What its author is asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub question: Option<String>,
+    /// Why it was refused, or why it was planned so.
+    pub reasons: Vec<String>,
+    /// What is no step.
+    pub attributes: Attributes,
+    /// The steps.
+    pub subtasks: Vec<Step>,
+    /// The clauses as their author said them.
+    pub nodes: Vec<String>,
+    /// What comes before what among them; 0 is the start, one beyond the last is the end.
+    pub edges: Vec<[usize; 2]>,
+    /// Who is suitable for the request as a whole, the best first; empty where nobody is.
+    pub agents: Vec<Chosen>,
+    /// How clear that choice is.
+    pub selection: Clearness,
+    /// Milliseconds that planning it and choosing agents took.
+    pub ms: f64,
+}
+
+/// How clear a choice of an agent is.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Clearness {
+    /// clear, close or nobody.
+    pub verdict: Suitable,
+    /// How sure the choice of the first one is, 0 to 1.
+    pub confidence: f64,
+    /// How far the second one is behind, as a part of the first one's score.
+    pub margin: f64,
+    /// Why nobody is suitable, or why one was preferred.
+    pub reasons: Vec<String>,
+}
+
+/// What a request says beside its steps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Attributes {
+    /// What has to be respected.
+    pub constraints: Vec<String>,
+    /// How one can tell that it is done.
+    pub success_criteria: Vec<String>,
+}
+
+/// One step of a plan, for programs.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Step {
+    /// Its id in the plan.
+    pub id: String,
+    /// One line.
+    pub title: String,
+    /// What to do.
+    pub description: String,
+    /// What kind of work it is.
+    pub kind: String,
+    /// The field of work.
+    pub domain: String,
+    /// What has to be done before.
+    pub depends_on: Vec<String>,
+    /// Who would get it.
+    pub agent: String,
+    /// Why that one.
+    pub agent_reasons: Vec<String>,
+    /// Who would get it otherwise, the best first.
+    pub fallbacks: Vec<String>,
+    /// Why it is there, and why it waits.
+    pub reasons: Vec<String>,
+    /// What it may take.
+    pub minutes: Range,
+    /// True when the request does not name it.
+    pub inferred: bool,
+}
+
+impl Line {
+    /// Reads a line; `number` counts from 1.
+    ///
+    /// # Errors
+    /// It is no object with a text.
+    pub fn read(number: usize, bytes: &[u8]) -> Result<Line, LineError> {
+        let wrong =
+            |field, message: String, remedy| LineError { line: number, field, message, remedy };
+        let value: Value = serde_json::from_slice(bytes).map_err(|e| {
+            wrong(None, format!("it is no JSON: {e}"), "write one JSON object a line")
+        })?;
+        let Some(object) = value.as_object() else {
+            let message = "it is JSON, but no object".to_owned();
+            return Err(wrong(None, message, "write {\"id\": .., \"text\": ..}"));
+        };
+        let text = TEXT_FIELDS.into_iter().find_map(|field| Some((field, object.get(field)?)));
+        let Some((field, text)) = text else {
+            let message = format!("it has none of the fields {}", TEXT_FIELDS.join(", "));
+            return Err(wrong(Some("text"), message, "say under `text` what is to be done"));
+        };
+        let Some(text) = text.as_str() else {
+            let message = format!("{field} is no text");
+            return Err(wrong(Some(field), message, "put the request in quotes"));
+        };
+        let names = |value: &Value| -> Option<Vec<String>> {
+            value.as_array()?.iter().map(|name| name.as_str().map(str::to_owned)).collect()
+        };
+        let candidates = match object.get("candidates") {
+            None | Some(Value::Null) => None,
+            Some(value) => Some(names(value).ok_or_else(|| {
+                let message = "candidates is no list of names".to_owned();
+                wrong(Some("candidates"), message, "write [\"one\", \"two\"], or leave it out")
+            })?),
+        };
+        let id = object.get("id").cloned().unwrap_or_else(|| Value::from(number));
+        Ok(Line { id, text: text.to_owned(), candidates })
+    }
+}
+
+/// Plans one request. Nothing is written.
+pub fn plan(line: &Line, policy: &Policy, agents: &Agents) -> Planned {
+    let began_ns = clock::precisely_ns();
+    let spec = read::text_task("text", &line.text).unwrap_or_else(|_| TaskSpec {
+        title: line.text.replace('\0', " "),
+        ..TaskSpec::default()
+    });
+    let task_id = TaskId::parse("batch").expect("it is a valid id");
+    let verdict = preview::verdict(&spec, &task_id, policy, &|_| false);
+    let said = Said::of(&spec);
+    let candidates = line.candidates.as_deref();
+    let wanted = Wanted { text: &line.text, candidates, ..Wanted::default() };
+    let chosen = agents.select(&wanted);
+    let edges = said.between_start_and_end();
+    let mut planned = Planned {
+        id: line.id.clone(),
+        verdict: "reject",
+        workflow: None,
+        confidence: 1.0,
+        question: None,
+        reasons: Vec::new(),
+        attributes: Attributes { constraints: said.constraints, success_criteria: said.criteria },
+        subtasks: Vec::new(),
+        nodes: said.clauses,
+        edges,
+        selection: Clearness {
+            verdict: chosen.verdict,
+            confidence: chosen.confidence,
+            margin: chosen.margin,
+            reasons: chosen.reasons,
+        },
+        agents: chosen.agents,
+        ms: 0.0,
+    };
+    match verdict {
+        Verdict::Plan { plan } => planned.take("decompose", &plan),
+        Verdict::Route { plan } => planned.take("single", &plan),
+        Verdict::Refuse { reason, remedy, question } => {
+            planned.verdict = if question.is_some() { "clarify" } else { "reject" };
+            planned.reasons = vec![reason, remedy];
+            planned.question = question;
+        }
+        Verdict::Invalid { errors, .. } => {
+            planned.reasons = errors.into_iter().map(|error| error.message).collect();
+        }
+    }
+    planned.choose(agents, candidates);
+    planned.ms = clock::precisely_ns().saturating_sub(began_ns) as f64 / 1e6;
+    planned
+}
+
+impl Planned {
+    /// Chooses an agent for each step; where nobody is suitable, its master keeps it.
+    fn choose(&mut self, agents: &Agents, candidates: Option<&[String]>) {
+        for step in &mut self.subtasks {
+            let text = format!("{}. {}", step.title, step.description);
+            let (kind, domain) = (step.kind.as_str(), step.domain.as_str());
+            let wanted = Wanted { text: &text, kind, domain, candidates, ..Wanted::default() };
+            let chosen = agents.select(&wanted);
+            step.agent_reasons = chosen.reasons;
+            let mut ranked = chosen.agents.into_iter();
+            let Some(first) = ranked.next() else { continue };
+            step.agent_reasons.insert(0, first.figures());
+            step.agent_reasons.extend(first.reasons);
+            step.agent = first.name;
+            step.fallbacks = ranked.take(FALLBACKS_MAX).map(|choice| choice.name).collect();
+        }
+    }
+
+    fn take(&mut self, verdict: &'static str, plan: &Plan) {
+        self.verdict = verdict;
+        self.workflow = Some(plan.workflow);
+        self.confidence = plan.confidence;
+        let said = |why: &crate::domain::plan::Why| format!("{}: {}", why.rule, why.evidence);
+        self.reasons = plan.explanation.reasons.iter().map(said).collect();
+        self.subtasks = plan
+            .subtasks
+            .iter()
+            .map(|subtask| Step {
+                id: subtask.subtask_id.to_string(),
+                title: subtask.title.clone(),
+                description: subtask.description.clone(),
+                kind: subtask.nature.kind.clone(),
+                domain: subtask.nature.domain.clone(),
+                depends_on: subtask.dependencies.iter().map(ToString::to_string).collect(),
+                agent: subtask.assigned_to.to_string(),
+                agent_reasons: Vec::new(),
+                fallbacks: Vec::new(),
+                reasons: subtask.why.iter().map(said).collect(),
+                minutes: subtask.estimated_duration_range,
+                inferred: subtask.nature.inferred,
+            })
+            .collect();
+    }
+}

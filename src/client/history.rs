@@ -1,0 +1,299 @@
+//! What a directory has learned: who did what, and how it went.
+//!
+//! The journal says it of work that Baton gave out; [`layout::MEMORY`] holds what people and
+//! programs added, one JSON object a line. Both are read in order, and only the latest are kept.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Client, ClientError};
+use crate::domain::Event;
+use crate::domain::agent::{Outcome, Remembered};
+use crate::domain::ids::{AttemptId, SubtaskId};
+use crate::domain::plan::Plan;
+use crate::store::layout;
+
+/// So many outcomes are kept in mind.
+pub const REMEMBERED_MAX: usize = 20_000;
+/// A longer file is cut to its latest lines when something is added.
+const FILE_BYTES_MAX: u64 = 8 << 20;
+/// No file of outcomes is longer.
+const IMPORT_BYTES_MAX: u64 = 256 << 20;
+
+/// A line of [`layout::MEMORY`].
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Line {
+    /// From when on things are remembered; what was before is forgotten.
+    Forgotten {
+        /// Milliseconds since 1970.
+        forgotten_before_ms: i64,
+    },
+    /// An outcome.
+    Remembered(Remembered),
+}
+
+/// Outcomes from a file, and the lines that could not be read.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Imported {
+    /// In their order.
+    pub remembered: Vec<Remembered>,
+    /// Numbers of lines, from 1, and what is wrong with them.
+    pub bad: Vec<(usize, String)>,
+}
+
+/// What is known of an attempt while the journal is read.
+#[derive(Debug)]
+struct Attempt {
+    subtask: SubtaskId,
+    agent: String,
+    began_ms: i64,
+}
+
+impl Client {
+    /// Returns what is remembered, the oldest first.
+    ///
+    /// # Errors
+    /// The journal or the file cannot be read.
+    pub fn remembered(&self) -> Result<Vec<Remembered>, ClientError> {
+        let mut added = Vec::new();
+        let mut since_ms = i64::MIN;
+        let text = self.text(layout::MEMORY)?.unwrap_or_default();
+        for line in text.lines() {
+            match serde_json::from_str(line) {
+                Ok(Line::Forgotten { forgotten_before_ms }) => {
+                    added.clear();
+                    since_ms = forgotten_before_ms;
+                }
+                Ok(Line::Remembered(one)) => added.push(one),
+                // A torn line of a crash: what is around it stands.
+                Err(_) => {}
+            }
+        }
+        let mut all = self.outcomes_since(since_ms)?;
+        all.append(&mut added);
+        all.sort_by_key(|one| one.at_ms.unwrap_or(i64::MIN));
+        let surplus = all.len().saturating_sub(REMEMBERED_MAX);
+        all.drain(..surplus);
+        Ok(all)
+    }
+
+    /// Derives outcomes from the journal.
+    fn outcomes_since(&self, since_ms: i64) -> Result<Vec<Remembered>, ClientError> {
+        let mut subtasks: BTreeMap<SubtaskId, Remembered> = BTreeMap::new();
+        let mut attempts: BTreeMap<AttemptId, Attempt> = BTreeMap::new();
+        let mut outcomes = Vec::new();
+        for record in self.records()? {
+            let record = record?;
+            let at_ms = record.at.wall.as_ms();
+            for event in &record.events {
+                if let Event::PlanAccepted { plan, .. } | Event::TaskRouted { plan, .. } = event {
+                    learn(&mut subtasks, plan);
+                } else if let Event::PlanRevised(revised) = event {
+                    learn(&mut subtasks, &revised.plan);
+                } else if let Event::SubtaskHandedOff(handed) = event {
+                    let attempt = Attempt {
+                        subtask: handed.subtask_id.clone(),
+                        agent: handed.assigned_to.to_string(),
+                        began_ms: at_ms,
+                    };
+                    if handed.purpose.is_work() {
+                        attempts.insert(handed.attempt_id.clone(), attempt);
+                    }
+                } else if let Event::SubtaskCompleted { attempt_id, result, .. } = event {
+                    let ended = (Outcome::Success, result.tokens_used, at_ms);
+                    outcomes.extend(ended_as(&subtasks, attempts.remove(attempt_id), ended));
+                } else if let Event::SubtaskFailed { attempt_id, .. } = event {
+                    let ended = (Outcome::Failure, None, at_ms);
+                    outcomes.extend(ended_as(&subtasks, attempts.remove(attempt_id), ended));
+                }
+            }
+        }
+        outcomes.retain(|one: &Remembered| one.at_ms.is_none_or(|at_ms| at_ms >= since_ms));
+        Ok(outcomes)
+    }
+
+    /// Adds outcomes; where the file grows too long, the oldest added ones go.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn remember(&self, outcomes: &[Remembered]) -> Result<(), ClientError> {
+        let mut lines = String::new();
+        for one in outcomes {
+            lines.push_str(&line_of(one));
+        }
+        self.store().append(layout::MEMORY, lines.as_bytes())?;
+        let text = self.text(layout::MEMORY)?.unwrap_or_default();
+        if text.len() as u64 > FILE_BYTES_MAX {
+            let mut kept: Vec<&str> = text.lines().collect();
+            let forgotten = kept.iter().rev().find(|line| line.contains("forgotten_before_ms"));
+            let head = forgotten.map(|line| format!("{line}\n")).unwrap_or_default();
+            kept.drain(..kept.len().saturating_sub(REMEMBERED_MAX / 2));
+            let latest = format!("{head}{}\n", kept.join("\n"));
+            self.store().replace_durable(layout::MEMORY, latest.as_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// Forgets everything that was before a moment.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn forget(&self, now_ms: i64) -> Result<(), ClientError> {
+        let line = Line::Forgotten { forgotten_before_ms: now_ms };
+        let text = serde_json::to_string(&line).unwrap_or_default();
+        self.store().create_dirs("orchestrator")?;
+        self.store().replace_durable(layout::MEMORY, format!("{text}\n").as_bytes())?;
+        Ok(())
+    }
+}
+
+/// Reads outcomes, one JSON object a line: `{"request", "agent", "outcome"}`.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn import(path: &Path) -> std::io::Result<Imported> {
+    use std::io::Read as _;
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(IMPORT_BYTES_MAX).read_to_end(&mut bytes)?;
+    let text = String::from_utf8_lossy(&bytes);
+    let mut imported = Imported::default();
+    for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        match imported_line(line) {
+            Ok(one) => imported.remembered.push(one),
+            Err(problem) => imported.bad.push((at + 1, problem)),
+        }
+    }
+    Ok(imported)
+}
+
+fn imported_line(line: &str) -> Result<Remembered, String> {
+    let mut value: Value = serde_json::from_str(line).map_err(|e| format!("it is no JSON: {e}"))?;
+    let object = value.as_object_mut().ok_or("it is no JSON object")?;
+    for (field, others) in [("request", ["query", "text"]), ("agent", ["tool", "name"])] {
+        let found = others.iter().find_map(|other| object.get(*other).cloned());
+        if let Some(found) = found.filter(|_| !object.contains_key(field)) {
+            object.insert(field.to_owned(), found);
+        }
+    }
+    if let Some(succeeded) = object.get("outcome").and_then(Value::as_bool) {
+        let outcome = if succeeded { Outcome::Success } else { Outcome::Failure };
+        object.insert("outcome".to_owned(), Value::from(outcome.as_str()));
+    }
+    serde_json::from_value(value).map_err(|e| e.to_string())
+}
+
+fn learn(subtasks: &mut BTreeMap<SubtaskId, Remembered>, plan: &Plan) {
+    for subtask in &plan.subtasks {
+        let request = if subtask.description.is_empty() || subtask.description == subtask.title {
+            subtask.title.clone()
+        } else {
+            format!("{}. {}", subtask.title, subtask.description)
+        };
+        let remembered = Remembered {
+            request,
+            agent: String::new(),
+            outcome: Outcome::Success,
+            kind: subtask.worker_type.clone(),
+            minutes: None,
+            tokens: None,
+            at_ms: None,
+        };
+        subtasks.insert(subtask.subtask_id.clone(), remembered);
+    }
+}
+
+fn ended_as(
+    subtasks: &BTreeMap<SubtaskId, Remembered>,
+    attempt: Option<Attempt>,
+    (outcome, tokens, at_ms): (Outcome, Option<u64>, i64),
+) -> Option<Remembered> {
+    let attempt = attempt?;
+    let minutes = (at_ms - attempt.began_ms).max(0) as f64 / 60_000.0;
+    Some(Remembered {
+        agent: attempt.agent,
+        outcome,
+        tokens,
+        minutes: Some(minutes),
+        at_ms: Some(at_ms),
+        ..subtasks.get(&attempt.subtask)?.clone()
+    })
+}
+
+fn line_of(one: &Remembered) -> String {
+    let text = serde_json::to_string(one).unwrap_or_default();
+    format!("{text}\n")
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests write the files that are imported")]
+mod tests {
+    use super::super::tests::{directory, write};
+    use super::*;
+
+    fn outcome(request: &str, at_ms: Option<i64>) -> Remembered {
+        Remembered {
+            request: request.to_owned(),
+            agent: "writer".to_owned(),
+            outcome: Outcome::Success,
+            kind: String::new(),
+            minutes: None,
+            tokens: None,
+            at_ms,
+        }
+    }
+
+    #[test]
+    fn what_is_added_is_remembered_until_it_is_forgotten() {
+        let (_dir, client) = directory();
+        assert!(client.remembered().unwrap().is_empty());
+        client.remember(&[outcome("b", Some(2)), outcome("a", Some(1))]).unwrap();
+        let requests = |client: &Client| -> Vec<String> {
+            client.remembered().unwrap().into_iter().map(|one| one.request).collect()
+        };
+        assert_eq!(requests(&client), ["a", "b"]);
+        client.forget(7).unwrap();
+        assert!(requests(&client).is_empty());
+        client.remember(&[outcome("c", None)]).unwrap();
+        assert_eq!(requests(&client), ["c"]);
+    }
+
+    #[test]
+    fn a_torn_line_costs_only_itself() {
+        let (_dir, client) = directory();
+        let whole = line_of(&outcome("a", None));
+        write(&client, layout::MEMORY, &format!("{whole}{{\"request\": \"to\n{whole}"));
+        assert_eq!(client.remembered().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn the_file_does_not_grow_without_end() {
+        let (_dir, client) = directory();
+        client.forget(7).unwrap();
+        let long = outcome(&"x".repeat(1_000), None);
+        client.remember(&vec![long; 12_000]).unwrap();
+        let text = client.text(layout::MEMORY).unwrap().unwrap();
+        assert_eq!(text.lines().count(), REMEMBERED_MAX / 2 + 1);
+        assert!(text.starts_with("{\"forgotten_before_ms\":7}\n"));
+    }
+
+    #[test]
+    fn outcomes_of_other_programs_are_read_and_bad_lines_are_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("outcomes.jsonl");
+        let lines = "{\"query\": \"a\", \"tool\": \"x\", \"outcome\": \"accepted\"}\n\n\
+            {\"request\": \"b\", \"agent\": \"y\", \"outcome\": false}\n{\"agent\": \"z\"}\nno\n\
+            {\"request\": \"c\", \"agent\": \"y\"}\n";
+        std::fs::write(&path, lines).unwrap();
+        let imported = import(&path).unwrap();
+        let told: Vec<(&str, Outcome)> =
+            imported.remembered.iter().map(|one| (one.request.as_str(), one.outcome)).collect();
+        let expected = [("a", Outcome::Success), ("b", Outcome::Failure), ("c", Outcome::Success)];
+        assert_eq!(told, expected);
+        let bad: Vec<usize> = imported.bad.iter().map(|(line, _)| *line).collect();
+        assert_eq!(bad, [4, 5]);
+    }
+}
