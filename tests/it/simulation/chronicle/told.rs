@@ -147,10 +147,10 @@ impl RunTold {
         )
     }
 
-    /// Returns the place of a subtask in the order of the plan.
-    pub(in crate::simulation) fn turn(&self, at: usize) -> usize {
-        let id = &self.plan.subtasks[at].subtask_id;
-        self.plan.stages.iter().flatten().position(|other| other == id).unwrap_or(at)
+    /// Returns the place of a subtask where one goes after the other: by stages, and within a stage,
+    /// whose order says nothing, as the plan lists them.
+    pub(in crate::simulation) fn turn(&self, at: usize) -> (usize, usize) {
+        (self.stage(at), at)
     }
 
     pub(in crate::simulation) fn agent(&self, at: usize) -> &str {

@@ -37,7 +37,9 @@ pub(super) fn stages_follow_each_other(life: &Life, _: &Record, event: &Event) -
     };
     let open = (0..run.subtasks.len()).find(|other| is_before(*other) && !run.is_satisfied(*other));
     unless(open.is_none(), || {
-        format!("{} begins while number {open:?} before it is open", told.subtask_id)
+        let before = open.map(|at| &run.plan.subtasks[at].subtask_id);
+        let (id, stages) = (&told.subtask_id, &run.plan.stages);
+        format!("{id} begins while {before:?} before it is open: {stages:?}")
     })
 }
 
