@@ -171,13 +171,13 @@ fn namesakes_are_named_once() {
 fn whoever_adds_something_comes_before_whoever_says_the_same_again() {
     let selector = Selector::of(
         &[
-            agent("anna", "Books hotels and flights."),
-            agent("bert", "Books hotels and flights."),
+            agent("anna", "Books hotels, flights and trains."),
+            agent("bert", "Books hotels, flights and trains."),
             agent("singer", "Sings songs."),
         ],
         &[],
     );
-    let selection = chosen(&selector, "Book hotels and flights, and sing songs");
+    let selection = chosen(&selector, "Book hotels, flights and trains, and sing songs");
     let names: Vec<&str> = selection.agents.iter().map(|agent| agent.name.as_str()).collect();
     assert_eq!(names, ["anna", "singer", "bert"]);
     assert!(selection.agents[1].score < selection.agents[2].score);
