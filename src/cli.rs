@@ -108,7 +108,7 @@ enum Command {
     Status(status::StatusArgs),
     /// Show who can be given work, and how busy they are
     Masters(masters::MastersArgs),
-    /// Show the agents that are known, who is suitable, and what is remembered
+    /// Show agents, who suits a request, and how they did
     Agents(agents::AgentsArgs),
     /// List, show, take or withdraw handoffs
     Handoff(handoff::HandoffArgs),
