@@ -186,7 +186,8 @@ pub(super) fn two_looks_agree(life: &Life, record: &Record, event: &Event) -> Ve
     })
 }
 
-/// Who was cut off from outside has not failed.
+/// Who was cut off from outside has not failed, unless that happened as often as is allowed while it
+/// was to undo something: nobody is asked then.
 pub(super) fn interruptions_cost_nothing(life: &Life, record: &Record, event: &Event) -> Verdict {
     let Event::SubtaskFailed { attempt_id, .. } = event else { return Ok(()) };
     let Some(attempt) = life.told.attempts.get(attempt_id.as_str()) else { return Ok(()) };
@@ -198,7 +199,12 @@ pub(super) fn interruptions_cost_nothing(life: &Life, record: &Record, event: &E
         Some(process) => process.exit.is_some() || process.report.is_some(),
         None => record.events.iter().any(did_not_start),
     };
-    unless(is_judged, || format!("{attempt_id} was cut off and counts as failed"))
+    let max = life.policy.recovery.interruptions_max;
+    let is_given_up = life.told.find(&attempt.subtask).is_some_and(|(run, at)| {
+        let times = run.subtasks[at].interruptions + 1;
+        run.phase == RunPhase::RollingBack && max > 0 && times >= max
+    });
+    unless(is_judged || is_given_up, || format!("{attempt_id} was cut off and counts as failed"))
 }
 
 /// A handoff that is taken back can be taken by nobody, and what was taken back is not done.
