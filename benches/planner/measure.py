@@ -25,6 +25,14 @@ def lines(path):
         return [json.loads(line) for line in file if line.strip()]
 
 
+def first_of(path):
+    """The first line; nothing where the file is of another kind."""
+    try:
+        return next(iter(lines(path)), {})
+    except json.JSONDecodeError:
+        return {}
+
+
 def planned(baton, source, directory, *options):
     """One answer a line, as baton gives it."""
     target = pathlib.Path(directory) / "answers.jsonl"
@@ -108,7 +116,7 @@ def measure(baton, data):
         for source in sorted(data.rglob("*.jsonl")):
             scorer = next(source.parent.glob("score_*.py"), None)
             names = {path.name for path in source.parent.glob("score_*.py")}
-            first = next(iter(lines(source)), {})
+            first = first_of(source)
             if "score_requests.py" in names and "expect" in first:
                 score = requests(baton, source, source.parent / "score_requests.py", directory)
             elif "score_worf.py" in names and "gold_nodes" in first:

@@ -91,8 +91,10 @@ fn every_life_keeps_the_laws() {
     if let Some(Wreck { seed, broken, .. }) = wrecks.first() {
         panic!(
             "seed {seed}, the shortest of {} broken lives: {broken}\nrepeat it, told line by line, \
-             with\n  BATON_SEED={seed} cargo test --test it simulation::replay -- --nocapture",
-            wrecks.len()
+             with\n  BATON_SEED={seed} cargo test --test it simulation::replay -- --nocapture\n\
+             all of them: {:?}",
+            wrecks.len(),
+            wrecks.iter().map(|wreck| (wreck.seed, wreck.broken.law)).collect::<Vec<_>>()
         );
     }
     let mean = steps / seeds.max(1);

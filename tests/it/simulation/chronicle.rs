@@ -186,7 +186,14 @@ impl Chronicle {
                 run.phase = RunPhase::RollingBack;
                 run.undone = told.subtasks.iter().map(ToString::to_string).collect();
                 for id in &told.subtasks {
+                    // Whoever did it undoes it, and has it from then on.
+                    let phase = self.subtask(id.as_str()).phase.clone();
+                    let did = self.attempts.iter().find(
+                        |(attempt, _)| matches!(&phase, SubtaskPhase::Done(by) if by == *attempt),
+                    );
+                    let did = did.map(|(_, attempt)| attempt.agent.clone());
                     let subtask = self.subtask(id.as_str());
+                    subtask.agent = did.or(subtask.agent.take());
                     subtask.phase = SubtaskPhase::Undoing(None);
                     subtask.failures_on.clear();
                 }
