@@ -211,7 +211,12 @@ pub(super) fn interruptions_cost_nothing(life: &Life, record: &Record, event: &E
 pub(super) fn withdrawn_means_withdrawn(life: &Life, _: &Record, event: &Event) -> Verdict {
     let (id, is_withdrawal) = match event {
         Event::HandoffWithdrawn { attempt_id, .. } => (attempt_id, true),
-        Event::ReportAccepted { attempt_id, .. } => (attempt_id, false),
+        // One that names no attempt is from whoever did the work; it is put to the newest.
+        Event::ReportAccepted { attempt_id, finding, .. }
+            if finding.report.attempt_id.is_some() =>
+        {
+            (attempt_id, false)
+        }
         _ => return Ok(()),
     };
     let is_told = life.told.attempts.get(id.as_str()).map(|attempt| attempt.end);
