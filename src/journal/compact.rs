@@ -104,6 +104,36 @@ pub(super) fn newest(
     names: &[String],
     notes: &mut Vec<String>,
 ) -> Result<State, JournalError> {
+    first_readable(dir, names, |name, bytes, error| {
+        let path = dir.path(name);
+        notes.push(match error {
+            LineError::Form | LineError::Checksum | LineError::Empty => format!(
+                "{} is damaged: {error}; it was moved to {} and the state was built from what is \
+                 older",
+                path.display(),
+                dir.set_aside(name, bytes)?.display()
+            ),
+            LineError::Json(_) | LineError::Newer { .. } => format!(
+                "{} is of another version ({error}); the state was built from what is older",
+                path.display()
+            ),
+        });
+        Ok(())
+    })
+}
+
+/// Reads the newest snapshot that can be read, and leaves everything as it is.
+pub(super) fn readable(dir: &Dir) -> Result<State, JournalError> {
+    first_readable(dir, &dir.names()?, |_, _, _| Ok(()))
+}
+
+/// Reads the newest snapshot that can be read, and says of each newer one why it cannot; one of a
+/// newer version of Baton ends the search.
+fn first_readable(
+    dir: &Dir,
+    names: &[String],
+    mut unreadable: impl FnMut(&str, &[u8], &LineError) -> Result<(), JournalError>,
+) -> Result<State, JournalError> {
     for seq in newest_first(names) {
         let name = name(seq);
         let Some(bytes) = dir.read(&name)? else { continue };
@@ -115,38 +145,7 @@ pub(super) fn newest(
             Err(LineError::Newer { schema }) => {
                 return Err(JournalError::Newer { file: dir.path(&name), line: 1, schema });
             }
-            Err(error @ (LineError::Form | LineError::Checksum | LineError::Empty)) => {
-                let kept = dir.set_aside(&name, &bytes)?;
-                notes.push(format!(
-                    "{} is damaged: {error}; it was moved to {} and the state was built from \
-                     what is older",
-                    dir.path(&name).display(),
-                    kept.display()
-                ));
-            }
-            Err(error @ LineError::Json(_)) => notes.push(format!(
-                "{} is of another version ({error}); the state was built from what is older",
-                dir.path(&name).display()
-            )),
-        }
-    }
-    Ok(State::default())
-}
-
-/// Reads the newest snapshot that can be read, and leaves everything as it is.
-pub(super) fn readable(dir: &Dir) -> Result<State, JournalError> {
-    for seq in newest_first(&dir.names()?) {
-        let name = name(seq);
-        let Some(bytes) = dir.read(&name)? else { continue };
-        match decode(&bytes, seq) {
-            Ok(mut state) => {
-                state.reindex();
-                return Ok(state);
-            }
-            Err(LineError::Newer { schema }) => {
-                return Err(JournalError::Newer { file: dir.path(&name), line: 1, schema });
-            }
-            Err(LineError::Form | LineError::Checksum | LineError::Empty | LineError::Json(_)) => {}
+            Err(error) => unreadable(&name, &bytes, &error)?,
         }
     }
     Ok(State::default())
