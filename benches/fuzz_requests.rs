@@ -8,7 +8,7 @@ use baton::domain::ids::TaskId;
 use baton::domain::plan::DraftOutcome;
 use baton::domain::task::TaskSpec;
 use baton::domain::validate::{validate, validate_routed};
-use baton::planner::{Request, Said, draft};
+use baton::planner::{Request, Said, Surroundings, draft};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -18,7 +18,7 @@ fuzz_target!(|bytes: &[u8]| {
         TaskSpec { title: title.into(), description: description.into(), ..TaskSpec::default() };
     let policy = Policy::default();
     let id = TaskId::parse("fuzzed").expect("it is a valid id");
-    match draft(&Request { task: &task }, &policy) {
+    match draft(&Request { task: &task, surroundings: &Surroundings::default() }, &policy) {
         DraftOutcome::Plan(draft) => {
             validate(&draft, &id, &policy, &|_| false).expect("what is drafted is a plan");
         }

@@ -273,7 +273,13 @@ fn done(state: &State, policy: &Policy, effect: &Effect) -> Option<Input> {
     match effect {
         Effect::DraftPlan(task_id) => {
             let task = &state.tasks[task_id].spec;
-            let outcome = baton::planner::draft(&baton::planner::Request { task }, policy);
+            let outcome = baton::planner::draft(
+                &baton::planner::Request {
+                    task,
+                    surroundings: &baton::planner::Surroundings::default(),
+                },
+                policy,
+            );
             Some(Input::Drafted { task_id: task_id.clone(), outcome })
         }
         Effect::PublishHandoff(id) => Some(Input::HandoffPublished { attempt_id: id.clone() }),

@@ -19,6 +19,7 @@ mod rules;
 mod said;
 mod segment;
 mod select;
+mod surroundings;
 mod text;
 
 #[cfg(test)]
@@ -27,6 +28,7 @@ mod tests;
 pub use actuals::Actuals;
 pub use said::Said;
 pub use select::{Chosen, Selection, Selector, Suitable, Wanted};
+pub use surroundings::{Surroundings, Workspace};
 
 use crate::domain::ids::SubtaskId;
 use crate::domain::plan::{DraftOutcome, RevisionOutcome};
@@ -38,6 +40,8 @@ use crate::domain::{Policy, State};
 pub struct Request<'a> {
     /// The task as its author wrote it.
     pub task: &'a TaskSpec,
+    /// What is known beside it.
+    pub surroundings: &'a Surroundings,
 }
 
 /// One way to draft a plan.

@@ -13,7 +13,9 @@ use clap::{Args, Subcommand};
 use super::Context;
 use super::output::{CliError, Exit};
 use crate::client::Client;
-use crate::client::agents::{Agents, Registry, RegistryError, registry};
+use crate::client::agents::{
+    Actuals, Registry, RegistryError, Selector, Surroundings, Workspace, registry,
+};
 use crate::client::history as remembered_outcomes;
 use crate::config::{Config, Overrides};
 use crate::domain::Policy;
@@ -126,10 +128,19 @@ impl RegistryArgs {
 }
 
 impl Known {
-    /// Makes the agents choosable.
-    pub(crate) fn agents(&self) -> Agents {
+    pub(crate) fn client(&self) -> Option<&Client> {
+        self.client.as_ref()
+    }
+
+    /// Returns what a planner is told beside a request.
+    pub(crate) fn surroundings(&self) -> Surroundings {
         let loads = self.client.as_ref().and_then(|client| client.loads(&self.policy).ok());
-        Agents::of(&self.registry.agents, &self.remembered, loads.unwrap_or_default())
+        Surroundings {
+            agents: Some(Selector::of(&self.registry.agents, &self.remembered)),
+            loads: loads.unwrap_or_default(),
+            actuals: Actuals::of(&self.remembered),
+            workspace: Workspace::default(),
+        }
     }
 }
 

@@ -10,10 +10,7 @@ use super::Context;
 use super::agents::RegistryArgs;
 use super::output::{CliError, Exit, Page, Tone, View, plain, span, text, tree};
 use super::submit::RequestArgs;
-use crate::client::Client;
 use crate::client::preview::{Preview, Verdict, preview};
-use crate::config::{Config, Overrides};
-use crate::domain::Policy;
 use crate::domain::plan::{Explanation, Plan};
 
 /// Arguments of `baton plan`.
@@ -35,24 +32,14 @@ impl PlanArgs {
             return batch::run(context, file, &self.registry);
         }
         let request = self.request.read()?;
-        let client = Client::open(&context.directory()?).ok();
-        let policy = policy(client.as_ref())?;
-        let preview = preview(&request, &policy, client.as_ref());
+        let known = self.registry.known(context)?;
+        let preview = preview(&request, &known.policy, &known.surroundings(), known.client());
         context.out.show(&preview)?;
         Ok(match preview.verdict {
             Verdict::Plan { .. } | Verdict::Route { .. } => Exit::Done,
             Verdict::Refuse { .. } | Verdict::Invalid { .. } => Exit::BadInput,
         })
     }
-}
-
-/// Returns the settings of a directory; the built-in ones without a directory.
-fn policy(client: Option<&Client>) -> Result<Policy, CliError> {
-    let env = |name: &str| std::env::var(name).ok();
-    Ok(match client {
-        Some(client) => Config::load(client.root(), &env, &Overrides::default())?.policy,
-        None => Policy::default(),
-    })
 }
 
 impl View for Preview {

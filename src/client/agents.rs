@@ -5,30 +5,9 @@ use std::path::Path;
 
 use super::{Client, ClientError};
 use crate::domain::Policy;
-use crate::domain::agent::{Agent, Remembered};
-use crate::planner::Selector;
 
-pub use crate::planner::{Selection, Suitable, Wanted};
+pub use crate::planner::{Actuals, Selection, Selector, Suitable, Surroundings, Wanted, Workspace};
 pub use crate::registry::{Registry, RegistryError};
-
-/// Agents, what is remembered of them, and how busy they are.
-#[derive(Debug, Clone)]
-pub struct Agents {
-    selector: Selector,
-    loads: BTreeMap<String, u32>,
-}
-
-impl Agents {
-    /// Makes agents choosable.
-    pub fn of(agents: &[Agent], remembered: &[Remembered], loads: BTreeMap<String, u32>) -> Self {
-        Self { selector: Selector::of(agents, remembered), loads }
-    }
-
-    /// Chooses for a request.
-    pub fn select(&self, wanted: &Wanted<'_>) -> Selection {
-        self.selector.select(&Wanted { loads: Some(&self.loads), ..*wanted })
-    }
-}
 
 impl Client {
     /// Returns how busy the masters are, in percent of what they may do at the same time.

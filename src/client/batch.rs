@@ -3,7 +3,6 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::agents::Agents;
 use super::preview::{self, Verdict};
 use crate::clock;
 use crate::domain::Policy;
@@ -11,7 +10,7 @@ use crate::domain::ids::TaskId;
 use crate::domain::plan::{Plan, Range, Workflow};
 use crate::domain::read;
 use crate::domain::task::TaskSpec;
-use crate::planner::{Chosen, Said, Suitable, Wanted};
+use crate::planner::{Chosen, Said, Suitable, Surroundings, Wanted};
 
 /// The fields in which the text of a request is looked for, first one first.
 const TEXT_FIELDS: [&str; 3] = ["text", "request", "query"];
@@ -168,18 +167,18 @@ impl Line {
 }
 
 /// Plans one request. Nothing is written.
-pub fn plan(line: &Line, policy: &Policy, agents: &Agents) -> Planned {
+pub fn plan(line: &Line, policy: &Policy, surroundings: &Surroundings) -> Planned {
     let began_ns = clock::precisely_ns();
     let spec = read::text_task("text", &line.text).unwrap_or_else(|_| TaskSpec {
         title: line.text.replace('\0', " "),
         ..TaskSpec::default()
     });
     let task_id = TaskId::parse("batch").expect("it is a valid id");
-    let verdict = preview::verdict(&spec, &task_id, policy, &|_| false);
+    let verdict = preview::verdict(&spec, &task_id, policy, surroundings, &|_| false);
     let said = Said::of(&spec);
     let candidates = line.candidates.as_deref();
     let wanted = Wanted { text: &line.text, candidates, ..Wanted::default() };
-    let chosen = agents.select(&wanted);
+    let chosen = surroundings.select(&wanted);
     let edges = said.between_start_and_end();
     let mut planned = Planned {
         id: line.id.clone(),
@@ -213,19 +212,19 @@ pub fn plan(line: &Line, policy: &Policy, agents: &Agents) -> Planned {
             planned.reasons = errors.into_iter().map(|error| error.message).collect();
         }
     }
-    planned.choose(agents, candidates);
+    planned.choose(surroundings, candidates);
     planned.ms = clock::precisely_ns().saturating_sub(began_ns) as f64 / 1e6;
     planned
 }
 
 impl Planned {
     /// Chooses an agent for each step; where nobody is suitable, its master keeps it.
-    fn choose(&mut self, agents: &Agents, candidates: Option<&[String]>) {
+    fn choose(&mut self, surroundings: &Surroundings, candidates: Option<&[String]>) {
         for step in &mut self.subtasks {
             let text = format!("{}. {}", step.title, step.description);
             let (kind, domain) = (step.kind.as_str(), step.domain.as_str());
             let wanted = Wanted { text: &text, kind, domain, candidates, ..Wanted::default() };
-            let chosen = agents.select(&wanted);
+            let chosen = surroundings.select(&wanted);
             step.agent_reasons = chosen.reasons;
             let mut ranked = chosen.agents.into_iter();
             let Some(first) = ranked.next() else { continue };

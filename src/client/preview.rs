@@ -61,7 +61,12 @@ pub enum Verdict {
 }
 
 /// Plans a request; ids that are taken in the directory of `client` are avoided.
-pub fn preview(request: &Request, policy: &Policy, client: Option<&Client>) -> Preview {
+pub fn preview(
+    request: &Request,
+    policy: &Policy,
+    surroundings: &planner::Surroundings,
+    client: Option<&Client>,
+) -> Preview {
     let taken = |id: &SubtaskId| {
         client.is_some_and(|client| client.store().exists(&crate::store::layout::subtask(id)))
     };
@@ -69,7 +74,7 @@ pub fn preview(request: &Request, policy: &Policy, client: Option<&Client>) -> P
         schema: "baton/preview@1",
         task_id: request.task_id.to_string(),
         title: request.spec.title.clone(),
-        verdict: verdict(&request.spec, &request.task_id, policy, &taken),
+        verdict: verdict(&request.spec, &request.task_id, policy, surroundings, &taken),
     }
 }
 
@@ -78,11 +83,12 @@ pub(super) fn verdict(
     spec: &TaskSpec,
     task_id: &TaskId,
     policy: &Policy,
+    surroundings: &planner::Surroundings,
     taken: &dyn Fn(&SubtaskId) -> bool,
 ) -> Verdict {
     let invalid =
         |draft: Draft, errors| Verdict::Invalid { errors, explanation: draft.explanation };
-    match planner::draft(&planner::Request { task: spec }, policy) {
+    match planner::draft(&planner::Request { task: spec, surroundings }, policy) {
         DraftOutcome::Plan(draft) => match validate(&draft, task_id, policy, taken) {
             Ok(plan) => Verdict::Plan { plan: Box::new(plan) },
             Err(errors) => invalid(*draft, errors),

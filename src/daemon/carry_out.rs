@@ -116,7 +116,9 @@ async fn draft_plan(means: Means, task_id: TaskId, spec: TaskSpec, epoch: u64) -
     let (store, id) = (means.store.clone(), task_id.clone());
     let drafted = tokio::task::spawn_blocking(move || {
         drafting::begin(&means.store, &id, epoch);
-        let outcome = planner::draft(&planner::Request { task: &spec }, &means.config.policy);
+        let surroundings = planner::Surroundings::default();
+        let request = planner::Request { task: &spec, surroundings: &surroundings };
+        let outcome = planner::draft(&request, &means.config.policy);
         drafting::end(&means.store, &id);
         outcome
     });

@@ -4,9 +4,11 @@ mod kinds;
 mod properties;
 mod said;
 
+use std::sync::LazyLock;
+
 use serde_json::{Value, json};
 
-use super::{Request, draft};
+use super::{Request, Surroundings, draft};
 use crate::domain::Policy;
 use crate::domain::ids::{AgentName, SubtaskId, TaskId};
 use crate::domain::plan::{
@@ -24,11 +26,17 @@ fn with_context(title: &str, context: &Value) -> TaskSpec {
     TaskSpec { context: context.as_object().unwrap().clone(), ..spec(title) }
 }
 
+/// A request of which nothing else is known.
+fn request(task: &TaskSpec) -> Request<'_> {
+    static NOTHING: LazyLock<Surroundings> = LazyLock::new(Surroundings::default);
+    Request { task, surroundings: &NOTHING }
+}
+
 /// Drafts and validates: whatever is drafted must be a plan.
 #[track_caller]
 fn planned(task: &TaskSpec, policy: &Policy) -> Result<(Plan, bool), (String, String)> {
     let task_id = TaskId::parse("task-1").unwrap();
-    match draft(&Request { task }, policy) {
+    match draft(&request(task), policy) {
         DraftOutcome::Plan(draft) => match validate(&draft, &task_id, policy, &|_| false) {
             Ok(plan) => Ok((plan, true)),
             Err(errors) => panic!("{}: {errors:#?}", task.title),
@@ -369,7 +377,7 @@ fn what_says_nothing_is_refused_and_what_says_little_is_doubted() {
     for text in ["Improve things", "fix it", "make it better", "Improve performance", "Kubernetes"]
     {
         let task = spec(text);
-        let outcome = draft(&Request { task: &task }, &Policy::default());
+        let outcome = draft(&request(&task), &Policy::default());
         let asks = |outcome: &DraftOutcome| match outcome {
             DraftOutcome::Refuse { question, .. } => question.is_some(),
             DraftOutcome::Plan(_) | DraftOutcome::Route(_) => false,
@@ -401,7 +409,7 @@ fn an_explicit_plan_is_the_authors_and_only_gaps_that_follow_are_filled() {
     assert_eq!(plan.subtasks[1].estimated_duration_range, Range { low: 10, high: 10 });
     assert!(plan.subtasks[1].why.iter().any(|why| why.rule == "worker_type filled in"));
     task.subtasks[0].success_criteria.clear();
-    let DraftOutcome::Plan(draft) = draft(&Request { task: &task }, &Policy::default()) else {
+    let DraftOutcome::Plan(draft) = draft(&request(&task), &Policy::default()) else {
         panic!("an author's plan is never routed");
     };
     let task_id = TaskId::parse("task-1").unwrap();
@@ -429,7 +437,7 @@ fn wide_steps_are_split_into_parts_side_by_side() {
 #[test]
 fn drafts_are_the_same_every_time() {
     let task = spec("Add authentication system with security audit and documentation");
-    let again = || draft(&Request { task: &task }, &Policy::default());
+    let again = || draft(&request(&task), &Policy::default());
     assert!(matches!(again(), DraftOutcome::Plan(_)));
     assert_eq!(again(), again());
 }

@@ -308,7 +308,10 @@ impl World {
         Some(match effect {
             Effect::DraftPlan(task_id) => {
                 let task = &self.state.tasks[task_id].spec;
-                let outcome = planner::draft(&planner::Request { task }, &self.policy);
+                let outcome = planner::draft(
+                    &planner::Request { task, surroundings: &planner::Surroundings::default() },
+                    &self.policy,
+                );
                 Input::Drafted { task_id: task_id.clone(), outcome }
             }
             Effect::PublishHandoff(id) => Input::HandoffPublished { attempt_id: id.clone() },

@@ -16,7 +16,7 @@ use crate::client::request::REQUEST_BYTES_MAX;
 /// Plans every line of a file, or of stdin for `-`.
 pub(super) fn run(context: &Context, file: &Path, from: &RegistryArgs) -> Result<Exit, CliError> {
     let known = from.known(context)?;
-    let agents = known.agents();
+    let surroundings = known.surroundings();
     let policy = &known.policy;
     let mut lines = open(file)?;
     let (mut number, mut bad) = (0, 0_usize);
@@ -41,7 +41,7 @@ pub(super) fn run(context: &Context, file: &Path, from: &RegistryArgs) -> Result
         }
         let line = if is_whole { Line::read(number, &bytes) } else { Err(too_long(number)) };
         match line {
-            Ok(line) => print(context, &batch::plan(&line, policy, &agents))?,
+            Ok(line) => print(context, &batch::plan(&line, policy, &surroundings))?,
             Err(error) => {
                 bad += 1;
                 print(context, &json!({ "id": number, "verdict": "error", "error": error }))?;
