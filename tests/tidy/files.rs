@@ -36,6 +36,7 @@ const ROSTERS: &[Roster] = &[
             "said",
             "segment",
             "select",
+            "surroundings",
             "text",
         ],
     },
