@@ -40,6 +40,7 @@ mod watch;
 mod work_order;
 mod worker_end;
 mod worker_life;
+mod workspaces;
 
 use std::path::PathBuf;
 use std::sync::Arc;

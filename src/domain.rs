@@ -25,6 +25,7 @@ pub mod recovery;
 pub mod state;
 pub mod validate;
 pub mod watch;
+pub mod workspace;
 
 pub use effect::{Effect, outbox};
 pub use event::{Event, Record};

@@ -16,7 +16,7 @@
 //! | [`planner`] | `domain` | nothing | drafts a plan for a request, with its reasons |
 //! | [`journal`] | `domain` | `orchestrator/journal/` | keeps the truth: one decision, one checksummed line |
 //! | [`store`] | `domain` | the rest of `coordination/` | the only door to the directory that everybody shares |
-//! | [`registry`] | `domain` | agent files, indexes and lists | knows the agents, and what is odd about their files |
+//! | [`registry`] | `domain` | agent files, indexes, lists, and the names in a workspace | knows the agents, what is odd about their files, and what they work in |
 //! | [`intake`] | `domain`, `store` | reads through `store` | turns what others put into the directory into inputs |
 //! | [`projection`] | `domain` | nothing | turns state into documents |
 //! | [`backend`] | `domain` | nothing | says how a worker is launched and what its end means |

@@ -28,7 +28,7 @@ mod tests;
 pub use actuals::Actuals;
 pub use said::Said;
 pub use select::{Chosen, Selection, Selector, Suitable, Wanted};
-pub use surroundings::{Surroundings, Workspace};
+pub use surroundings::Surroundings;
 
 use crate::domain::ids::SubtaskId;
 use crate::domain::plan::{DraftOutcome, RevisionOutcome};

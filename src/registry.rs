@@ -1,4 +1,5 @@
-//! Knows the agents: reads what describes them, wherever that is and however it is written.
+//! Knows the agents: reads what describes them, wherever that is and however it is written. And what
+//! they work in: [`look_at`] says what is in a workspace.
 //!
 //! Nothing that is read here is run. An oddity is noted and stops nothing; of two agents with one
 //! name it is known which one stands.
@@ -9,6 +10,7 @@ mod index;
 mod list;
 mod masters;
 mod merge;
+mod workspace;
 
 #[cfg(test)]
 mod tests;
@@ -20,6 +22,8 @@ use thiserror::Error;
 
 use crate::domain::Policy;
 use crate::domain::agent::{Agent, AgentSource, Oddity, Severity};
+
+pub use workspace::look_at;
 
 /// The agents that are known, and what is odd about their files.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -14,7 +14,7 @@ use super::Context;
 use super::output::{CliError, Exit};
 use crate::client::Client;
 use crate::client::agents::{
-    Actuals, Registry, RegistryError, Selector, Surroundings, Workspace, registry,
+    Actuals, Registry, RegistryError, Selector, Surroundings, registry, workspace,
 };
 use crate::client::history as remembered_outcomes;
 use crate::config::{Config, Overrides};
@@ -85,6 +85,7 @@ pub(crate) struct Known {
     pub(crate) policy: Policy,
     client: Option<Client>,
     registry: Registry,
+    workspace: PathBuf,
     remembered: Vec<Remembered>,
     learning: bool,
 }
@@ -123,7 +124,7 @@ impl RegistryArgs {
             (None, Some(client)) if learning => client.remembered()?,
             (None, _) => Vec::new(),
         };
-        Ok(Known { policy, client, registry, remembered, learning })
+        Ok(Known { policy, client, registry, workspace, remembered, learning })
     }
 }
 
@@ -139,7 +140,7 @@ impl Known {
             agents: Some(Selector::of(&self.registry.agents, &self.remembered)),
             loads: loads.unwrap_or_default(),
             actuals: Actuals::of(&self.remembered),
-            workspace: Workspace::default(),
+            workspace: workspace(&self.workspace),
         }
     }
 }

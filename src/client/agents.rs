@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::{Client, ClientError};
+use crate::clock;
 use crate::domain::Policy;
+use crate::registry::look_at;
 
-pub use crate::planner::{Actuals, Selection, Selector, Suitable, Surroundings, Wanted, Workspace};
+pub use crate::domain::workspace::Workspace;
+pub use crate::planner::{Actuals, Selection, Selector, Suitable, Surroundings, Wanted};
 pub use crate::registry::{Registry, RegistryError};
 
 impl Client {
@@ -28,6 +31,15 @@ impl Client {
         });
         Ok(masters.collect())
     }
+}
+
+/// Longest look at a workspace: what was not seen by then is left out, and said to be.
+const LOOK_MS_MAX: u64 = 250;
+
+/// Looks at the folder that work is done in.
+pub fn workspace(root: &Path) -> Workspace {
+    let began_ns = clock::precisely_ns();
+    look_at(root, &|| clock::precisely_ns().saturating_sub(began_ns) > LOOK_MS_MAX * 1_000_000)
 }
 
 /// Reads a registry from a file or a folder; without one, that of the project.

@@ -15,6 +15,7 @@ use super::monitor::{self, Folder, Worker};
 use super::move_spec::move_spec;
 use super::process_tree::{self, Stopped, Tree};
 use super::spec_process;
+use super::workspaces;
 use crate::backend::{self, LaunchRequest};
 use crate::clock;
 use crate::config::Config;
@@ -116,7 +117,8 @@ async fn draft_plan(means: Means, task_id: TaskId, spec: TaskSpec, epoch: u64) -
     let (store, id) = (means.store.clone(), task_id.clone());
     let drafted = tokio::task::spawn_blocking(move || {
         drafting::begin(&means.store, &id, epoch);
-        let surroundings = planner::Surroundings::default();
+        let workspace = workspaces::seen(&means.config.workspace);
+        let surroundings = planner::Surroundings { workspace, ..Default::default() };
         let request = planner::Request { task: &spec, surroundings: &surroundings };
         let outcome = planner::draft(&request, &means.config.policy);
         drafting::end(&means.store, &id);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Actuals, Selection, Selector, Wanted};
+use crate::domain::workspace::Workspace;
 
 /// What is known of a directory, its agents and its workspace.
 #[derive(Debug, Clone, Default)]
@@ -27,7 +28,3 @@ impl Surroundings {
         }
     }
 }
-
-/// What was found in a workspace.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Workspace {}

@@ -40,7 +40,11 @@ const ROSTERS: &[Roster] = &[
             "text",
         ],
     },
-    Roster { front: "src/registry.rs", begins: "const ROSTER", helpers: &["frontmatter", "merge"] },
+    Roster {
+        front: "src/registry.rs",
+        begins: "const ROSTER",
+        helpers: &["frontmatter", "merge", "workspace"],
+    },
     Roster { front: "src/domain/recovery.rs", begins: "const ROSTER", helpers: &[] },
     Roster { front: "src/cli.rs", begins: "enum Command", helpers: &["output"] },
 ];
