@@ -4,6 +4,7 @@
 //! whatever it drafts passes [`crate::domain::validate`] before anything follows from it.
 
 mod actuals;
+mod analysis;
 mod author;
 mod complexity;
 mod expand;
@@ -12,6 +13,7 @@ mod frame;
 mod languages;
 mod lexicon;
 mod order;
+mod project;
 mod request;
 mod revise;
 mod routing;
@@ -19,6 +21,7 @@ mod rules;
 mod said;
 mod segment;
 mod select;
+mod strategy;
 mod surroundings;
 mod text;
 

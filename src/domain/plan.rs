@@ -1,6 +1,9 @@
 //! Plans: what a planner drafts, what the validator lets through, and the run of one.
 
+pub mod analysis;
+pub mod anatomy;
 mod changed;
+pub mod outline;
 mod run;
 
 use std::collections::BTreeMap;
@@ -10,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::ids::{AgentName, SubtaskId, TaskId};
 use super::policy::Backoff;
 
+pub use analysis::Analysis;
 pub use run::{
     BackingOff, Escalation, Orchestration, OrchestrationPhase, RetryRecord, RunKind, SubtaskPhase,
     SubtaskRun, SubtaskStatus,
@@ -26,6 +30,17 @@ pub enum Strategy {
     Adaptive,
     /// One subtask at a time, in stage order.
     Sequential,
+}
+
+impl Strategy {
+    /// Returns the word that files use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Strategy::Staged => "staged",
+            Strategy::Adaptive => "adaptive",
+            Strategy::Sequential => "sequential",
+        }
+    }
 }
 
 /// How hard a plan looks as a whole.
@@ -119,6 +134,12 @@ pub struct Nature {
     /// How strong a model it needs.
     #[serde(default)]
     pub model: ModelTier,
+    /// The parts of a product that it works on, e.g. `Backend/Database models` (S1-11).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub areas: Vec<String>,
+    /// What it is a part of, from the outside in: a story, and a task of that (S1-10).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub part_of: Vec<String>,
 }
 
 /// How strong a model a step needs (S3-20).
@@ -316,6 +337,9 @@ pub struct Draft {
     pub subtasks: Vec<DraftSubtask>,
     /// The author's own stages; when empty they are computed from the dependencies.
     pub stages: Vec<Vec<String>>,
+    /// What was found out about the request.
+    #[serde(default, skip_serializing_if = "Analysis::is_empty")]
+    pub analysis: Analysis,
     /// What led to it.
     pub explanation: Explanation,
 }
@@ -437,6 +461,9 @@ pub struct Plan {
     pub stages: Vec<Vec<SubtaskId>>,
     /// What it will probably take.
     pub estimate: ResourceEstimate,
+    /// What was found out about the request.
+    #[serde(default, skip_serializing_if = "Analysis::is_empty")]
+    pub analysis: Analysis,
     /// What led to it.
     pub explanation: Explanation,
 }

@@ -40,6 +40,8 @@ pub struct Policy {
     pub attempts_active_max: usize,
     /// The strategy of plans whose author names none.
     pub strategy: Strategy,
+    /// True while no setting names the strategy: it is chosen by what each plan is like (S1-25).
+    pub strategy_by_rules: bool,
     /// False turns splitting off: every task is routed whole (S0-94).
     pub orchestration_enabled: bool,
 }
@@ -239,6 +241,7 @@ impl Default for Policy {
             run_ms_max: 7 * 24 * 3_600_000,
             attempts_active_max: 8,
             strategy: Strategy::Staged,
+            strategy_by_rules: true,
             orchestration_enabled: true,
         }
     }

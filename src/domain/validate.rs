@@ -206,6 +206,7 @@ fn assemble(
         subtasks,
         stages,
         estimate,
+        analysis: draft.analysis.clone(),
         explanation,
     }
 }

@@ -127,6 +127,7 @@ impl World {
             ids: DraftIds::Explicit,
             subtasks: vec![subtask],
             stages: Vec::new(),
+            analysis: Default::default(),
             explanation: Explanation::default(),
         };
         let outcome = DraftOutcome::Route(Box::new(draft));

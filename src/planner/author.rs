@@ -1,10 +1,10 @@
 //! The author's own plan: kept as it is, and only what can be derived is filled in.
 
-use super::complexity;
 use super::frame::Frame;
 use super::lexicon::lexicon;
 use super::select::{self, Share};
 use super::{Planner, Request, text};
+use super::{analysis, complexity};
 use crate::domain::Policy;
 use crate::domain::ids::AgentName;
 use crate::domain::plan::{
@@ -48,6 +48,10 @@ fn draft(request: &Request<'_>, policy: &Policy) -> DraftOutcome {
     let count = subtasks.len();
     let independent = subtasks.iter().all(|subtask| subtask.dependencies.is_empty());
     let goal = [&task.title, &task.description].into_iter().find(|text| !text.trim().is_empty());
+    let reasons = vec![Why::new("author's plan", format!("the task names {count} subtasks"))];
+    let strategy = task.strategy.unwrap_or(policy.strategy);
+    let mut analysis = analysis::of_subtasks(&subtasks, &reasons);
+    analysis.workspace = request.surroundings.workspace.facts();
     DraftOutcome::Plan(Box::new(Draft {
         goal: goal.map(|goal| text::line(goal, 200)).unwrap_or_default(),
         complexity: if domains.len() > 2 || count > 5 {
@@ -58,15 +62,16 @@ fn draft(request: &Request<'_>, policy: &Policy) -> DraftOutcome {
         domains,
         constraints: Vec::new(),
         success_criteria: acceptance(task),
-        strategy: task.strategy.unwrap_or(policy.strategy),
+        strategy,
         workflow: if independent { Workflow::MultiTask } else { Workflow::DecomposeFirst },
         confidence: 1.0,
         ids: DraftIds::Explicit,
         subtasks,
         stages: task.stages.clone(),
+        analysis,
         explanation: Explanation {
             verdict: format!("complex: its author split it into {count} subtasks"),
-            reasons: vec![Why::new("author's plan", format!("the task names {count} subtasks"))],
+            reasons,
             warnings,
             thresholds: complexity::thresholds(policy),
             planner: PLANNER.name.to_owned(),

@@ -1,12 +1,12 @@
 //! From what the author said to the steps of a plan.
 
-use super::files;
 use super::frame::{Frame, telling_words};
 use super::lexicon::{Kind, Template, TemplateStep, lexicon};
 use super::order;
 use super::request::Reading;
 use super::segment::Shape;
 use super::text;
+use super::{analysis, files};
 use crate::domain::plan::{ModelTier, Nature, Range, Why};
 
 /// Letters of the author's words that are repeated in a step.
@@ -40,6 +40,8 @@ pub(super) struct Step {
     pub(super) is_goal: bool,
     /// True when the author did not name it.
     pub(super) inferred: bool,
+    /// What it is a part of, from the outside in.
+    pub(super) part_of: Vec<String>,
 }
 
 /// Returns the steps that the author's words name, in the order that they are put in.
@@ -185,6 +187,8 @@ impl Step {
             domain: self.domain.to_owned(),
             inferred: self.inferred,
             model: self.kind.model,
+            areas: analysis::areas(self),
+            part_of: self.part_of.clone(),
         }
     }
 
@@ -199,7 +203,7 @@ impl Step {
         Why::new("S3-20 model", format!("{tier}: {} work {reason}", self.kind.name))
     }
 
-    fn of(kind: &'static Kind, object: &str, domain: &'static str) -> Step {
+    pub(super) fn of(kind: &'static Kind, object: &str, domain: &'static str) -> Step {
         let filled = |text: &str| fill(text, object);
         let own = lexicon().domain_named(&kind.domain).unwrap_or(domain);
         // What is not bound to a field stays in that of the goal.
@@ -218,6 +222,7 @@ impl Step {
             why: Why::default(),
             is_goal: false,
             inferred: true,
+            part_of: Vec::new(),
         }
     }
 
@@ -329,6 +334,11 @@ fn chosen_parts<'a>(
     let code = || reading.files.iter().filter(|file| files::domain(file).is_none());
     let ui = words.iter().any(|w| lists.ui.contains(w)) || code().any(|f| files::is_ui(f));
     let server = words.iter().any(|w| lists.server.contains(w)) || code().any(|f| !files::is_ui(f));
+    // Where the words say nothing, what is there already does.
+    let (ui, server) = match reading.sides {
+        Some(sides) if !ui && !server => (sides.seen, sides.serving),
+        Some(_) | None => (ui, server),
+    };
     let both = ui == server || lexicon().object(&telling_words(&frame.object)).is_some();
     let fits = |part: &&TemplateStep| match part.when.as_deref() {
         Some("ui") => both || ui,
@@ -453,7 +463,7 @@ fn add_facets(steps: &mut Vec<Step>, reading: &Reading) {
 }
 
 /// Returns the steps that nothing waits for.
-fn sinks(steps: &[Step]) -> Vec<usize> {
+pub(super) fn sinks(steps: &[Step]) -> Vec<usize> {
     let awaited = |at: usize| steps.iter().any(|step| step.after.iter().any(|(on, _)| *on == at));
     (0..steps.len()).filter(|&at| !awaited(at)).collect()
 }

@@ -1,13 +1,17 @@
 //! What a task says, read once: text, hints, files, limits.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::files;
+use super::frame::telling_words;
 use super::lexicon::lexicon;
 use super::segment::{self, Clause, Segments};
 use super::text;
 use crate::domain::task::TaskSpec;
 use crate::domain::validate::inside_workspace;
+use crate::domain::workspace::{Sides, Workspace};
 
 /// Bytes of a request that are looked at; the rest is handed on, not planned.
 const TEXT_MAX: usize = 64 * 1024;
@@ -48,6 +52,10 @@ pub(super) struct Reading {
     pub(super) domain: Option<&'static str>,
     /// True when only the beginning was looked at.
     pub(super) cut: bool,
+    /// Which sides of a product the workspace has, where that is known.
+    pub(super) sides: Option<Sides>,
+    /// A plan for it that somebody laid down in the workspace.
+    pub(super) laid_down: Option<String>,
 }
 
 /// Why nothing can be read from a task.
@@ -90,7 +98,23 @@ impl Reading {
             deliverables,
             acceptance,
             cut,
+            sides: None,
+            laid_down: None,
         })
+    }
+
+    /// Takes in what is known of the workspace.
+    pub(super) fn placed_in(mut self, workspace: &Workspace) -> Reading {
+        self.sides = workspace.sides();
+        let asked: BTreeSet<String> = telling_words(&self.goal).into_iter().collect();
+        let is_for = |goal: &str| {
+            let goal: BTreeSet<String> = telling_words(goal).into_iter().collect();
+            // A plan that does not say what it is for is for whatever is asked.
+            goal.is_empty() || goal.intersection(&asked).count() * 2 >= goal.len().min(asked.len())
+        };
+        let plan = workspace.plans.iter().find(|plan| is_for(&plan.goal));
+        self.laid_down = plan.map(|plan| plan.path.clone());
+        self
     }
 
     /// Returns the vague words of a request that has hardly any others.

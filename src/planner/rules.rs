@@ -7,7 +7,7 @@ use super::expand::{self, Step};
 use super::order;
 use super::request::Reading;
 use super::select::{self, Choice, Share};
-use super::{Planner, Request, routing, text};
+use super::{Planner, Request, analysis, project, routing, strategy, text};
 use crate::domain::Policy;
 use crate::domain::ids::AgentName;
 use crate::domain::plan::{
@@ -15,6 +15,7 @@ use crate::domain::plan::{
     Workflow,
 };
 use crate::domain::task::TaskSpec;
+use crate::domain::workspace::Workspace;
 
 /// Plans by rules.
 pub(super) const PLANNER: Planner = Planner { name: "rules", draft };
@@ -22,7 +23,7 @@ pub(super) const PLANNER: Planner = Planner { name: "rules", draft };
 fn draft(request: &Request<'_>, policy: &Policy) -> DraftOutcome {
     let task = request.task;
     let reading = match Reading::of(task) {
-        Ok(reading) => reading,
+        Ok(reading) => reading.placed_in(&request.surroundings.workspace),
         Err(nothing) => return refuse(nothing.reason, nothing.remedy),
     };
     let wanted = match task.assigned_to.as_deref().map(str::trim).filter(|name| !name.is_empty()) {
@@ -57,7 +58,8 @@ fn draft(request: &Request<'_>, policy: &Policy) -> DraftOutcome {
     let masters = masters_of(&named, wanted, policy);
     let verdict = complexity::judge(task, &reading, &named, &masters, policy);
     let whole = wanted.map_or(whole, asked_for);
-    let mut drafting = Drafting { task, reading, policy, wanted, verdict };
+    let workspace = &request.surroundings.workspace;
+    let mut drafting = Drafting { task, reading, policy, wanted, verdict, workspace };
     if let Some(why) = drafting.must_stay_whole(&whole) {
         drafting.verdict.reasons.push(why);
         drafting.verdict.complex = false;
@@ -75,6 +77,7 @@ struct Drafting<'a> {
     policy: &'a Policy,
     wanted: Option<&'a AgentName>,
     verdict: Verdict,
+    workspace: &'a Workspace,
 }
 
 impl Drafting<'_> {
@@ -122,7 +125,7 @@ impl Drafting<'_> {
             minutes,
             tokens: complexity::tokens_estimate(reading, named).max(1),
             files_affected: reading.files.clone(),
-            success_criteria: criteria(step, &reading.acceptance),
+            success_criteria: self.criteria(step, &reading.acceptance),
             deliverables: reading.deliverables.clone(),
             for_each: None,
             handling: Handling::default(),
@@ -138,6 +141,7 @@ impl Drafting<'_> {
             routing::size(named, minutes.high, false),
         ]);
         draft.subtasks.push(subtask);
+        self.analyze(&mut draft, named);
         DraftOutcome::Route(Box::new(draft))
     }
 
@@ -185,22 +189,44 @@ impl Drafting<'_> {
         let verdict = format!(
             "complex: split into {count} subtasks in {stages} stages ({fired} rules fired)"
         );
-        let (workflow, why) = routing::split(&self.reading, &steps);
         let minutes = steps.iter().map(|step| step.minutes.high).fold(0, u32::saturating_add);
+        let (workflow, why) = routing::split(&self.reading, &steps, minutes);
+        let (strategy, chosen) = strategy::choose(self.task, self.policy, &subtasks, stages);
         let mut draft = self.frame_of_draft(verdict, &steps, complexity, workflow);
-        draft.explanation.reasons.extend([why, routing::size(&steps, minutes, true)]);
+        draft.strategy = strategy;
+        draft.explanation.reasons.extend([why, chosen, routing::size(&steps, minutes, true)]);
         draft.ids = DraftIds::Slug(slug);
         draft.subtasks = subtasks;
+        self.analyze(&mut draft, &steps);
         DraftOutcome::Plan(Box::new(draft))
+    }
+
+    /// Says what was found out beside the steps.
+    fn analyze(&self, draft: &mut Draft, steps: &[Step]) {
+        draft.explanation.reasons.extend(analysis::why_workspace(self.workspace));
+        let reasons = &draft.explanation.reasons;
+        draft.analysis =
+            analysis::of(&self.reading, steps, &draft.subtasks, reasons, self.workspace);
+    }
+
+    fn criteria(&self, step: &Step, acceptance: &[String]) -> String {
+        let done = criteria(step, acceptance);
+        analysis::checked_there(done, &step.kind.worker, self.workspace)
     }
 
     /// Returns the steps of the plan: those named, or what a bare goal unfolds into.
     fn steps(&self, named: Vec<Step>) -> Vec<Step> {
         let parts = &self.reading.segments;
+        let project = project::unfolded(&self.reading, &named, self.policy.plan.subtasks_max);
         let steps = match parts.clauses.as_slice() {
+            _ if project.is_some() => project.unwrap_or_default(),
             [only] => expand::unfolded(&only.frame, &self.reading),
             [first, ..] if named.len() == 1 => expand::unfolded(&first.frame, &self.reading),
             _ => named,
+        };
+        let steps = match &self.reading.laid_down {
+            Some(plan) => project::without_planning(steps, plan),
+            None => steps,
         };
         let mut steps = expand::split_wide(steps, self.policy.plan.subtask_files_max);
         order::by_shared_files(&mut steps);
@@ -230,7 +256,7 @@ impl Drafting<'_> {
             minutes: Range { low: step.minutes.low.min(high), high },
             tokens: step.tokens.min(limits.subtask_tokens_max),
             files_affected: step.files.clone(),
-            success_criteria: criteria(step, &self.acceptance_for(step)),
+            success_criteria: self.criteria(step, &self.acceptance_for(step)),
             deliverables: self.reading.deliverables.iter().filter(delivers).cloned().collect(),
             for_each: None,
             handling: Handling::default(),
@@ -295,6 +321,7 @@ impl Drafting<'_> {
             ids: DraftIds::Explicit,
             subtasks: Vec::new(),
             stages: Vec::new(),
+            analysis: Default::default(),
             explanation: Explanation {
                 verdict,
                 reasons: self.verdict.reasons.clone(),

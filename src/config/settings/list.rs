@@ -1,7 +1,7 @@
 //! Every setting: its key, its range, where it goes and what it means.
 
 use super::{Kind, Setting, put};
-use crate::config::LogForm;
+use crate::config::{Config, LogForm};
 use crate::domain::plan::Strategy;
 use crate::domain::policy::Backoff;
 
@@ -16,6 +16,11 @@ macro_rules! whole {
     };
 }
 
+fn put_strategy(config: &mut Config, strategy: Option<Strategy>) {
+    config.policy.strategy_by_rules = strategy.is_none();
+    config.policy.strategy = strategy.unwrap_or_default();
+}
+
 /// Every setting but the `[masters.NAME]` and `[worker_types.NAME]` tables.
 pub const SETTINGS: &[Setting] = &[
     Setting {
@@ -27,18 +32,19 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "strategy",
-        what: "How the subtasks of a plan follow each other when its author does not say.",
+        what: "How the subtasks of a plan follow each other when its author does not say; auto: one by \
+               one where each needs the one before, else stage by stage.",
         kind: Kind::Word {
             words: &[
-                ("staged", |c| c.policy.strategy = Strategy::Staged),
-                ("adaptive", |c| c.policy.strategy = Strategy::Adaptive),
-                ("sequential", |c| c.policy.strategy = Strategy::Sequential),
+                ("auto", |c| put_strategy(c, None)),
+                ("staged", |c| put_strategy(c, Some(Strategy::Staged))),
+                ("adaptive", |c| put_strategy(c, Some(Strategy::Adaptive))),
+                ("sequential", |c| put_strategy(c, Some(Strategy::Sequential))),
             ],
         },
-        show: |c| match c.policy.strategy {
-            Strategy::Staged => "staged".into(),
-            Strategy::Adaptive => "adaptive".into(),
-            Strategy::Sequential => "sequential".into(),
+        show: |c| match c.policy.strategy_by_rules {
+            true => "auto".into(),
+            false => c.policy.strategy.as_str().into(),
         },
     },
     Setting {

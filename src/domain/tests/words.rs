@@ -63,6 +63,7 @@ pub(super) fn draft(count: usize, b: usize, c: usize) -> Draft {
         ids: if c.is_multiple_of(7) { DraftIds::Explicit } else { DraftIds::Slug("auth".into()) },
         subtasks: (0..count).map(subtask).collect(),
         stages: Vec::new(),
+        analysis: Default::default(),
         explanation: Explanation::default(),
     }
 }

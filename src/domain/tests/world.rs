@@ -305,6 +305,7 @@ fn draft(agents: &[&str]) -> Draft {
         ids: DraftIds::Slug("plan".into()),
         subtasks: agents.iter().enumerate().map(subtask).collect(),
         stages: Vec::new(),
+        analysis: Default::default(),
         explanation: Explanation::default(),
     }
 }

@@ -98,6 +98,7 @@ fn draft_of(plan: &Plan, by: &[DraftSubtask]) -> Draft {
         ids: DraftIds::Explicit,
         subtasks: by.to_vec(),
         stages: Vec::new(),
+        analysis: Default::default(),
         explanation: plan.explanation.clone(),
     }
 }

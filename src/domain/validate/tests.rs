@@ -44,6 +44,7 @@ pub(super) fn explicit(subtasks: Vec<DraftSubtask>) -> Draft {
         ids: DraftIds::Explicit,
         subtasks,
         stages: Vec::new(),
+        analysis: Default::default(),
         explanation: Explanation::default(),
     }
 }

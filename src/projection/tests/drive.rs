@@ -324,6 +324,7 @@ pub(super) fn draft(strategy: Strategy, slug: &str, steps: &[(&str, &str, &[&str
         ids: DraftIds::Slug(slug.into()),
         subtasks: steps.iter().map(subtask).collect(),
         stages: Vec::new(),
+        analysis: Default::default(),
         explanation: crate::domain::plan::Explanation {
             verdict: "complex: several steps".into(),
             planner: "rules".into(),

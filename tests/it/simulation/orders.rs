@@ -142,6 +142,7 @@ fn draft(dice: &mut Dice, slug: &str, count: usize, masters: usize) -> Draft {
         ids: DraftIds::Slug(slug.to_owned()),
         subtasks,
         stages: Vec::new(),
+        analysis: Default::default(),
         explanation: Explanation {
             verdict: "complex: it is split".into(),
             reasons: vec![Why::new("several steps", "it names several")],
