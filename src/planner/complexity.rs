@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::expand::Step;
+use super::expand::{self, Step};
 use super::lexicon::lexicon;
 use super::request::{HINT_MIN, Reading};
 use super::{files, text};
@@ -137,6 +137,11 @@ fn scope(reading: &Reading, steps: &[Step]) -> Option<Why> {
         return None;
     }
     let lists = &lexicon().words;
+    let lower = reading.goal.to_lowercase();
+    if let Some(word) = lists.scope_elsewhere.iter().find(|word| expand::has_words(&lower, word)) {
+        let evidence = format!("\"{word}\" speaks of a whole system");
+        return Some(Why::new("S4-11 entire systems", evidence));
+    }
     let words: Vec<&str> =
         reading.title_words.iter().map(String::as_str).filter(|w| !w.contains('/')).collect();
     (0..words.len()).find_map(|at| {

@@ -1,6 +1,7 @@
 //! From what the author said to the steps of a plan.
 
 use super::frame::{Frame, telling_words};
+use super::languages::is_unspaced;
 use super::lexicon::{Kind, Template, TemplateStep, lexicon};
 use super::order;
 use super::request::Reading;
@@ -78,7 +79,8 @@ pub(super) fn named_steps(reading: &Reading) -> Vec<Step> {
 
 /// Returns the steps that a bare goal unfolds into.
 pub(super) fn unfolded(frame: &Frame, reading: &Reading) -> Vec<Step> {
-    let template = lexicon().template(&frame.kind.name);
+    let said: Vec<&str> = reading.title_words.iter().map(String::as_str).collect();
+    let template = lexicon().template(&frame.kind.name, &said);
     let object = if frame.object.is_empty() { reading.goal.as_str() } else { &frame.object };
     let mut object = text::line(object, 80);
     if matches!(frame.kind.name.as_str(), "scan" | "security" | "review")
@@ -86,6 +88,7 @@ pub(super) fn unfolded(frame: &Frame, reading: &Reading) -> Vec<Step> {
     {
         object = place.to_owned();
     }
+    object = spoken_of(frame, reading, object);
     let whole = Step::named(frame, &reading.goal, &object, reading.domain);
     let mut steps: Vec<Step> = Vec::new();
     let mut keys: Vec<&str> = Vec::new();
@@ -116,6 +119,35 @@ pub(super) fn unfolded(frame: &Frame, reading: &Reading) -> Vec<Step> {
     }
     place_files(&mut steps, frame, reading);
     steps
+}
+
+/// Returns an object as the steps that a template adds speak of it.
+fn spoken_of(frame: &Frame, reading: &Reading, object: String) -> String {
+    match (frame.kind.name.as_str(), frame.lemma) {
+        // `memory leak in the worker`: the fault is what it is about.
+        ("fix", None) => text::line(&uncapitalised(&reading.goal), 80),
+        // `deploy the shop to production`: what is deployed is the shop.
+        ("deploy", Some(_)) => match object.split_once(" to ") {
+            Some((thing, _)) => thing.to_owned(),
+            None => object,
+        },
+        // `add a mode to the page`: the mode is for the page.
+        (_, Some("add")) => object.replacen(" to ", " for ", 1),
+        // `Payment webhooks` alone: within a title it stands further back.
+        (_, None) => uncapitalised(&object),
+        _ => object,
+    }
+}
+
+/// Writes the first letter small, unless the word is an abbreviation or a name of its own form.
+fn uncapitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    let Some(first) = letters.next() else { return String::new() };
+    let word: Vec<char> = letters.clone().take_while(|c| c.is_alphanumeric()).collect();
+    if word.is_empty() || word.iter().any(|c| !c.is_lowercase()) {
+        return text.to_owned();
+    }
+    first.to_lowercase().chain(letters).collect()
 }
 
 /// Splits steps of more files than allowed into parts side by side.
@@ -158,7 +190,8 @@ pub(super) fn slug(steps: &[Step], goal: Option<&Frame>) -> String {
     if let Some(object) = lexicon().object(&words) {
         return object.slug.clone();
     }
-    let telling: Vec<&String> = words.iter().filter(|w| !lists.generic.contains(*w)).collect();
+    let is_telling = |w: &&String| !lists.generic.contains(*w) && !lists.articles.contains(*w);
+    let telling: Vec<&String> = words.iter().filter(is_telling).collect();
     let chosen = if telling.is_empty() { words.iter().collect() } else { telling };
     let mut slug = String::new();
     for word in chosen.into_iter().take(2) {
@@ -255,6 +288,11 @@ impl Step {
             step.goal_minutes = Some(60);
         }
         let lower = words.to_lowercase();
+        if step.kind.name == "implement"
+            && lists.large_elsewhere.iter().any(|name| has_words(&lower, name))
+        {
+            step.goal_minutes = Some(60);
+        }
         if frame.kind.name == "fix" && lists.symptoms.iter().any(|name| has_words(&lower, name)) {
             step.goal_minutes = Some(SYMPTOM_MINUTES);
         }
@@ -297,11 +335,13 @@ impl Step {
 }
 
 /// Tells whether a text has these words, whole.
-fn has_words(text: &str, words: &str) -> bool {
+pub(super) fn has_words(text: &str, words: &str) -> bool {
     text.match_indices(words).any(|(at, found)| {
         let is_letter = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
-        !is_letter(text[..at].chars().next_back())
-            && !is_letter(text[at + found.len()..].chars().next())
+        // Between words of a writing without blanks stands nothing.
+        found.chars().any(is_unspaced)
+            || !is_letter(text[..at].chars().next_back())
+                && !is_letter(text[at + found.len()..].chars().next())
     })
 }
 
@@ -336,7 +376,7 @@ fn chosen_parts<'a>(
     let server = words.iter().any(|w| lists.server.contains(w)) || code().any(|f| !files::is_ui(f));
     // Where the words say nothing, what is there already does.
     let (ui, server) = match reading.sides {
-        Some(sides) if !ui && !server => (sides.seen, sides.serving),
+        Some(sides) if !ui && !server && !faces_users(reading) => (sides.seen, sides.serving),
         Some(_) | None => (ui, server),
     };
     let both = ui == server || lexicon().object(&telling_words(&frame.object)).is_some();
@@ -346,6 +386,11 @@ fn chosen_parts<'a>(
         Some(_) | None => true,
     };
     template.steps.iter().filter(fits).collect()
+}
+
+/// Tells whether a goal speaks of something that users see, whatever there is so far.
+fn faces_users(reading: &Reading) -> bool {
+    reading.title_words.iter().any(|word| lexicon().words.facing.contains(word))
 }
 
 /// With one half of a feature left out, the other is simply its implementation.

@@ -152,10 +152,25 @@ fn kind_of(
             (lexicon().kind("research"), "it asks a question".to_owned())
         }
         (None, Some(noun)) => (noun, format!("it names {} work", noun.name)),
+        // `dark mode` alone: something of that size is there to be built.
+        (None, None) if words.len() > 1 && is_buildable(words) => {
+            (lexicon().kind("implement"), "it names something that is built".to_owned())
+        }
         (None, None) => {
             (lexicon().kind("general"), "no word of it names a kind of work".to_owned())
         }
     }
+}
+
+/// Tells whether the name that words begin with is that of something large to be built.
+fn is_buildable(words: &[&str]) -> bool {
+    let lists = &lexicon().words;
+    let end = words.iter().position(|word| lists.ends.contains(*word)).unwrap_or(words.len());
+    let is_name = |word: &&str| !lists.closed.contains(*word) && !lists.vague.contains(*word);
+    let name = &words[..end];
+    name.len() <= 4
+        && name.iter().all(is_name)
+        && name.last().is_some_and(|w| lists.large.contains(*w))
 }
 
 /// Returns the tokens without those that ask for work in passing, and that work.

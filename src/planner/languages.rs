@@ -106,6 +106,7 @@ impl Languages {
         if !text.chars().any(is_unspaced) {
             return text.to_owned();
         }
+        let text = &*self.verb_first(text);
         let mut spaced = String::with_capacity(text.len() * 2);
         let mut at_start = true;
         let mut rest = text;
@@ -126,6 +127,48 @@ impl Languages {
             at_start = ends || (letter.is_whitespace() && !is_latin_next(rest));
         }
         spaced
+    }
+
+    /// Puts the verb of `把登录模块改成…` before what it is done to, as in every other order.
+    fn verb_first(&self, text: &str) -> String {
+        const BREAKS: [&str; 8] = ["并且", "然后", "接着", "并", "再", "最后", "同时", "以及"];
+        const ENDINGS: [&str; 6] = ["一下", "完成", "好", "掉", "完", "了"];
+        let mut written = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some((before, behind)) = rest.split_once('把') {
+            let is_break = |at: usize| {
+                let rest = &behind[at..];
+                rest.starts_with(|c: char| c.is_ascii_punctuation() || "，、；。！？：".contains(c))
+                    || BREAKS.iter().any(|word| rest.starts_with(word))
+            };
+            let places = || behind.char_indices().map(|(at, _)| at);
+            let end = places().skip(1).find(|at| is_break(*at)).unwrap_or(behind.len());
+            let verb = places().skip(1).take_while(|at| *at < end).filter_map(|at| {
+                let word = self.unspaced_word(&behind[at..])?;
+                self.verbs.contains_key(word).then_some((at, word))
+            });
+            // The last one: what stands before it may be part of a name.
+            let Some((at, verb)) = verb.last() else {
+                written.push_str(before);
+                written.push('把');
+                rest = behind;
+                continue;
+            };
+            let ending = behind[at + verb.len()..end].trim();
+            let ending =
+                ENDINGS.iter().find_map(|word| ending.strip_prefix(word)).unwrap_or(ending);
+            written.push_str(before);
+            written.push_str(verb);
+            written.push_str(&behind[..at]);
+            written.push_str(ending);
+            rest = &behind[end..];
+            // What follows is an order of its own.
+            if BREAKS.iter().any(|word| rest.starts_with(word)) {
+                written.push('，');
+            }
+        }
+        written.push_str(rest);
+        written
     }
 
     fn unspaced_word<'a>(&'a self, text: &str) -> Option<&'a str> {
@@ -165,5 +208,13 @@ mod tests {
         let all = Languages::of(&read());
         assert_eq!(all.spaced("先备份数据库，然后验证结果"), "先 备份 数据库， 然后 验证 结果");
         assert_eq!(all.spaced("no change"), "no change");
+        for (said, read) in [
+            ("把登录模块改成使用密钥", "改成 登录模块使用密钥"),
+            ("把测试补上并且把解析器重构一下", "补上 测试， 并且 重构 解析器"),
+            ("先把接口文档写好，再上线", "先 写 接口文档， 再 上线"),
+            ("把手", "把 手"),
+        ] {
+            assert_eq!(all.spaced(said), read, "{said}");
+        }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 
 use super::languages::{self, Languages};
+use super::text::starts_with_any;
 use crate::domain::plan::ModelTier;
 
 /// All lists. They are constants: reading them once is no state.
@@ -86,6 +87,9 @@ pub(super) struct Words {
     pub(super) constraints: Vec<String>,
     pub(super) scope: Vec<String>,
     pub(super) scope_not: Vec<String>,
+    pub(super) scope_elsewhere: Vec<String>,
+    pub(super) large_elsewhere: Vec<String>,
+    pub(super) facing: BTreeSet<String>,
     pub(super) large: BTreeSet<String>,
     pub(super) small: BTreeSet<String>,
     pub(super) external: Vec<String>,
@@ -123,6 +127,9 @@ pub(super) struct Template {
     pub(super) name: String,
     /// The kinds of goal that it is for.
     kinds: Vec<String>,
+    /// Words of which a goal has one; any goal of these kinds where none are said.
+    #[serde(default)]
+    words: Vec<String>,
     /// Kinds that it can be given on top and that are steps of it already.
     #[serde(default)]
     pub(super) extend: Vec<String>,
@@ -269,6 +276,13 @@ impl Lexicon {
         {
             return self.exact_verb(one).map(|verb| Verb { length: 2, ..verb });
         }
+        // `code review` is the name of a thing, and no order to code.
+        if let Some(second) = words.get(1)
+            && first == "code"
+            && self.nouns.contains_key(&format!("{first} {second}"))
+        {
+            return None;
+        }
         let exact = self.exact_verb(first).or_else(|| {
             let (english, length) = self.languages.verb(words)?;
             self.exact_verb(english).map(|verb| Verb { length, foreign: true, ..verb })
@@ -332,9 +346,14 @@ impl Lexicon {
         self.domains.iter().find(named).map(|domain| domain.name.as_str())
     }
 
-    /// Returns how a goal of this kind unfolds; as a general one, if no template is for it.
-    pub(super) fn template(&self, kind: &str) -> &Template {
-        let found = self.templates.iter().find(|t| t.kinds.iter().any(|k| k == kind));
+    /// Returns how a goal of this kind and in these words (lower case) unfolds; as a general one, if
+    /// no template is for it.
+    pub(super) fn template(&self, kind: &str, words: &[&str]) -> &Template {
+        let speaks = |names: &[String]| {
+            names.is_empty() || (0..words.len()).any(|at| starts_with_any(&words[at..], names) > 0)
+        };
+        let fits = |t: &&Template| t.kinds.iter().any(|k| k == kind) && speaks(&t.words);
+        let found = self.templates.iter().find(fits);
         found.unwrap_or_else(|| &self.templates[self.templates.len() - 1])
     }
 

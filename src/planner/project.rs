@@ -23,7 +23,9 @@ const OPENING: [&str; 6] = ["with", "including", "featuring", "supporting", "hav
 ///
 /// Each capability is tested on its own while `steps_max` allows it, else all of them together.
 pub(super) fn unfolded(reading: &Reading, named: &[Step], steps_max: usize) -> Option<Vec<Step>> {
-    let (object, capabilities) = named_with(reading).or_else(|| below_a_goal(reading, named))?;
+    let (object, capabilities) = named_with(reading)
+        .or_else(|| below_a_goal(reading, named))
+        .or_else(|| plain_list(reading))?;
     let domain = named.first().map_or("development", |step| step.domain);
     let domain = if domain == "inventory" { "development" } else { domain };
     let mut steps = Vec::new();
@@ -133,6 +135,32 @@ fn below_a_goal(reading: &Reading, named: &[Step]) -> Option<(String, Vec<String
     let object = without_articles(tokens.get(verb.length..end)?);
     let parts: Vec<String> = own.map(|step| step.object.clone()).collect();
     (!object.is_empty() && parts.iter().all(|part| !part.is_empty())).then_some((object, parts))
+}
+
+/// Finds the parts of `Implement accounts, billing, search and audit logging for our platform`: a list
+/// of so many names is one of things, even where one of them begins like a verb.
+fn plain_list(reading: &Reading) -> Option<(String, Vec<String>)> {
+    const NAMES_MIN: usize = 4;
+    let tokens = text::tokens(&reading.goal);
+    let words = text::words(&tokens);
+    let verb = lexicon().verb(&words).filter(|verb| verb.kind.name == "implement")?;
+    let at = tokens.iter().rposition(|token| matches!(token.word.as_str(), "for" | "in" | "of"))?;
+    let place = &tokens[at + 1..];
+    let is_place = place.last().is_some_and(|token| {
+        matches!(token.word.as_str(), "platform" | "system" | "app" | "application" | "product")
+    });
+    if !is_place || at <= verb.length || tokens.iter().any(Token::arrow) {
+        return None;
+    }
+    let parts = listed(&tokens[verb.length..at])?;
+    let is_order = |part: &String| {
+        let tokens = text::tokens(part);
+        let words = text::words(&tokens);
+        let names = |word: &str| lexicon().words.large.contains(word) || word.ends_with("ing");
+        lexicon().verb(&words).is_some() && !words.last().is_some_and(|word| names(word))
+    };
+    (parts.len() >= NAMES_MIN && !parts.iter().any(is_order))
+        .then(|| (without_articles(place), parts))
 }
 
 /// Splits a list of things; nothing where any of them is no short name of a thing.

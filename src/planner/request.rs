@@ -180,7 +180,9 @@ impl Reading {
                 || lists.large.contains(word)
         };
         let ascii = self.words.iter().all(|word| word.is_ascii());
-        ascii
+        // Who chains names means them, whatever they are.
+        self.segments.clauses.len() <= 1
+            && ascii
             && self.words.len() <= NAMES_MAX
             && self.files.is_empty()
             && !self.words.iter().any(is_known)

@@ -2,6 +2,7 @@
 
 mod alternatives;
 mod asks;
+mod chain;
 mod clauses;
 mod limits;
 mod links;
@@ -102,7 +103,9 @@ pub(super) fn segment(title: &str, details: &str) -> Segments {
     };
     let languages = &lexicon().languages;
     let (title, details) = (&*languages.spaced(title), &*languages.spaced(details));
-    if !lists::read(&mut parts, title, details) {
+    let lines: Vec<&str> = title.lines().chain(details.lines()).collect();
+    let is_chain = chain::read(&mut parts, &lines);
+    if !is_chain && !lists::read(&mut parts, title, details) {
         sentence::read_all(&mut parts, title);
         if parts.clauses.len() <= 1 && !details.is_empty() {
             sentence::read_details(&mut parts, details);
