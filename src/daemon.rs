@@ -22,6 +22,7 @@ pub mod holder_client;
 mod holder_link;
 mod intakes;
 pub mod keeper;
+mod knowledge;
 pub mod launch;
 mod looks;
 mod monitor;
@@ -40,7 +41,6 @@ mod watch;
 mod work_order;
 mod worker_end;
 mod worker_life;
-mod workspaces;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -9,7 +9,7 @@ use crate::domain::Policy;
 use crate::registry::look_at;
 
 pub use crate::domain::workspace::Workspace;
-pub use crate::planner::{Actuals, Selection, Selector, Suitable, Surroundings, Wanted};
+pub use crate::planner::{Selection, Suitable, Surroundings, Wanted};
 pub use crate::registry::{Registry, RegistryError};
 
 impl Client {

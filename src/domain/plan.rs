@@ -3,6 +3,7 @@
 pub mod analysis;
 pub mod anatomy;
 mod changed;
+mod choice;
 pub mod outline;
 mod run;
 
@@ -14,6 +15,7 @@ use super::ids::{AgentName, SubtaskId, TaskId};
 use super::policy::Backoff;
 
 pub use analysis::Analysis;
+pub use choice::{Choice, Ranked};
 pub use run::{
     BackingOff, Escalation, Orchestration, OrchestrationPhase, RetryRecord, RunKind, SubtaskPhase,
     SubtaskRun, SubtaskStatus,
@@ -218,6 +220,9 @@ pub struct DraftSubtask {
     /// What kind of step it is.
     #[serde(default, skip_serializing_if = "Nature::is_default")]
     pub nature: Nature,
+    /// Who could do it, and who is chosen.
+    #[serde(default, skip_serializing_if = "Choice::is_empty")]
+    pub choice: Choice,
     /// Why it is there and why it waits for what it waits for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub why: Vec<Why>,
@@ -402,6 +407,9 @@ pub struct Subtask {
     /// What kind of step it is.
     #[serde(default, skip_serializing_if = "Nature::is_default")]
     pub nature: Nature,
+    /// Who could do it, and who is chosen.
+    #[serde(default, skip_serializing_if = "Choice::is_empty")]
+    pub choice: Choice,
     /// Why it is there and why it waits for what it waits for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub why: Vec<Why>,

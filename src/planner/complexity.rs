@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::expand::{self, Step};
+use super::expand::Step;
 use super::lexicon::lexicon;
 use super::request::{HINT_MIN, Reading};
-use super::{files, text};
+use super::{files, phrasing, text};
 use crate::domain::Policy;
 use crate::domain::ids::AgentName;
 use crate::domain::plan::Why;
@@ -138,7 +138,8 @@ fn scope(reading: &Reading, steps: &[Step]) -> Option<Why> {
     }
     let lists = &lexicon().words;
     let lower = reading.goal.to_lowercase();
-    if let Some(word) = lists.scope_elsewhere.iter().find(|word| expand::has_words(&lower, word)) {
+    if let Some(word) = lists.scope_elsewhere.iter().find(|word| phrasing::has_words(&lower, word))
+    {
         let evidence = format!("\"{word}\" speaks of a whole system");
         return Some(Why::new("S4-11 entire systems", evidence));
     }

@@ -1,9 +1,9 @@
 //! From what the author said to the steps of a plan.
 
 use super::frame::{Frame, telling_words};
-use super::languages::is_unspaced;
 use super::lexicon::{Kind, Template, TemplateStep, lexicon};
 use super::order;
+use super::phrasing::{fill, has_words, spoken_of, with_object};
 use super::request::Reading;
 use super::segment::Shape;
 use super::text;
@@ -43,6 +43,8 @@ pub(super) struct Step {
     pub(super) inferred: bool,
     /// What it is a part of, from the outside in.
     pub(super) part_of: Vec<String>,
+    /// Why its estimate is not that of its kind.
+    pub(super) corrected: Option<Why>,
 }
 
 /// Returns the steps that the author's words name, in the order that they are put in.
@@ -119,35 +121,6 @@ pub(super) fn unfolded(frame: &Frame, reading: &Reading) -> Vec<Step> {
     }
     place_files(&mut steps, frame, reading);
     steps
-}
-
-/// Returns an object as the steps that a template adds speak of it.
-fn spoken_of(frame: &Frame, reading: &Reading, object: String) -> String {
-    match (frame.kind.name.as_str(), frame.lemma) {
-        // `memory leak in the worker`: the fault is what it is about.
-        ("fix", None) => text::line(&uncapitalised(&reading.goal), 80),
-        // `deploy the shop to production`: what is deployed is the shop.
-        ("deploy", Some(_)) => match object.split_once(" to ") {
-            Some((thing, _)) => thing.to_owned(),
-            None => object,
-        },
-        // `add a mode to the page`: the mode is for the page.
-        (_, Some("add")) => object.replacen(" to ", " for ", 1),
-        // `Payment webhooks` alone: within a title it stands further back.
-        (_, None) => uncapitalised(&object),
-        _ => object,
-    }
-}
-
-/// Writes the first letter small, unless the word is an abbreviation or a name of its own form.
-fn uncapitalised(text: &str) -> String {
-    let mut letters = text.chars();
-    let Some(first) = letters.next() else { return String::new() };
-    let word: Vec<char> = letters.clone().take_while(|c| c.is_alphanumeric()).collect();
-    if word.is_empty() || word.iter().any(|c| !c.is_lowercase()) {
-        return text.to_owned();
-    }
-    first.to_lowercase().chain(letters).collect()
 }
 
 /// Splits steps of more files than allowed into parts side by side.
@@ -256,6 +229,7 @@ impl Step {
             is_goal: false,
             inferred: true,
             part_of: Vec::new(),
+            corrected: None,
         }
     }
 
@@ -332,34 +306,6 @@ impl Step {
         };
         step
     }
-}
-
-/// Tells whether a text has these words, whole.
-pub(super) fn has_words(text: &str, words: &str) -> bool {
-    text.match_indices(words).any(|(at, found)| {
-        let is_letter = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
-        // Between words of a writing without blanks stands nothing.
-        found.chars().any(is_unspaced)
-            || !is_letter(text[..at].chars().next_back())
-                && !is_letter(text[at + found.len()..].chars().next())
-    })
-}
-
-/// Says to what, where the author named a list of verbs below a goal.
-fn with_object(step: &Step, object: &str) -> String {
-    let word = step.title.to_lowercase();
-    let is_verb = lexicon().verb(&[word.as_str()]).is_some();
-    let title = match step.kind.name.as_str() {
-        "data" | "general" | "change" => format!("{} for {object}", step.title),
-        _ if is_verb => format!("{} {object}", step.title),
-        _ => fill(&step.kind.title, object),
-    };
-    text::line(&title, super::frame::TITLE_MAX)
-}
-
-fn fill(text: &str, object: &str) -> String {
-    let object = if object.is_empty() { "the result" } else { object };
-    text::capitalised(&text.replace("{object}", object))
 }
 
 /// Leaves the half of a feature out that the object is not about.

@@ -348,7 +348,7 @@ impl Lexicon {
 
     /// Returns how a goal of this kind and in these words (lower case) unfolds; as a general one, if
     /// no template is for it.
-    pub(super) fn template(&self, kind: &str, words: &[&str]) -> &Template {
+    pub(super) fn template(&'static self, kind: &str, words: &[&str]) -> &'static Template {
         let speaks = |names: &[String]| {
             names.is_empty() || (0..words.len()).any(|at| starts_with_any(&words[at..], names) > 0)
         };

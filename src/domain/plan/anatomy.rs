@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use super::outline::Outline;
 use super::{Analysis, Complexity, Plan, Strategy, Subtask, Workflow};
@@ -18,10 +18,11 @@ const HUGE_SUBTASKS_MIN: usize = 9;
 const HUGE_MINUTES_MIN: u64 = 180;
 
 /// How big a piece of work is (S2-31).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Size {
     /// One worker does it.
+    #[default]
     Simple,
     /// A few steps.
     Complex,
@@ -52,7 +53,7 @@ impl Size {
 }
 
 /// The phases that work goes through (S1-12).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum WorkPhase {
     /// It finds out.
     Discovery,
@@ -90,14 +91,9 @@ impl WorkPhase {
     }
 }
 
-impl Serialize for WorkPhase {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
-    }
-}
-
 /// What follows from the graph of a plan.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Anatomy {
     /// What the planner made of the request.
     #[serde(flatten)]
@@ -109,9 +105,9 @@ pub struct Anatomy {
     /// How big it is.
     pub size: Size,
     /// Sequential, Parallel or Adaptive (S1-24).
-    pub coordination: &'static str,
+    pub coordination: String,
     /// Which sorts of agents have a turn, in that order (S2-04 to S2-07).
-    pub agent_sequence: Vec<&'static str>,
+    pub agent_sequence: Vec<String>,
     /// The phases that it has, and what belongs to each.
     pub phases: Vec<PhaseGroup>,
     /// The parts of a product that it works on, and which subtasks on each (S1-11).
@@ -133,7 +129,7 @@ pub struct Anatomy {
 }
 
 /// A phase and what belongs to it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PhaseGroup {
     /// Which.
     pub phase: WorkPhase,
@@ -142,7 +138,7 @@ pub struct PhaseGroup {
 }
 
 /// A part of a product and what works on it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AreaGroup {
     /// Frontend, Backend or Infrastructure.
     pub area: String,
@@ -153,7 +149,7 @@ pub struct AreaGroup {
 }
 
 /// What has to be passed before others go on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gate {
     /// The subtask that checks; none for the last gate, which is passed by the whole.
     pub subtask_id: Option<SubtaskId>,
@@ -175,8 +171,8 @@ impl Plan {
             constraints: self.constraints.clone(),
             complexity: self.complexity,
             size,
-            coordination: self.coordination(),
-            agent_sequence: self.agent_sequence(),
+            coordination: self.coordination().to_owned(),
+            agent_sequence: self.agent_sequence().into_iter().map(str::to_owned).collect(),
             phases: phases(&self.subtasks),
             areas: areas(&self.subtasks),
             sequential: self.subtasks.iter().filter(waits).map(|s| s.subtask_id.clone()).collect(),

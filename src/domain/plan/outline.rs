@@ -1,6 +1,8 @@
 //! A huge plan as epic, stories, tasks and subtasks (S1-10, S2-08).
 
-use serde::Serialize;
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
 
 use super::anatomy::WorkPhase;
 use super::{Plan, Range, Subtask};
@@ -13,7 +15,7 @@ const DAY_MINUTES: u32 = 8 * 60;
 const WEEK_MINUTES: u32 = 5 * DAY_MINUTES;
 
 /// A plan as a tree, and how much is on each level.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Outline {
     /// How many there are on each level.
     pub counts: LevelCounts,
@@ -22,7 +24,7 @@ pub struct Outline {
 }
 
 /// How many nodes there are on each level.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LevelCounts {
     /// Always one.
     pub epics: usize,
@@ -35,7 +37,7 @@ pub struct LevelCounts {
 }
 
 /// A level of the tree, and how long what stands on it takes people (S1-13).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
     /// Weeks.
@@ -61,7 +63,7 @@ impl Level {
 }
 
 /// One node of the tree.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Node {
     /// Which level it stands on.
     pub level: Level,
@@ -72,10 +74,10 @@ pub struct Node {
     /// The same in the unit of its level, e.g. `0.5-0.8 days`.
     pub duration: String,
     /// The subtask that it is; for a node on the lowest level only.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subtask_id: Option<SubtaskId>,
     /// What it consists of.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub children: Vec<Node>,
 }
 
@@ -157,12 +159,14 @@ fn grouped<'a>(
     name_of: fn(&Subtask) -> String,
 ) -> Vec<(String, Vec<&'a Subtask>)> {
     let mut groups: Vec<(String, Vec<&Subtask>)> = Vec::new();
+    let mut places: HashMap<String, usize> = HashMap::new();
     for subtask in subtasks {
         let name = name_of(subtask);
-        match groups.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, group)) => group.push(subtask),
-            None => groups.push((name, vec![subtask])),
+        let at = *places.entry(name.clone()).or_insert(groups.len());
+        if at == groups.len() {
+            groups.push((name, Vec::new()));
         }
+        groups[at].1.push(subtask);
     }
     groups
 }

@@ -192,6 +192,12 @@ impl Selector {
         self.agents.is_empty()
     }
 
+    /// Returns how often one did well, in percent, where that is known.
+    pub fn performance(&self, name: &str) -> Option<u32> {
+        let at = self.agents.iter().position(|agent| agent.name == name)?;
+        self.memory.performance(at).map(|part| (part * 100.0).round() as u32)
+    }
+
     /// Chooses.
     pub fn select(&self, wanted: &Wanted<'_>) -> Selection {
         let query = Query::of(wanted.text);
@@ -220,6 +226,14 @@ impl Selector {
         self.spread(&mut agents, &query);
         let verdict = if margin >= MARGIN { Suitable::Clear } else { Suitable::Close };
         Selection { verdict, confidence: confidence(top, margin), margin, reasons, agents }
+    }
+
+    /// Compares the candidates, whether any is suitable or not.
+    pub(super) fn compare(&self, wanted: &Wanted<'_>) -> Vec<Chosen> {
+        let query = Query::of(wanted.text);
+        let scores = self.scores(&query, wanted);
+        let ranked = self.ranked(&scores, wanted.candidates).into_iter();
+        ranked.map(|(at, score)| self.choice(at, score, &query, wanted)).collect()
     }
 
     /// Scores every agent.
@@ -321,7 +335,7 @@ impl Selector {
 }
 
 /// Lets load and past decide among those within the margin, and says so.
-fn settle(agents: &mut [Chosen], top: f64) -> Vec<String> {
+pub(super) fn settle(agents: &mut [Chosen], top: f64) -> Vec<String> {
     let lost = |choice: &Chosen| {
         let load = f64::from(choice.load.unwrap_or(0).min(100)) / 100.0;
         let past = choice.perf.map_or(0.0, |perf| 1.0 - f64::from(perf.min(100)) / 100.0);
