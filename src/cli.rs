@@ -25,6 +25,7 @@
 
 mod agents;
 mod completions;
+mod critical_path;
 mod daemon;
 mod doctor;
 mod events;
@@ -104,6 +105,8 @@ enum Command {
     Plan(plan::PlanArgs),
     /// Show what an id names
     Show(show::ShowArgs),
+    /// Show the chain of subtasks that a run cannot be faster than
+    CriticalPath(critical_path::CriticalPathArgs),
     /// Show what is under way
     Status(status::StatusArgs),
     /// Show who can be given work, and how busy they are
@@ -191,6 +194,7 @@ impl Command {
             Command::Submit(args) => args.run(context),
             Command::Plan(args) => args.run(context),
             Command::Show(args) => args.run(context),
+            Command::CriticalPath(args) => args.run(context),
             Command::Status(args) => args.run(context),
             Command::Masters(args) => args.run(context),
             Command::Agents(args) => args.run(context),

@@ -132,12 +132,16 @@ impl Known {
         self.client.as_ref()
     }
 
-    /// Returns what a planner is told beside a request.
+    /// Returns what a planner is told beside a request for this workspace.
     pub(crate) fn surroundings(&self) -> Surroundings {
+        Surroundings { workspace: workspace(&self.workspace), ..self.surroundings_elsewhere() }
+    }
+
+    /// Returns what a planner is told beside a request for a workspace that is not known.
+    pub(crate) fn surroundings_elsewhere(&self) -> Surroundings {
         let loads = self.client.as_ref().and_then(|client| client.loads(&self.policy).ok());
         Surroundings {
             loads: loads.unwrap_or_default(),
-            workspace: workspace(&self.workspace),
             ..Surroundings::of(&self.registry.agents, &self.experience)
         }
     }

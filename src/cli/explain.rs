@@ -4,11 +4,13 @@ use clap::Args;
 use serde::Serialize;
 
 use super::Context;
-use super::output::{CliError, Exit, Page, Tone, View, plain, span, text};
+use super::output::{CliError, Exit, Page, Tone, View, design, plain, span, text};
 use super::show::not_found;
 use crate::client::explain::Decision;
 use crate::domain::Timestamp;
 use crate::domain::evidence::Evidence;
+use crate::domain::ids::OrchestrationId;
+use crate::domain::plan::anatomy::Anatomy;
 
 /// Arguments of `baton explain`.
 #[derive(Debug, Args)]
@@ -24,6 +26,9 @@ struct Explained {
     schema: &'static str,
     id: String,
     decisions: Vec<Decision>,
+    /// What was found out about the request and its graph, where the id is that of a plan.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    analysis: Option<Anatomy>,
 }
 
 /// How far what belongs to a decision is moved in.
@@ -37,13 +42,21 @@ impl ExplainArgs {
             return Err(not_found(&client, &self.id)?);
         }
         let id = self.id.clone();
-        context.out.show(&Explained { schema: "baton/explain@1", id, decisions })?;
+        let task = id.strip_prefix("orch-").unwrap_or(&id);
+        let analysis = match OrchestrationId::parse(&format!("orch-{task}")) {
+            Ok(run) => client.plan(&run)?.map(|plan| plan.anatomy()),
+            Err(_) => None,
+        };
+        context.out.show(&Explained { schema: "baton/explain@1", id, decisions, analysis })?;
         Ok(Exit::Done)
     }
 }
 
 impl View for Explained {
     fn human(&self, page: &mut Page) {
+        if let Some(anatomy) = &self.analysis {
+            design::analysis(page, anatomy);
+        }
         let mut day = String::new();
         page.name_columns(INDENT + 12);
         for decision in &self.decisions {
@@ -144,7 +157,8 @@ mod tests {
                 ..decision("2025-11-06T00:00:01Z", "auth-001-design", "recovery: retry")
             },
         ];
-        let explained = Explained { schema: "baton/explain@1", id: "auth".into(), decisions };
+        let explained =
+            Explained { schema: "baton/explain@1", id: "auth".into(), decisions, analysis: None };
         insta::assert_snapshot!(seen(&explained), @r"
         2025-11-05
         18:00:00  split into 5 subtasks in 3 stages

@@ -4,6 +4,7 @@
 //! document on stdout (`events` and `--follow`: one object a line), also when it fails: then it is
 //! an error object, and stderr stays empty. A reader that closes stdout ends the command quietly.
 
+pub(crate) mod design;
 pub(crate) mod failure;
 pub(crate) mod live;
 pub(crate) mod page;

@@ -1,6 +1,7 @@
 //! `baton plan`: what would become of a request, with every rule that fired; nothing is written.
 
 mod batch;
+mod steps;
 
 use std::path::PathBuf;
 
@@ -8,9 +9,11 @@ use clap::Args;
 
 use super::Context;
 use super::agents::RegistryArgs;
-use super::output::{CliError, Exit, Page, Tone, View, plain, span, text, tree};
+use super::output::{CliError, Exit, Page, Tone, View, design, plain, span, text};
 use super::submit::RequestArgs;
+use crate::client::documents::EstimateDocument;
 use crate::client::preview::{Preview, Verdict, preview};
+use crate::domain::plan::anatomy::Anatomy;
 use crate::domain::plan::{Explanation, Plan};
 
 /// Arguments of `baton plan`.
@@ -46,19 +49,15 @@ impl View for Preview {
     fn human(&self, page: &mut Page) {
         match &self.verdict {
             Verdict::Plan { plan } => {
-                if let Some(progress) = self.progress() {
-                    tree::print_plan(page, &progress);
-                }
-                estimate(page, plan);
-                explanation(page, &plan.explanation);
+                steps::print(page, &self.title, plan);
+                details(page, plan, self.analysis.as_ref());
             }
             Verdict::Route { plan } => {
                 page.line(&[span(Tone::Strong, &self.title)]);
                 if let Some(subtask) = plan.subtasks.first() {
                     page.field("goes to", &format!("{}, whole", subtask.assigned_to));
                 }
-                estimate(page, plan);
-                explanation(page, &plan.explanation);
+                details(page, plan, self.analysis.as_ref());
             }
             Verdict::Refuse { reason, remedy, question } => {
                 page.point(Tone::Bad, "refused:", reason);
@@ -82,34 +81,22 @@ impl View for Preview {
     }
 }
 
-fn estimate(page: &mut Page, plan: &Plan) {
-    let estimate = &plan.estimate;
+fn details(page: &mut Page, plan: &Plan, anatomy: Option<&Anatomy>) {
     page.gap();
-    page.field("duration", &estimate.duration_estimate);
-    page.field("tokens", &estimate.token_estimate.to_string());
-    let masters: Vec<&str> = estimate.masters.iter().map(|master| master.as_str()).collect();
-    let workers = text::count(estimate.workers, "worker");
-    page.field("agents", &format!("{workers} for {}", masters.join(", ")));
-    let unmixed = plan.subtasks.iter().all(|s| s.nature.model == Default::default());
-    if !unmixed {
-        page.field(
-            "cost",
-            &format!(
-                "as of {} tokens of a standard model, {} % less than a strong one for all",
-                estimate.cost_tokens, estimate.saving_percent
-            ),
-        );
+    if let Some(anatomy) = anatomy {
+        let complexity = plan.complexity.as_str();
+        design::routing(page, anatomy, complexity, plan.workflow.as_str(), plan.confidence);
     }
-    if !estimate.critical_path.is_empty() {
-        let names: Vec<&str> = estimate.critical_path.iter().map(|id| id.as_str()).collect();
-        page.field("critical path", &names.join(" → "));
-    }
-    for bottleneck in &estimate.bottlenecks {
-        page.field("bottleneck", bottleneck);
-    }
+    let widest = plan.stages.iter().map(Vec::len).max().unwrap_or(0);
+    design::figures(page, &EstimateDocument::from(&plan.estimate), widest);
     for constraint in &plan.constraints {
         page.field("constraint", constraint);
     }
+    if let Some(anatomy) = anatomy {
+        design::outline(page, anatomy);
+        design::analysis(page, anatomy);
+    }
+    explanation(page, &plan.explanation);
 }
 
 fn explanation(page: &mut Page, explanation: &Explanation) {

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::Context;
 use super::handoff;
-use super::output::{CliError, Exit, Page, Tone, View, text, tree};
+use super::output::{CliError, Exit, Page, Tone, View, design, text, tree};
 use crate::client::Client;
 use crate::client::documents::{PlanDocument, SubtaskDocument};
 use crate::client::find::{Found, Kind};
@@ -140,8 +140,20 @@ impl Shown {
         if let Some(created_at) = plan.created_at {
             page.field("since", &created_at.to_string());
         }
-        page.field("complexity", &plan.complexity);
-        page.field("workflow", &plan.workflow);
+        let anatomy = plan.anatomy();
+        // Plan files of others may say nothing of it.
+        if !plan.workflow.is_empty() {
+            design::routing(page, &anatomy, &plan.complexity, &plan.workflow, plan.confidence);
+        }
+        if plan.resource_estimate.total_subtasks > 0 {
+            let widest = plan.stages().iter().map(|stage| stage.len()).max().unwrap_or(0);
+            design::figures(page, &plan.resource_estimate, widest);
+        }
+        for constraint in &plan.constraints {
+            page.field("constraint", constraint);
+        }
+        design::outline(page, &anatomy);
+        design::analysis(page, &anatomy);
         if !plan.explanation.verdict.is_empty() {
             page.heading("Why");
             page.paragraph(0, &plan.explanation.verdict);
@@ -164,6 +176,7 @@ impl Shown {
             ("part of", &subtask.parent_task_id),
             ("given to", &subtask.assigned_to),
             ("kind", &subtask.worker_type),
+            ("model", if subtask.nature.is_default() { "" } else { subtask.nature.model.as_str() }),
             ("depends on", &subtask.dependencies.join(", ")),
             ("done when", &subtask.success_criteria),
             ("files", &subtask.files_affected.join(", ")),

@@ -165,7 +165,7 @@ impl Status {
                 plain(run.orchestration_id.trim_start_matches("orch-")),
                 span(Tone::of_status(&run.status), &run.status),
                 plain(run.current_stage.as_str().map_or_else(
-                    || run.current_stage.to_string(),
+                    || format!("{} {}", run.current_stage, run.phase).trim_end().to_owned(),
                     |stage| stage.trim_start_matches("stage_").to_owned(),
                 )),
                 plain(tree::bar(percent)),

@@ -7,8 +7,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::domain::evidence::{ProcessState, Sign};
+use crate::domain::ids::SubtaskId;
 use crate::domain::moment::Timestamp;
-use crate::domain::plan::Explanation;
+use crate::domain::plan::anatomy::Anatomy;
+use crate::domain::plan::{Explanation, Nature, ResourceEstimate};
 
 /// `orchestrator/tasks/{orchestration_id}.json`
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -38,6 +40,16 @@ pub struct PlanDocument {
     pub execution_plan: BTreeMap<String, Vec<String>>,
     /// Where it is.
     pub progress: ProgressDocument,
+    /// What it will probably take.
+    pub resource_estimate: EstimateDocument,
+    /// What was found out about it, and what follows from its graph.
+    pub analysis: Value,
+    /// It as epic, stories, tasks and subtasks.
+    pub outline: Value,
+    /// What must be respected and is no step.
+    pub constraints: Vec<String>,
+    /// How sure the planner was, 0 to 1.
+    pub confidence: f64,
     /// What led to it.
     pub explanation: Explanation,
     /// Set when it is blocked: the subtask that cannot go on.
@@ -48,6 +60,50 @@ pub struct PlanDocument {
     pub escalation: Value,
     /// Set when it is blocked: the commands that answer it.
     pub options: Vec<String>,
+}
+
+/// What a plan will probably take.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct EstimateDocument {
+    /// How many subtasks.
+    pub total_subtasks: usize,
+    /// Along the critical path.
+    pub duration_estimate: String,
+    /// All subtasks together.
+    pub token_estimate: u64,
+    /// Every master that gets a subtask.
+    pub masters: Vec<String>,
+    /// How many workers will be started if nothing fails.
+    pub workers: usize,
+    /// Whether any stage holds more than one subtask.
+    pub parallelization_possible: bool,
+    /// Where several wait for one.
+    pub bottlenecks: Vec<String>,
+    /// The chain that takes longest.
+    pub critical_path: Vec<String>,
+    /// What the tokens cost, in tokens of a standard model.
+    pub cost_tokens: u64,
+    /// How much less that is than a strong model for everything, in percent.
+    pub saving_percent: u64,
+}
+
+impl From<&ResourceEstimate> for EstimateDocument {
+    fn from(estimate: &ResourceEstimate) -> Self {
+        let names = |ids: &[SubtaskId]| ids.iter().map(ToString::to_string).collect();
+        Self {
+            total_subtasks: estimate.total_subtasks,
+            duration_estimate: estimate.duration_estimate.clone(),
+            token_estimate: estimate.token_estimate,
+            masters: estimate.masters.iter().map(ToString::to_string).collect(),
+            workers: estimate.workers,
+            parallelization_possible: estimate.parallelization_possible,
+            bottlenecks: estimate.bottlenecks.clone(),
+            critical_path: names(&estimate.critical_path),
+            cost_tokens: estimate.cost_tokens,
+            saving_percent: estimate.saving_percent,
+        }
+    }
 }
 
 /// Where a plan is.
@@ -76,10 +132,14 @@ pub struct SubtaskDocument {
     pub assigned_to: String,
     /// What sort of worker it wants.
     pub worker_type: String,
+    /// What kind of step it is.
+    pub nature: Nature,
     /// What must be complete first.
     pub dependencies: Vec<String>,
     /// Its time box.
     pub estimated_duration_minutes: u64,
+    /// How many tokens it may take.
+    pub estimated_tokens: u64,
     /// The files it will change.
     pub files_affected: Vec<String>,
     /// How one can tell that it is done.
@@ -170,6 +230,9 @@ pub struct CurrentOrchestration {
     pub active_subtasks: Value,
     /// healthy, degraded, stalled, blocked
     pub health: String,
+    /// research, decompose, execute, integrate
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub phase: String,
 }
 
 /// `orchestrator/answers/{command_id}.json`
@@ -262,6 +325,13 @@ pub struct HandoffDocument {
 }
 
 impl PlanDocument {
+    /// Returns what follows from the graph, as far as the document says it.
+    pub fn anatomy(&self) -> Anatomy {
+        let anatomy: Anatomy = serde_json::from_value(self.analysis.clone()).unwrap_or_default();
+        let outline = serde_json::from_value(self.outline.clone()).unwrap_or_default();
+        Anatomy { outline, ..anatomy }
+    }
+
     /// Returns the stages in their order, each a list of subtask ids.
     pub fn stages(&self) -> Vec<&[String]> {
         let number = |name: &str| -> usize {

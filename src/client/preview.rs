@@ -4,13 +4,13 @@ use serde::Serialize;
 
 use crate::domain::Policy;
 use crate::domain::ids::{SubtaskId, TaskId};
+use crate::domain::plan::anatomy::Anatomy;
 use crate::domain::plan::{Draft, DraftOutcome, Explanation, Plan};
 use crate::domain::task::TaskSpec;
 use crate::domain::validate::{PlanError, validate, validate_routed};
 use crate::planner;
 
 use super::Client;
-use super::progress::{Progress, Step};
 use super::request::Request;
 
 /// What would become of a request.
@@ -25,6 +25,9 @@ pub struct Preview {
     /// What the planner says.
     #[serde(flatten)]
     pub verdict: Verdict,
+    /// What follows from its graph; nothing where there is no plan.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub analysis: Option<Anatomy>,
 }
 
 /// What the planner and the validator say.
@@ -70,11 +73,17 @@ pub fn preview(
     let taken = |id: &SubtaskId| {
         client.is_some_and(|client| client.store().exists(&crate::store::layout::subtask(id)))
     };
+    let verdict = verdict(&request.spec, &request.task_id, policy, surroundings, &taken);
+    let analysis = match &verdict {
+        Verdict::Plan { plan } | Verdict::Route { plan } => Some(plan.anatomy()),
+        Verdict::Refuse { .. } | Verdict::Invalid { .. } => None,
+    };
     Preview {
         schema: "baton/preview@1",
         task_id: request.task_id.to_string(),
         title: request.spec.title.clone(),
-        verdict: verdict(&request.spec, &request.task_id, policy, surroundings, &taken),
+        analysis,
+        verdict,
     }
 }
 
@@ -100,49 +109,5 @@ pub(super) fn verdict(
         DraftOutcome::Refuse { reason, remedy, question } => {
             Verdict::Refuse { reason, remedy, question }
         }
-    }
-}
-
-impl Preview {
-    /// Returns the stages of a plan as a run that has not begun.
-    pub fn progress(&self) -> Option<Progress> {
-        let plan = match &self.verdict {
-            Verdict::Plan { plan } | Verdict::Route { plan } => plan,
-            Verdict::Refuse { .. } | Verdict::Invalid { .. } => return None,
-        };
-        let step = |id: &SubtaskId| {
-            let subtask = plan.subtasks.iter().find(|subtask| subtask.subtask_id == *id)?;
-            Some(Step {
-                subtask_id: id.to_string(),
-                title: subtask.title.clone(),
-                master: subtask.assigned_to.to_string(),
-                status: "pending".into(),
-                percent: None,
-                seconds: None,
-                waits_for: subtask.dependencies.iter().map(ToString::to_string).collect(),
-                attempt: 0,
-                masters_before: Vec::new(),
-                worker_id: None,
-                result_kind: None,
-                summary: None,
-                deliverables: Vec::new(),
-                reason: None,
-            })
-        };
-        Some(Progress {
-            task_id: self.task_id.clone(),
-            orchestration_id: format!("orch-{}", self.task_id),
-            title: self.title.clone(),
-            status: "planning".into(),
-            strategy: format!("{:?}", plan.strategy).to_lowercase(),
-            current_stage: 1,
-            percent: 0,
-            stages: plan
-                .stages
-                .iter()
-                .map(|stage| stage.iter().filter_map(step).collect())
-                .collect(),
-            trouble: None,
-        })
     }
 }

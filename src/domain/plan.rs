@@ -6,6 +6,7 @@ mod changed;
 mod choice;
 pub mod outline;
 mod run;
+mod words;
 
 use std::collections::BTreeMap;
 
@@ -32,17 +33,6 @@ pub enum Strategy {
     Adaptive,
     /// One subtask at a time, in stage order.
     Sequential,
-}
-
-impl Strategy {
-    /// Returns the word that files use.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Strategy::Staged => "staged",
-            Strategy::Adaptive => "adaptive",
-            Strategy::Sequential => "sequential",
-        }
-    }
 }
 
 /// How hard a plan looks as a whole.

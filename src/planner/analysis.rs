@@ -1,7 +1,7 @@
 //! What is said about a plan beside its steps: intent, entities, risks, how steps fail, which patterns
 //! it follows, and what the workspace adds.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use serde::Deserialize;
@@ -16,6 +16,9 @@ use crate::domain::workspace::Workspace;
 
 /// Names beyond this many are not listed.
 const ENTITIES_MAX: usize = 12;
+
+/// Words of a request in which things outside are looked for.
+const WORDS_MAX: usize = 2_000;
 
 /// Facts about a workspace that one reason names; the analysis has all of them.
 const FACTS_MAX: usize = 4;
@@ -233,7 +236,7 @@ fn entities(reading: &Reading, steps: &[Step]) -> Vec<Entity> {
     for file in &reading.files {
         add("file", file);
     }
-    let words: Vec<&str> = reading.words.iter().map(String::as_str).collect();
+    let words: Vec<&str> = reading.words.iter().take(WORDS_MAX).map(String::as_str).collect();
     for at in 0..words.len() {
         let length = text::starts_with_any(&words[at..], &lexicon().words.external);
         add("external", &words[at..at + length].join(" "));
@@ -284,11 +287,15 @@ fn pattern(rule: &PatternRule, steps: &[Seen<'_>], reasons: &[Why]) -> Option<Ap
             let join = steps.iter().find(|step| step.after.len() > 1);
             join.map(|step| format!("\"{}\" joins {} steps", step.title, step.after.len()))
         }
-        Shape::FanOut => steps.iter().find_map(|step| {
-            let follows = |other: &&Seen<'_>| other.after.iter().any(|on| on == step.id);
-            let count = steps.iter().filter(follows).count();
-            (count > 1).then(|| format!("{count} steps follow \"{}\"", step.title))
-        }),
+        Shape::FanOut => {
+            let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+            for on in steps.iter().flat_map(|step| step.after) {
+                *counts.entry(on).or_default() += 1;
+            }
+            let count = |step: &Seen<'_>| counts.get(step.id).copied().unwrap_or(0);
+            let fan = steps.iter().find(|step| count(step) > 1);
+            fan.map(|step| format!("{} steps follow \"{}\"", count(step), step.title))
+        }
         Shape::Many => (steps.len() > 1)
             .then(|| "what is done is kept and never done again after a crash".to_owned()),
         Shape::Always => Some("a failed attempt is tried again after 1 s, 2 s, 4 s".to_owned()),

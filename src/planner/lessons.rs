@@ -165,7 +165,7 @@ mod tests {
     fn a_step_is_left_out_when_most_people_left_it_out() {
         let feature =
             |n: usize, kinds: &[(&str, bool)]| plan(&format!("add page {n}"), Fate::Edited, kinds);
-        let template = lexicon().template(&Frame::of("add page 1").kind.name);
+        let template = template_of(&Frame::of("add page 1"));
         let kind = template.steps.iter().find(|part| !part.goal && part.kind == "tests").unwrap();
         let without: Vec<PastPlan> = (0..3).map(|n| feature(n, &[("implement", false)])).collect();
         let said = Lessons::of(&without).leaves_out(&template.name, &kind.kind).unwrap();

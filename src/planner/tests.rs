@@ -3,6 +3,7 @@
 mod kinds;
 mod properties;
 mod said;
+mod shapes;
 
 use std::sync::LazyLock;
 
@@ -368,7 +369,7 @@ fn what_says_nothing_is_refused_and_what_says_little_is_doubted() {
         assert!(reason.contains("request") && remedy.starts_with("say"), "{text}: {reason}");
     }
     let (clear, _) = planned(&spec("Fix the login test"), &Policy::default()).unwrap();
-    for text in ["The server room smells of smoke today", "把登录页面改成蓝色"] {
+    for text in ["The server room smells of smoke today", "让登录页面好看一点"] {
         let (plan, _) = planned(&spec(text), &Policy::default()).unwrap();
         assert!(plan.confidence < clear.confidence, "{text}");
         assert!(!plan.explanation.warnings.is_empty(), "{text}");

@@ -72,6 +72,22 @@ fn own_seq(line: &[u8]) -> Option<u64> {
     serde_json::from_slice::<OwnLine>(line).ok().map(|line| line.seq)
 }
 
+/// Returns the phase of an orchestration that an event belongs to (S1-02), for the events that begin or
+/// end one; that of a plan has the keys that everybody knows and no more.
+fn operation_phase(event: &Event) -> Option<&'static str> {
+    if let Event::TaskAccepted { .. } = event {
+        Some("analyze")
+    } else if let Event::PlanRevised(..) = event {
+        Some("decompose")
+    } else if let Event::SubtaskHandedOff(..) | Event::StageCompleted { .. } = event {
+        Some("execute")
+    } else if let Event::OrchestrationCompleted { .. } | Event::OrchestrationFailed { .. } = event {
+        Some("integrate")
+    } else {
+        None
+    }
+}
+
 /// Puts `timestamp` before and `seq` behind the `type` that every event begins with.
 fn push_line(lines: &mut String, timestamp: &str, seq: u64, event: &Event) {
     let text = if let Event::DocumentsSynced { seq } = event {
@@ -88,6 +104,11 @@ fn push_line(lines: &mut String, timestamp: &str, seq: u64, event: &Event) {
     lines.push_str(kind.strip_prefix('{').unwrap_or(kind));
     lines.push_str(",\"seq\":");
     lines.push_str(&seq.to_string());
+    if let Some(phase) = operation_phase(event) {
+        lines.push_str(r#","phase":""#);
+        lines.push_str(phase);
+        lines.push('"');
+    }
     lines.push_str(fields);
     lines.push('\n');
 }

@@ -59,6 +59,7 @@ struct CurrentRun<'a> {
     progress_percent: u32,
     active_subtasks: Vec<&'a SubtaskId>,
     health: &'static str,
+    phase: &'static str,
 }
 
 impl<'a> CurrentRun<'a> {
@@ -70,6 +71,7 @@ impl<'a> CurrentRun<'a> {
             progress_percent: run.progress_percent(),
             active_subtasks: active_subtasks(run),
             health: health(run),
+            phase: run.operation_phase(),
         }
     }
 }

@@ -6,6 +6,8 @@ use serde_json::{Map, Value, json};
 
 use crate::domain::document::{Document, DocumentKey};
 use crate::domain::ids::{AgentName, OrchestrationId, SubtaskId, TaskId};
+use crate::domain::plan::anatomy::Anatomy;
+use crate::domain::plan::outline::Outline;
 use crate::domain::plan::{
     Complexity, Escalation, Explanation, Orchestration, OrchestrationPhase, Plan, ResourceEstimate,
     RunKind, Strategy, SubtaskPhase, SubtaskStatus, Workflow,
@@ -70,6 +72,10 @@ struct PlanFile<'a> {
     resource_actual: Option<Actual>,
     progress: Progress<'a>,
     explanation: &'a Explanation,
+    phase: &'static str,
+    analysis: Anatomy,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outline: Option<Outline>,
     /// How often the plan was changed since it began.
     revision: u32,
 }
@@ -77,6 +83,8 @@ struct PlanFile<'a> {
 impl<'a> PlanFile<'a> {
     fn of(run: &'a Orchestration) -> Self {
         let plan = &run.plan;
+        let mut analysis = plan.anatomy();
+        let outline = analysis.outline.take();
         let stage_names = (1..).map(|number| format!("stage_{number}"));
         Self {
             schema: "baton/orchestration@1",
@@ -100,6 +108,9 @@ impl<'a> PlanFile<'a> {
             resource_actual: run.is_over().then(|| Actual::of(run)),
             progress: Progress::of(run, plan),
             explanation: &plan.explanation,
+            phase: run.operation_phase(),
+            analysis,
+            outline,
             revision: run.revision,
         }
     }
@@ -207,6 +218,9 @@ struct EstimateEntry<'a> {
     workers_to_spawn: usize,
     parallelization_possible: bool,
     bottlenecks: &'a [String],
+    critical_path: &'a [SubtaskId],
+    cost_tokens: u64,
+    saving_percent: u64,
 }
 
 impl<'a> EstimateEntry<'a> {
@@ -223,6 +237,9 @@ impl<'a> EstimateEntry<'a> {
             workers_to_spawn: estimate.workers,
             parallelization_possible: estimate.parallelization_possible,
             bottlenecks: &estimate.bottlenecks,
+            critical_path: &estimate.critical_path,
+            cost_tokens: estimate.cost_tokens,
+            saving_percent: estimate.saving_percent,
         }
     }
 }

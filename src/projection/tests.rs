@@ -114,6 +114,8 @@ fn a_plan_has_the_names_of_the_protocol_in_its_order() {
         "resource_estimate",
         "progress",
         "explanation",
+        "phase",
+        "analysis",
         "revision",
     ];
     assert_eq!(names(&plan), protocol);
@@ -131,6 +133,9 @@ fn a_plan_has_the_names_of_the_protocol_in_its_order() {
         "workers_to_spawn",
         "parallelization_possible",
         "bottlenecks",
+        "critical_path",
+        "cost_tokens",
+        "saving_percent",
     ];
     assert_eq!(names(&plan["resource_estimate"]), estimate);
     assert_eq!(

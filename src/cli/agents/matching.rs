@@ -23,7 +23,7 @@ pub(super) fn run(
     domain: &str,
 ) -> Result<Exit, CliError> {
     let wanted = Wanted { text: request, kind, domain, ..Wanted::default() };
-    let selection = known.surroundings().select(&wanted);
+    let selection = known.surroundings_elsewhere().select(&wanted);
     context.out.show(&Matched { schema: "baton/match@1", request, selection })?;
     Ok(Exit::Done)
 }

@@ -34,29 +34,6 @@ pub(crate) fn print(page: &mut Page, progress: &Progress, rows_max: usize) {
     folded.print(page);
 }
 
-/// Puts a plan that has not begun on the page: who does what, and what it waits for.
-pub(crate) fn print_plan(page: &mut Page, progress: &Progress) {
-    page.line(&[span(Tone::Strong, &progress.title)]);
-    let steps = text::count(progress.steps().count(), "subtask");
-    let stages = text::count(progress.stages.len(), "stage");
-    page.line(&[span(Tone::Dim, format!("{steps} in {stages}, {}", progress.strategy))]);
-    for (position, stage) in progress.stages.iter().enumerate() {
-        page.line(&[span(Tone::Strong, format!("stage {}", position + 1))]);
-        for step in stage {
-            page.line(&[
-                span(Tone::Dim, "  ○ "),
-                plain(format!("{}  ", step.subtask_id)),
-                span(Tone::Busy, format!("{}  ", step.master)),
-                span(Tone::Dim, &step.title),
-            ]);
-            if !step.waits_for.is_empty() {
-                let waits = format!("      depends on {}", step.waits_for.join(", "));
-                page.line(&[span(Tone::Dim, waits)]);
-            }
-        }
-    }
-}
-
 /// Returns `[█████████░] 90%`.
 pub(crate) fn bar(percent: u32) -> String {
     let full = usize::try_from(percent.min(100) / 10).unwrap_or(10);

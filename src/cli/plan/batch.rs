@@ -16,7 +16,8 @@ use crate::client::request::REQUEST_BYTES_MAX;
 /// Plans every line of a file, or of stdin for `-`.
 pub(super) fn run(context: &Context, file: &Path, from: &RegistryArgs) -> Result<Exit, CliError> {
     let known = from.known(context)?;
-    let surroundings = known.surroundings();
+    // The requests of a file can be about anything: what lies here says nothing about them.
+    let surroundings = known.surroundings_elsewhere();
     let policy = &known.policy;
     let mut lines = open(file)?;
     let (mut number, mut bad) = (0, 0_usize);

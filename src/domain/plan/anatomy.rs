@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::outline::Outline;
-use super::{Analysis, Complexity, Plan, Strategy, Subtask, Workflow};
+use super::{Analysis, Complexity, Orchestration, Plan, Strategy, Subtask, SubtaskRun, Workflow};
 use crate::domain::ids::SubtaskId;
 
 /// Subtasks from which on a plan counts as huge (S2-31).
@@ -200,6 +200,25 @@ impl Plan {
             Workflow::PlanThenBuild => vec!["planner", "builder"],
             Workflow::MultiTask => vec!["builder"; self.subtasks.len().min(HUGE_SUBTASKS_MIN)],
             Workflow::DecomposeFirst => vec!["architect", "planner", "builder"],
+        }
+    }
+}
+
+impl Orchestration {
+    /// Returns which of the five phases of an orchestration it is in (S1-02): finding out and deciding
+    /// belong to research and decomposing, what follows is execution, and what is left when nothing
+    /// is left to do is integration.
+    pub fn operation_phase(&self) -> &'static str {
+        let is_open = |run: &SubtaskRun| !self.is_over() && !run.is_satisfied();
+        let all = self.plan.subtasks.iter().zip(&self.runs);
+        let open = all.filter(|(_, run)| is_open(run));
+        match open.map(|(subtask, _)| WorkPhase::of(&subtask.worker_type)).min() {
+            Some(WorkPhase::Discovery) => "research",
+            Some(WorkPhase::Design) => "decompose",
+            Some(WorkPhase::Implementation | WorkPhase::Testing | WorkPhase::Deployment) => {
+                "execute"
+            }
+            None => "integrate",
         }
     }
 }
