@@ -136,7 +136,10 @@ impl Drafting<'_> {
             handling: Handling::default(),
             nature: step.nature(),
             choice: whole.choice.clone(),
-            why: vec![step.why.clone(), whole.why.clone(), step.why_model()],
+            why: [step.why.clone(), whole.why.clone(), step.why_model()]
+                .into_iter()
+                .chain(step.corrected.clone())
+                .collect(),
         };
         let count = self.verdict.reasons.len();
         let verdict = format!("simple: goes whole to {} ({count} reasons)", whole.master);

@@ -186,12 +186,10 @@ impl<'a> Masters<'a> {
         ranked
     }
 
-    /// Returns how well masters fit by what they say of themselves and did before; nothing where
-    /// neither is known.
+    /// Returns how well masters fit by what they say of themselves; nothing where they say nothing.
     fn said(&self, work: &Work<'_>, tier: &[(&AgentName, f64)]) -> Vec<Chosen> {
         let describes = |name: &AgentName| {
             self.policy.masters.get(name).is_some_and(|master| !master.description.is_empty())
-                || self.surroundings.performance(name.as_str()).is_some()
         };
         let Some(masters) = self.surroundings.masters.as_ref().filter(|_| tier.len() > 1) else {
             return Vec::new();
