@@ -1,5 +1,6 @@
 //! The author's own plan: kept as it is, and only what can be derived is filled in.
 
+use super::expand::Step;
 use super::frame::Frame;
 use super::lexicon::lexicon;
 use super::select::{self, Masters, Share, Work};
@@ -99,6 +100,9 @@ fn complete(
         domains.push(domain.to_owned());
     }
     let kind = frame.kind;
+    let part_of = std::mem::take(&mut subtask.nature.part_of);
+    subtask.nature = Step { part_of, ..Step::of(kind, &frame.object, domain) }.nature();
+    subtask.nature.inferred = false;
     let text = said(&subtask.title, &subtask.description);
     // Which of an author's steps go on at the same time is not known yet: all count as one stage.
     let work = Work { text: &text, kind: &kind.name, domain, stage: 0, share: Share::Part };

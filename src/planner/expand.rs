@@ -206,7 +206,7 @@ impl Step {
             ModelTier::Strong => "decides what others build on, or has to find what is hidden",
         };
         let tier = self.kind.model.as_str();
-        Why::new("S3-20 model", format!("{tier}: {} work {reason}", self.kind.name))
+        Why::new("S3-20 model", format!("{tier}: it {reason}"))
     }
 
     pub(super) fn of(kind: &'static Kind, object: &str, domain: &'static str) -> Step {

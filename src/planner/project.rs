@@ -180,8 +180,10 @@ fn listed(tokens: &[Token<'_>]) -> Option<Vec<String>> {
     let parts = parts.into_iter().filter(|part| !part.is_empty());
     let mut names = Vec::new();
     for part in parts {
-        let name = without_articles(&part);
-        let words = text::words(&part);
+        let joins = |token: &&Token<'_>| OPENING.contains(&token.word.as_str());
+        let part = &part[part.iter().take_while(joins).count()..];
+        let name = without_articles(part);
+        let words = text::words(part);
         // What is asked for in passing is no part of the product.
         if lexicon().whole_noun(&name.to_lowercase()).is_some_and(|kind| kind.rank >= 50) {
             continue;

@@ -87,14 +87,15 @@ pub(crate) fn analysis(page: &mut Page, anatomy: &Anatomy) {
     }
     capped(page, "gate", anatomy.gates.iter().filter_map(gate));
     capped(page, "risk", found.risks.iter().map(|r| format!("{}; {}", r.risk, r.answer)));
-    capped(
-        page,
-        "failure",
-        found.failure_modes.iter().map(|f| format!("{}: {}", f.mode, f.response)),
-    );
-    let patterns =
-        found.research.iter().map(|p| format!("{} ({}): {}", p.pattern, p.source, p.because));
-    capped(page, "pattern", patterns);
+    let modes: Vec<&str> = found.failure_modes.iter().map(|f| f.mode.as_str()).collect();
+    if !modes.is_empty() {
+        page.field("may fail", &modes.join("; "));
+    }
+    let patterns = found.research.iter().map(|p| format!("{} ({})", p.pattern, p.source));
+    let patterns: Vec<String> = patterns.collect();
+    if !patterns.is_empty() {
+        page.field("patterns", &patterns.join(", "));
+    }
     capped(page, "workspace", found.workspace.iter().cloned());
 }
 
@@ -129,14 +130,20 @@ fn node(page: &mut Page, node: &Node) {
         Level::Subtask => 6,
     };
     let title = node.subtask_id.as_ref().map_or(node.title.as_str(), |id| id.as_str());
-    let room = page.room(page.width().saturating_sub(indent + node.duration.len() + 2));
+    let duration = match node.level {
+        Level::Subtask => node.duration.clone(),
+        Level::Epic | Level::Story | Level::Task => {
+            format!("{} ({})", node.duration, minutes(node.minutes))
+        }
+    };
+    let room = page.room(page.width().saturating_sub(indent + duration.len() + 2));
     page.line(&[
         plain(" ".repeat(indent)),
         span(
             if node.level < Level::Task { Tone::Strong } else { Tone::Plain },
             text::cut(title, room),
         ),
-        span(Tone::Dim, format!("  {}", node.duration)),
+        span(Tone::Dim, format!("  {duration}")),
     ]);
     for child in &node.children {
         self::node(page, child);

@@ -125,7 +125,7 @@ impl Node {
         let (unit, size) = level.unit();
         let amount = |minutes: u32| match size {
             1 => minutes.to_string(),
-            _ => format!("{:.1}", f64::from(minutes) / f64::from(size)),
+            _ => format!("{:.2}", f64::from(minutes) / f64::from(size)),
         };
         let (low, high) = (amount(minutes.low), amount(minutes.high));
         let amount = if low == high { high } else { format!("{low}-{high}") };

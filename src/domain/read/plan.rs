@@ -6,7 +6,10 @@ use super::fields::{Fields, plain_text, whole_number};
 use super::handling;
 use super::task::one_line;
 use crate::domain::Problem;
-use crate::domain::plan::{DraftSubtask, Range, Strategy};
+use crate::domain::plan::{DraftSubtask, Nature, Range, Strategy};
+
+/// Levels that an author may name between the plan and a subtask.
+const PARENTS_MAX: usize = 2;
 
 /// Reads `subtasks`; what they say is judged by the validator.
 pub(super) fn subtasks(fields: &Fields<'_>) -> Result<Vec<DraftSubtask>, Problem> {
@@ -102,10 +105,21 @@ fn subtask(value: &Value, file: &str, prefix: &str) -> Result<DraftSubtask, Prob
         deliverables: fields.texts(&["deliverables"])?,
         for_each: fields.word(&["for_each", "forEach"])?,
         handling: handling::read(&fields)?,
-        nature: Default::default(),
+        nature: Nature { part_of: part_of(&fields)?, ..Nature::default() },
         choice: Default::default(),
         why: Vec::new(),
     })
+}
+
+/// Reads what a subtask is a part of: a story, and a task of that.
+fn part_of(fields: &Fields<'_>) -> Result<Vec<String>, Problem> {
+    let names = fields.texts(&["part_of"])?;
+    if names.len() > PARENTS_MAX {
+        let value = fields.get(&["part_of"]).map_or(&Value::Null, |(_, value)| value);
+        let remedy = "name a story, and a task of it: the plan is the epic, and this the subtask";
+        return Err(fields.wrong("part_of", "at most two names", value, remedy));
+    }
+    Ok(names.iter().map(|name| one_line(name)).filter(|name| !name.is_empty()).collect())
 }
 
 /// Reads minutes: `15`, `"15"`, `"10-20"` or `{"low": 10, "high": 20}`.

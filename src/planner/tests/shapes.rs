@@ -104,6 +104,10 @@ fn projects_are_their_parts_on_one_foundation() {
     let few = plan("Build a booking platform with rooms, payments and reviews of guests");
     assert_eq!(stages(&few), "design > implement+implement+implement > tests+tests+tests > verify");
     assert_eq!(few.workflow, Workflow::DecomposeFirst);
+    let aside = plan(
+        "Build a booking platform with rooms, payments, reviews of guests, with documentation",
+    );
+    assert_eq!(stages(&aside), format!("{} > docs", stages(&few)));
     let many = "Create a clinic system from scratch: patients, calendars, prescriptions, billing, \
                 messaging and reports";
     let plan = plan(many);
@@ -116,7 +120,10 @@ fn projects_are_their_parts_on_one_foundation() {
     assert!(outline.epic.duration.ends_with(" weeks"), "{}", outline.epic.duration);
     assert!(outline.epic.children[1].duration.ends_with(" days"));
     let task = &outline.epic.children[1].children[0];
-    assert_eq!((task.title.as_str(), task.duration.as_str()), ("Implementation", "0.3-0.5 hours"));
+    assert_eq!(
+        (task.title.as_str(), task.duration.as_str()),
+        ("Implementation", "0.33-0.50 hours")
+    );
     assert_eq!(task.children[0].duration, "20-30 minutes");
     assert_eq!(
         outline.epic.minutes.high,
@@ -297,4 +304,26 @@ fn entities_and_limits_are_told_apart_from_steps() {
     assert!(names.contains(&("file", "src/store.rs")), "{names:?}");
     assert!(names.contains(&("external", "s3")) && names.contains(&("external", "redis")));
     assert_eq!(plan.anatomy().constraints, ["do not touch the public API"]);
+}
+
+#[test]
+fn an_author_can_nest_a_plan_and_is_told_what_follows_from_it() {
+    let subtask = |number: usize| {
+        json!({
+            "subtask_id": format!("shop-{number:03}-build"),
+            "title": format!("Build part {number}"),
+            "success_criteria": "it works",
+            "part_of": if number < 5 { json!(["Catalog", "Listing"]) } else { json!("Cart") },
+        })
+    };
+    let task = json!({"id": "shop", "title": "Build the shop", "subtasks": (0..9).map(subtask).collect::<Vec<_>>()});
+    let task = crate::domain::read::task(&task, "t.json", "").unwrap();
+    let (plan, _) = planned(&task, &Policy::default()).unwrap();
+    let anatomy = plan.anatomy();
+    assert!(!anatomy.analysis.failure_modes.is_empty());
+    let outline = anatomy.outline.unwrap();
+    let counts = outline.counts;
+    assert_eq!((counts.stories, counts.tasks, counts.subtasks), (2, 2, 9));
+    assert_eq!(outline.epic.children[0].children[0].title, "Listing");
+    assert_eq!(outline.epic.children[1].children[0].title, "Implementation");
 }

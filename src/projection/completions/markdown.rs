@@ -1,5 +1,6 @@
 //! The completion report for people (S1-44).
 
+use crate::domain::plan::outline::Outline;
 use crate::domain::plan::{Orchestration, RunKind, Strategy, SubtaskStatus};
 
 use super::super::{duration_text, is_unseen};
@@ -25,7 +26,13 @@ pub(super) fn write(run: &Orchestration, report: &Completion<'_>) -> String {
 fn operation_summary(run: &Orchestration, report: &Completion<'_>) -> String {
     let stages = run.plan.stages.len();
     let total = match run.kind {
-        RunKind::Planned => format!("{} subtasks in {stages} stages", report.results.total),
+        RunKind::Planned => match run.plan.anatomy().outline {
+            Some(Outline { counts, .. }) => format!(
+                "{} epic, {} stories, {} tasks, {} subtasks in {stages} stages",
+                counts.epics, counts.stories, counts.tasks, report.results.total
+            ),
+            None => format!("{} subtasks in {stages} stages", report.results.total),
+        },
         RunKind::Routed => "1, given whole to one master".to_owned(),
     };
     let kind = report.result.kind.map_or("none", |kind| kind.as_str());
@@ -50,11 +57,18 @@ fn research_applied(run: &Orchestration) -> String {
         Strategy::Adaptive => "a subtask starts when its own dependencies are complete",
         Strategy::Sequential => "one subtask at a time",
     };
-    let workflow = serde_json::to_value(run.plan.workflow).unwrap_or_default();
+    let patterns = run.plan.analysis.research.iter().map(|applied| {
+        let (pattern, source) = (text(&applied.pattern), text(&applied.source));
+        format!(
+            "- Pattern of the local catalogue: {pattern} ({source}): {}\n",
+            text(&applied.because)
+        )
+    });
+    let patterns: String = patterns.collect();
     format!(
         "- Workflow pattern: {}\n- Coordination strategy: {coordination}\n- Failure handling: retry \
-         with growing delays, another master, a change of the plan, then a person\n- Planned by: {}\n",
-        workflow.as_str().unwrap_or_default(),
+         with growing delays, another master, a change of the plan, then a person\n- Planned by: {}\n{patterns}",
+        run.plan.workflow.as_str(),
         text(&or_none(run.plan.explanation.planner.clone())),
     )
 }
