@@ -120,3 +120,42 @@ fn explanation(page: &mut Page, explanation: &Explanation) {
         page.line(&[span(Tone::Dim, format!("{:<14}", "planner")), plain(&explanation.planner)]);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::output::tests::seen;
+    use super::*;
+    use crate::client::agents::Surroundings;
+    use crate::client::request::{Request, Wishes};
+    use crate::domain::Policy;
+
+    fn shown(text: &str) -> String {
+        let request = Request::read(&[text.to_owned()], &mut &b""[..], &Wishes::default()).unwrap();
+        seen(&preview(&request, &Policy::default(), &Surroundings::default(), None))
+    }
+
+    #[test]
+    fn a_plan_fits_eighty_columns_and_says_what_each_step_takes() {
+        let text = shown(
+            "Create a clinic system from scratch: patients, calendars, prescriptions, billing, \
+             messaging with the families of the patients and reports",
+        );
+        for part in [
+            "inferred: 10-15 min, 5000 tokens that cost as 25000, strong model: it decides",
+            "◆ on the critical path",
+            "workflow      decompose_first: architect → planner → builder",
+            "parallel      yes, 6 side by side at most",
+            "1 epic, 8 stories, 8 tasks, 8 subtasks",
+            "% less than a strong",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    }
+
+    #[test]
+    fn what_goes_whole_says_to_whom_and_for_whom_it_is() {
+        let text = shown("Run the test suite");
+        assert!(text.contains("goes to       development, whole"), "{text}");
+        assert!(text.contains("suited        test: there is nothing to coordinate"), "{text}");
+    }
+}

@@ -32,6 +32,7 @@ pub(super) fn judge(
     let mut fired: Vec<Why> = [
         domains(steps, policy),
         file_count(reading, policy),
+        trigger(reading),
         scope(reading, steps),
         external(reading, steps),
         order(reading),
@@ -129,6 +130,17 @@ fn file_count(reading: &Reading, policy: &Policy) -> Option<Why> {
     let (count, limit) = (reading.files.len(), policy.complexity.files_max);
     (count > limit).then(|| {
         Why::new("S4-11 many files", format!("{count} files are named, more than {limit}"))
+    })
+}
+
+/// Whoever asks for coordination gets it, however small the rest looks (S1-03).
+fn trigger(reading: &Reading) -> Option<Why> {
+    let words: Vec<&str> = reading.title_words.iter().map(String::as_str).collect();
+    let orders = text::starts_with_any(&words, &lexicon().words.orders);
+    let found = text::starts_with_any(&words[orders..], &lexicon().words.triggers);
+    (found > 0).then(|| {
+        let word = words[orders..orders + found].join(" ");
+        Why::new("S1-03 trigger word", format!("\"{word}\" asks for coordination"))
     })
 }
 

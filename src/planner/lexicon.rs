@@ -89,6 +89,7 @@ pub(super) struct Words {
     pub(super) scope_not: Vec<String>,
     pub(super) scope_elsewhere: Vec<String>,
     pub(super) large_elsewhere: Vec<String>,
+    pub(super) triggers: Vec<String>,
     pub(super) facing: BTreeSet<String>,
     pub(super) large: BTreeSet<String>,
     pub(super) small: BTreeSet<String>,

@@ -14,7 +14,7 @@ const CAPABILITIES_MIN: usize = 3;
 const CAPABILITIES_MAX: usize = 24;
 
 /// Words that the name of a capability may have.
-const WORDS_MAX: usize = 6;
+const WORDS_MAX: usize = 8;
 
 /// Words after which a goal names what it consists of.
 const OPENING: [&str; 6] = ["with", "including", "featuring", "supporting", "having", "offering"];
@@ -99,16 +99,24 @@ fn named_with(reading: &Reading) -> Option<(String, Vec<String>)> {
         return None;
     }
     let tokens = text::tokens(&only.text);
-    let at = tokens.iter().position(|token| OPENING.contains(&token.word.as_str()))?;
-    let verb = lexicon().verb(&text::words(&tokens[..at]))?;
-    let head = &tokens[verb.length.min(at)..at];
+    // A colon opens the list wherever it stands, and what follows belongs to it.
+    let colon = tokens.iter().position(Token::colon).map(|at| at + 1);
+    let opening = || tokens.iter().position(|token| OPENING.contains(&token.word.as_str()));
+    let (end, begin) = match colon {
+        Some(at) => (at, at),
+        None => opening().map(|at| (at, at + 1))?,
+    };
+    let verb = lexicon().verb(&text::words(&tokens[..end]))?;
+    let head = &tokens[verb.length.min(end)..end];
+    let from = head.iter().position(|token| token.word == "from").unwrap_or(head.len());
+    let head = &head[..from];
     let last = head.last()?.word.as_str();
     let lists = &lexicon().words;
     if !lists.large.contains(last) && !lists.scope.iter().any(|word| word == last) {
         return None;
     }
     let object = without_articles(head);
-    let parts = listed(&tokens[at + 1..])?;
+    let parts = listed(&tokens[begin..])?;
     (parts.len() >= CAPABILITIES_MIN).then_some((object, parts))
 }
 

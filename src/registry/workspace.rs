@@ -182,7 +182,7 @@ impl Look<'_> {
                     }
                 }
                 names.sort();
-                if is_our_own(&names) {
+                if !folder.is_empty() && is_our_own(&names) {
                     continue;
                 }
                 for (name, is_folder) in names {
@@ -323,7 +323,7 @@ fn goal_of(bytes: &[u8]) -> String {
 /// about the work and no part of the workspace.
 fn is_our_own(names: &[(String, bool)]) -> bool {
     let has = |wanted: &str| names.iter().any(|(name, _)| name == wanted);
-    has("orchestrator") && (has("inbox") || has("task-queue.json") || has("baton.toml"))
+    has("baton.toml") || has("orchestrator") && (has("inbox") || has("task-queue.json"))
 }
 
 fn is_entered(name: &str) -> bool {

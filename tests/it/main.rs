@@ -19,6 +19,7 @@ mod freeze;
 mod holder;
 mod learning;
 mod monitor;
+mod planning;
 mod queue;
 mod real_data;
 mod restart;

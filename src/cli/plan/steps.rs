@@ -30,12 +30,11 @@ pub(super) fn print(page: &mut Page, title: &str, plan: &Plan) {
 }
 
 fn step(page: &mut Page, subtask: &Subtask, is_critical: bool) {
-    let inferred = if subtask.nature.inferred { "  (inferred)" } else { "" };
     page.line(&[
         span(Tone::Dim, if is_critical { "  ◆ " } else { "  ○ " }),
         plain(format!("{}  ", subtask.subtask_id)),
         span(Tone::Busy, format!("{}  ", subtask.assigned_to)),
-        span(Tone::Dim, format!("{}{inferred}", subtask.title)),
+        span(Tone::Dim, &subtask.title),
     ]);
     page.paragraph(INDENT, &means(subtask));
     if !subtask.dependencies.is_empty() {
@@ -59,5 +58,6 @@ fn means(subtask: &Subtask) -> String {
     let why = subtask.why.iter().find(|why| why.rule == "S3-20 model");
     let why = why.map(|why| why.evidence.trim_start_matches(tier).trim_start_matches([':', ' ']));
     let why = why.map(|why| format!(": {why}")).unwrap_or_default();
-    format!("{minutes}, {tokens} tokens{cost}, {tier} model{why}")
+    let inferred = if subtask.nature.inferred { "inferred: " } else { "" };
+    format!("{inferred}{minutes}, {tokens} tokens{cost}, {tier} model{why}")
 }

@@ -161,6 +161,21 @@ fn signals_choose_the_shape_of_the_work() {
 }
 
 #[test]
+fn whoever_asks_for_coordination_gets_it() {
+    for (request, expected) in [
+        ("Orchestrate the migration of invoices", "research > migrate > verify > cutover"),
+        ("Please coordinate the release of the parser", "verify > docs > deploy"),
+        ("Break down the work on the parser", "design > general > verify"),
+    ] {
+        let plan = plan(request);
+        assert_eq!(stages(&plan), expected, "{request}");
+        assert!(rules(&plan).contains(&"S1-03 trigger word"), "{request}");
+    }
+    // Elsewhere it is a word like any other.
+    assert_eq!(plan("Rename the function that coordinates workers").subtasks.len(), 1);
+}
+
+#[test]
 fn a_plan_that_is_there_is_built_and_not_planned_again() {
     let at = ".studio/tasks/task_7/plan.json".to_owned();
     let workspace = |goal: &str| Workspace {
