@@ -141,7 +141,7 @@ mod tests {
              messaging with the families of the patients and reports",
         );
         for part in [
-            "inferred: 10-15 min, 5000 tokens that cost as 25000, strong model: it decides",
+            "inferred: 10-15 min, 5000 tokens that cost as 25000, strong model: it",
             "◆ on the critical path",
             "workflow      decompose_first: architect → planner → builder",
             "parallel      yes, 6 side by side at most",

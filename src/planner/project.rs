@@ -196,7 +196,10 @@ fn listed(tokens: &[Token<'_>]) -> Option<Vec<String>> {
         if lexicon().whole_noun(&name.to_lowercase()).is_some_and(|kind| kind.rank >= 50) {
             continue;
         }
-        if part.len() > WORDS_MAX || lexicon().verb(&words).is_some_and(|verb| verb.gerund) {
+        // `deploying the app` is something done, `messaging` something that is there.
+        let is_done = words.get(1).is_some_and(|word| lexicon().words.articles.contains(*word))
+            && lexicon().verb(&words).is_some_and(|verb| verb.gerund);
+        if part.len() > WORDS_MAX || is_done {
             return None;
         }
         names.push(name);
