@@ -12,6 +12,7 @@ mod frame;
 mod languages;
 mod lexicon;
 mod order;
+pub mod outside;
 mod request;
 mod revise;
 mod routing;

@@ -61,6 +61,7 @@ const COMMITTED: &[(&str, &str)] = committed![
     "schemas/command.schema.json",
     "schemas/completion.schema.json",
     "schemas/dashboard-event.schema.json",
+    "schemas/draft.schema.json",
     "schemas/handoff.schema.json",
     "schemas/heartbeat.schema.json",
     "schemas/message.schema.json",

@@ -30,6 +30,7 @@ const ROSTERS: &[Roster] = &[
             "languages",
             "lexicon",
             "order",
+            "outside",
             "request",
             "revise",
             "routing",
@@ -38,6 +39,13 @@ const ROSTERS: &[Roster] = &[
             "select",
             "surroundings",
             "text",
+        ],
+    },
+    Roster {
+        front: "src/drafter.rs",
+        begins: "const ROSTER",
+        helpers: &[
+            "answer", "convert", "errors", "process", "prompt", "schema", "scratch", "session",
         ],
     },
     Roster { front: "src/registry.rs", begins: "const ROSTER", helpers: &["frontmatter", "merge"] },
