@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::batch::Ledger;
 use super::carry_out::Holder;
@@ -84,7 +84,9 @@ fn take(options: Options, shutdown: Shutdown) -> Result<Daemon, DaemonError> {
     let (events, holder_events) = mpsc::channel(HOLDER_EVENTS_MAX);
     let intakes = Intakes::new();
     let watch = Watch::start(store.root(), intakes.interests());
-    let means = Means { store, config, executable, holder: Arc::new(Holder::new(events)) };
+    let holder = Arc::new(Holder::new(events));
+    let (stop_asking, stopping) = watch::channel(false);
+    let means = Means { store, config, executable, holder, stopping };
     Ok(Daemon {
         options,
         means,
@@ -102,6 +104,7 @@ fn take(options: Options, shutdown: Shutdown) -> Result<Daemon, DaemonError> {
         tick_at_ms: 0,
         held_until_ms: None,
         drain_until_ms: None,
+        stop_asking,
         _lock: lock,
     })
 }

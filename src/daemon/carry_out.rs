@@ -5,7 +5,7 @@ use std::pin::Pin;
 
 use tokio::sync::{Mutex, mpsc};
 
-use super::drafting;
+use super::asking::Drafting;
 use super::effects::{Answer, Means};
 use super::error::Chain;
 use super::folder;
@@ -20,11 +20,9 @@ use crate::clock;
 use crate::config::Config;
 use crate::domain::document::QueuePatch;
 use crate::domain::handoff::{Handoff, handoff_path};
-use crate::domain::ids::{AttemptId, ClaimId, TaskId};
-use crate::domain::plan::DraftOutcome;
+use crate::domain::ids::{AttemptId, ClaimId};
 use crate::domain::spec::SpecWorker;
 use crate::domain::state::Claim;
-use crate::domain::task::TaskSpec;
 use crate::domain::worker::{Attempt, AttemptPhase, Execution};
 use crate::domain::{Effect, Input, State};
 use crate::intake;
@@ -43,9 +41,8 @@ pub(super) fn work(effect: &Effect, state: &State, means: &Means) -> Result<Work
     let means = means.clone();
     Ok(match effect {
         Effect::DraftPlan(id) => {
-            let task = state.tasks.get(id).ok_or_else(|| format!("there is no task {id}"))?;
-            let (id, spec) = (id.clone(), task.spec.clone());
-            Box::pin(draft_plan(means, id, spec, state.epoch))
+            let drafting = Drafting::of(id, state, &means)?;
+            Box::pin(drafting.run(|_| planner::Surroundings::default()))
         }
         Effect::RevisePlan(id) => {
             // A few texts put together, and it needs the state: no work for another thread.
@@ -110,28 +107,6 @@ impl Order {
         bytes.push(b'\n');
         Ok(bytes)
     }
-}
-
-async fn draft_plan(means: Means, task_id: TaskId, spec: TaskSpec, epoch: u64) -> Answer {
-    let (store, id) = (means.store.clone(), task_id.clone());
-    let drafted = tokio::task::spawn_blocking(move || {
-        drafting::begin(&means.store, &id, epoch);
-        let surroundings = planner::Surroundings::default();
-        let request = planner::Request { task: &spec, surroundings: &surroundings };
-        let outcome = planner::draft(&request, &means.config.policy);
-        drafting::end(&means.store, &id);
-        outcome
-    });
-    let outcome = drafted.await.unwrap_or_else(|error| {
-        tracing::error!(%error, %task_id, "the planner failed");
-        drafting::end(&store, &task_id);
-        DraftOutcome::Refuse {
-            reason: "an internal error of the planner".into(),
-            remedy: "word the task differently or give its subtasks, and report the error".into(),
-            question: None,
-        }
-    });
-    Answer::Inputs(vec![Input::Drafted { task_id, outcome }])
 }
 
 fn settle_claim(store: &Store, id: ClaimId, claim: &Claim) -> Answer {

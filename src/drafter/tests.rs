@@ -238,7 +238,7 @@ fn the_question_says_all_that_an_answer_is_checked_by() {
         begin(&task("Add OAuth login, but do not touch the billing module")).question().as_text();
     for said in [
         "- development: development, docs, testing",
-        "at most 5 stages",
+        "at most 10 stages",
         "\"enum\":[\"plan\",\"single\",\"ask\",\"refuse\"]",
         "tests (",
         "do not touch the billing module",
