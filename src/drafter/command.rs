@@ -55,6 +55,7 @@ async fn ask(asking: &Asking<'_>) -> Result<Vec<u8>, AskError> {
         let what = format!("write {what} for it");
         move |source| AskError::Io { what, source }
     };
+    let bare = schema::bare().to_string();
     let mut files: BTreeMap<&str, String> = BTreeMap::new();
     let folder = if prompt_file || schema_file {
         Some(Scratch::new(asking.mark).map_err(scratch("a folder"))?)
@@ -63,14 +64,14 @@ async fn ask(asking: &Asking<'_>) -> Result<Vec<u8>, AskError> {
     };
     for (name, file, body, wanted) in [
         ("prompt_file", "prompt.txt", text.as_str(), prompt_file),
-        ("schema_file", "schema.json", schema::TEXT, schema_file),
+        ("schema_file", "schema.json", bare.as_str(), schema_file),
     ] {
         if let Some(folder) = folder.as_ref().filter(|_| wanted) {
             files.insert(name, folder.write(file, body).map_err(scratch(file))?);
         }
     }
     let value = |name: &str| match name {
-        "schema" => Some(schema::bare().to_string()),
+        "schema" => Some(bare.clone()),
         "workspace" => Some(asking.directory.to_string_lossy().into_owned()),
         _ => files.get(name).cloned(),
     };

@@ -4,7 +4,7 @@
 use super::answer::Answer;
 use super::convert::Wishes;
 use super::prompt::Question;
-use super::{Answered, AskError, PlannerSettings};
+use super::{Answered, PlannerSettings};
 use crate::domain::Policy;
 use crate::domain::plan::{Asked, AskedRound, DraftOutcome, Explanation, Why};
 use crate::planner::{self, Request};
@@ -70,18 +70,19 @@ impl Session {
         let (answer, errors) = match &answered.answer {
             Ok(answer) => match self.read(answer) {
                 Ok(outcome) => {
-                    self.note(answered, Vec::new());
+                    self.note(answered, &[]);
                     return Course::Done(self.accepted(outcome));
                 }
                 Err(errors) => (answer.as_str(), errors),
             },
             Err(error) if error.is_mendable() => (NO_TEXT, vec![error.to_string()]),
             Err(error) => {
-                self.note(answered, vec![error.to_string()]);
-                return Course::Done(self.fall_back(failure(error)));
+                let why = error.to_string();
+                self.note(answered, std::slice::from_ref(&why));
+                return Course::Done(self.fall_back(&why));
             }
         };
-        self.note(answered, errors.clone());
+        self.note(answered, &errors);
         let repairs = u32::try_from(self.rounds.len()).unwrap_or(u32::MAX).saturating_sub(1);
         if repairs < self.repairs_max {
             self.question.complain(answer, &errors);
@@ -89,12 +90,12 @@ impl Session {
         }
         let first = errors.first().map(String::as_str).unwrap_or_default();
         let why = format!("its answer cannot be used{}: {first}", after(repairs));
-        Course::Done(self.fall_back(why))
+        Course::Done(self.fall_back(&why))
     }
 
     /// Gives up without an answer.
     pub fn give_up(self: Box<Self>, why: &str) -> DraftOutcome {
-        self.fall_back(why.to_owned())
+        self.fall_back(why)
     }
 
     fn read(&self, answer: &str) -> Result<DraftOutcome, Vec<String>> {
@@ -102,7 +103,7 @@ impl Session {
         self.wishes.outcome(&answer, self.rounds.len())
     }
 
-    fn note(&mut self, answered: &Answered, errors: Vec<String>) {
+    fn note(&mut self, answered: &Answered, errors: &[String]) {
         let bytes = answered.answer.as_ref().map_or(0, String::len);
         self.rounds.push(AskedRound {
             ms: answered.ms,
@@ -137,9 +138,9 @@ impl Session {
         outcome
     }
 
-    fn fall_back(self, failure: String) -> DraftOutcome {
+    fn fall_back(self, failure: &str) -> DraftOutcome {
         let name = self.wishes.planner;
-        let failure = short(&failure);
+        let failure = short(failure);
         let mut outcome = self.embedded;
         if let DraftOutcome::Refuse { reason, .. } = &mut outcome {
             reason.push_str(&format!(" ({name} was asked as well and failed: {failure})"));
@@ -162,10 +163,6 @@ fn explanation(outcome: &mut DraftOutcome) -> Option<&mut Explanation> {
         DraftOutcome::Plan(draft) | DraftOutcome::Route(draft) => Some(&mut draft.explanation),
         DraftOutcome::Refuse { .. } => None,
     }
-}
-
-fn failure(error: &AskError) -> String {
-    error.to_string()
 }
 
 fn after(repairs: u32) -> String {

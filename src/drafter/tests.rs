@@ -175,7 +175,7 @@ fn the_author_s_wishes_win() {
         ..task("Fix the typo in README.md")
     };
     let ask = json!({"verdict": "ask", "question": "which typo?"});
-    let mut one = single.clone();
+    let mut one = single;
     one["verdict"] = "single".into();
     let draft = drafted(course(&split, &[said(&ask), said(&one), said(&good())]));
     assert_eq!(draft.strategy, Strategy::Adaptive);

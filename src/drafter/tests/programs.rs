@@ -135,7 +135,7 @@ async fn placeholders_name_files_that_are_gone_afterwards() {
         argv: [
             "/bin/sh",
             "-c",
-            "cat; cat \"$1\"; grep -c urn:baton:draft \"$2\"; echo \"$1\"; echo \"$3\" | head -c 1",
+            "cat; cat \"$1\"; grep -c verdict \"$2\"; echo \"$1\"; echo \"$3\" | head -c 1",
             "sh",
             "{prompt_file}",
             "{schema_file}",
