@@ -14,7 +14,7 @@ use crate::drafter::{self, PlannerSettings};
 pub const EMBEDDED: &str = "rules";
 
 /// Names that mean something else where planners are named.
-const RESERVED: [&str; 2] = [EMBEDDED, "author"];
+const RESERVED: [&str; 3] = [EMBEDDED, "author", "repeat"];
 
 /// The keys of a planner, and what each is, for the documentation.
 pub(super) const KEYS: [(&str, &str); 11] = [

@@ -393,7 +393,7 @@ fn what_is_wrong_with_a_planner_is_named() {
     let command = "kind = \"command\"\nargv = [\"x\"]\n";
     let openai = "kind = \"openai\"\nbase_url = \"https://a.b\"\nmodel = \"m\"\n";
     for (table, said) in [
-        ("", "baton.toml:1: planners.p: it is not said how it is asked"),
+        ("", "baton.toml:1: planners.p.kind: it is not said how it is asked"),
         ("kind = \"comand\"", "planners.p.kind: there is no kind \"comand\"; did you mean"),
         ("kind = \"command\"", "planners.p.argv: kind \"command\" has no program"),
         ("kind = \"openai\"", "planners.p.base_url: it is no address"),

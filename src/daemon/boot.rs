@@ -13,6 +13,7 @@ use super::drafting;
 use super::effects::{Effects, Means};
 use super::error::Chain;
 use super::intakes::Intakes;
+use super::knowledge;
 use super::looks::Looks;
 use super::monitor::{self, Folder, Monitor, Worker};
 use super::signals::{Orders, Shutdown};
@@ -86,7 +87,8 @@ fn take(options: Options, shutdown: Shutdown) -> Result<Daemon, DaemonError> {
     let watch = Watch::start(store.root(), intakes.interests());
     let holder = Arc::new(Holder::new(events));
     let (stop_asking, stopping) = watch::channel(false);
-    let means = Means { store, config, executable, holder, stopping };
+    let knowledge = knowledge::Shared::default();
+    let means = Means { store, config, executable, holder, knowledge, stopping };
     Ok(Daemon {
         options,
         means,

@@ -42,7 +42,12 @@ pub(super) fn work(effect: &Effect, state: &State, means: &Means) -> Result<Work
     Ok(match effect {
         Effect::DraftPlan(id) => {
             let drafting = Drafting::of(id, state, &means)?;
-            Box::pin(drafting.run(|_| planner::Surroundings::default()))
+            let harvest = means.knowledge.harvest(state, &means.config);
+            Box::pin(
+                drafting.run(|means| {
+                    means.knowledge.surroundings(harvest, &means.store, &means.config)
+                }),
+            )
         }
         Effect::RevisePlan(id) => {
             // A few texts put together, and it needs the state: no work for another thread.

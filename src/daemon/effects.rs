@@ -10,6 +10,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 
 use super::asking;
 use super::carry_out::{self, Holder, Work, blocking};
+use super::knowledge;
 use super::monitor::Worker;
 use super::probe::{self, Look, Memory, Subject};
 use crate::config::Config;
@@ -86,6 +87,8 @@ pub(super) struct Means {
     pub(super) holder: Arc<Holder>,
     /// Turns true when nobody outside is waited for any more, because the daemon stops.
     pub(super) stopping: watch::Receiver<bool>,
+    /// What plans are drafted with.
+    pub(super) knowledge: knowledge::Shared,
 }
 
 /// The jobs that are under way or will be tried again.

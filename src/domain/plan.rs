@@ -2,6 +2,7 @@
 
 mod asked;
 mod changed;
+mod choice;
 mod run;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use super::ids::{AgentName, SubtaskId, TaskId};
 use super::policy::Backoff;
 
 pub use asked::{Asked, AskedRound};
+pub use choice::{Choice, Ranked};
 pub use run::{
     BackingOff, Escalation, Orchestration, OrchestrationPhase, RetryRecord, RunKind, SubtaskPhase,
     SubtaskRun, SubtaskStatus,
@@ -202,6 +204,9 @@ pub struct DraftSubtask {
     /// What kind of step it is.
     #[serde(default, skip_serializing_if = "Nature::is_default")]
     pub nature: Nature,
+    /// Who could do it, and who is chosen.
+    #[serde(default, skip_serializing_if = "Choice::is_empty")]
+    pub choice: Choice,
     /// Why it is there and why it waits for what it waits for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub why: Vec<Why>,
@@ -383,6 +388,9 @@ pub struct Subtask {
     /// What kind of step it is.
     #[serde(default, skip_serializing_if = "Nature::is_default")]
     pub nature: Nature,
+    /// Who could do it, and who is chosen.
+    #[serde(default, skip_serializing_if = "Choice::is_empty")]
+    pub choice: Choice,
     /// Why it is there and why it waits for what it waits for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub why: Vec<Why>,

@@ -1,5 +1,7 @@
 //! From an answer to a draft like any other: filled in, with the author's wishes kept, and checked.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::answer::{Answer, Step, Verdict};
 use crate::domain::Policy;
 use crate::domain::ids::AgentName;
@@ -9,8 +11,8 @@ use crate::domain::plan::{
 };
 use crate::domain::task::TaskSpec;
 use crate::domain::validate::{validate, validate_routed};
-use crate::planner::outside::{self, Frames};
-use crate::planner::{Request, Said};
+use crate::planner::outside::{self, Completion};
+use crate::planner::{self, Request, Said, Surroundings};
 
 /// Letters that one line has at the most.
 const LINE_LETTERS_MAX: usize = 200;
@@ -43,12 +45,13 @@ pub(super) struct Wishes {
     is_decided: bool,
     slug: String,
     policy: Policy,
+    surroundings: Surroundings,
 }
 
 impl Wishes {
-    /// Gathers them; nothing if the author's own words already decide what becomes of it.
+    /// Gathers them; nothing if a person has decided already what becomes of it.
     pub(super) fn of(
-        planner: &str,
+        name: &str,
         request: &Request<'_>,
         policy: &Policy,
         embedded: &DraftOutcome,
@@ -60,15 +63,18 @@ impl Wishes {
             return None;
         }
         let wanted = outside::wanted(task, policy).ok()?;
-        let said = Said::of(task);
         let draft = match embedded {
             DraftOutcome::Plan(draft) | DraftOutcome::Route(draft) => Some(draft),
             DraftOutcome::Refuse { .. } => None,
         };
+        if draft.is_some_and(|draft| draft.explanation.planner == planner::REPEATED) {
+            return None;
+        }
+        let said = Said::of(task);
         let planned = draft.filter(|_| matches!(embedded, DraftOutcome::Plan(_)));
         let found = draft.map(|draft| draft.constraints.clone()).unwrap_or_default();
         Some(Self {
-            planner: planner.to_owned(),
+            planner: name.to_owned(),
             constraints: union(found, said.constraints),
             criteria: said.criteria,
             whole: must_stay_whole(task, wanted, policy),
@@ -85,6 +91,7 @@ impl Wishes {
                 Some(DraftIds::Explicit) | None => outside::slug(&task.title),
             },
             policy: policy.clone(),
+            surroundings: request.surroundings.clone(),
         })
     }
 
@@ -180,13 +187,15 @@ impl Wishes {
     }
 
     fn frame(&self, answer: &Answer, is_whole: bool, mended: usize) -> Draft {
-        let frames = Frames { wanted: self.wanted.as_ref(), is_whole, policy: &self.policy };
         let mut subtasks: Vec<DraftSubtask> =
             answer.subtasks.iter().map(|step| subtask(step, is_whole)).collect();
-        for (subtask, step) in subtasks.iter_mut().zip(&answer.subtasks) {
+        let levels = levels(&subtasks);
+        let wanted = self.wanted.as_ref();
+        let mut completion = Completion::new(&self.policy, &self.surroundings, wanted, is_whole);
+        for (at, (subtask, step)) in subtasks.iter_mut().zip(&answer.subtasks).enumerate() {
             let why = line(&step.why, REASON_LETTERS_MAX);
             subtask.why.push(Why::new(format!("drafted by {}", self.planner), why));
-            outside::complete(subtask, &frames);
+            completion.complete(subtask, levels[at]);
         }
         let mut domains: Vec<String> = Vec::new();
         for subtask in &subtasks {
@@ -278,16 +287,15 @@ impl Wishes {
 
     /// Gives the subtasks ids as the embedded planner does, in the order of their stages.
     fn rename(&self, draft: &mut Draft) {
-        let order = in_order(draft);
-        let new: std::collections::BTreeMap<String, String> = order
-            .iter()
-            .enumerate()
-            .map(|(number, &at)| {
-                let subtask = &draft.subtasks[at];
-                let id = format!("{}-{:03}-{}", self.slug, number + 1, subtask.nature.kind);
-                (subtask.subtask_id.clone(), id)
-            })
-            .collect();
+        let levels = levels(&draft.subtasks);
+        let mut order: Vec<usize> = (0..draft.subtasks.len()).collect();
+        order.sort_by_key(|&at| (levels[at], at));
+        let named = order.iter().enumerate().map(|(number, &at)| {
+            let subtask = &draft.subtasks[at];
+            let id = format!("{}-{:03}-{}", self.slug, number + 1, subtask.nature.kind);
+            (subtask.subtask_id.clone(), id)
+        });
+        let new: BTreeMap<String, String> = named.collect();
         let mut subtasks: Vec<DraftSubtask> =
             order.into_iter().map(|at| draft.subtasks[at].clone()).collect();
         for subtask in &mut subtasks {
@@ -357,24 +365,32 @@ fn check(draft: &Draft, is_whole: bool, policy: &Policy) -> Vec<String> {
     checked.err().into_iter().flatten().map(|error| error.to_string()).collect()
 }
 
-/// Returns the subtasks of a draft that is valid, by their positions, each after what it waits for.
-fn in_order(draft: &Draft) -> Vec<usize> {
-    let mut order: Vec<usize> = Vec::with_capacity(draft.subtasks.len());
-    let mut done: std::collections::BTreeSet<&str> = std::collections::BTreeSet::new();
-    while order.len() < draft.subtasks.len() {
-        let stage: Vec<usize> = (0..draft.subtasks.len())
-            .filter(|at| !order.contains(at))
-            .filter(|&at| {
-                draft.subtasks[at].dependencies.iter().all(|id| done.contains(id.as_str()))
-            })
-            .collect();
-        if stage.is_empty() {
-            break;
-        }
-        done.extend(stage.iter().map(|&at| draft.subtasks[at].subtask_id.as_str()));
-        order.extend(stage);
+/// Returns the stage, from 0, of each subtask: the longest path to it. What a cycle holds up stays
+/// in the first one, for the validator to refuse.
+fn levels(subtasks: &[DraftSubtask]) -> Vec<usize> {
+    let ids = subtasks.iter().enumerate().map(|(at, subtask)| (subtask.subtask_id.as_str(), at));
+    let place: BTreeMap<&str, usize> = ids.collect();
+    let after = |subtask: &DraftSubtask| -> BTreeSet<usize> {
+        subtask.dependencies.iter().filter_map(|id| place.get(id.as_str()).copied()).collect()
+    };
+    let after: Vec<BTreeSet<usize>> = subtasks.iter().map(after).collect();
+    let mut waiting: Vec<usize> = after.iter().map(BTreeSet::len).collect();
+    let mut followers = vec![Vec::new(); subtasks.len()];
+    for (at, before) in after.iter().enumerate() {
+        before.iter().for_each(|&before| followers[before].push(at));
     }
-    order
+    let mut levels = vec![0; subtasks.len()];
+    let mut ready: Vec<usize> = (0..subtasks.len()).filter(|&at| waiting[at] == 0).collect();
+    while let Some(at) = ready.pop() {
+        for &next in &followers[at] {
+            levels[next] = levels[next].max(levels[at] + 1);
+            waiting[next] -= 1;
+            if waiting[next] == 0 {
+                ready.push(next);
+            }
+        }
+    }
+    levels
 }
 
 /// Adds what is not there yet.

@@ -40,6 +40,8 @@ pub(super) struct Step {
     pub(super) is_goal: bool,
     /// True when the author did not name it.
     pub(super) inferred: bool,
+    /// Why its estimate is not that of its kind.
+    pub(super) corrected: Option<Why>,
 }
 
 /// Returns the steps that the author's words name, in the order that they are put in.
@@ -148,16 +150,12 @@ pub(super) fn split_wide(steps: Vec<Step>, files_max: usize) -> Vec<Step> {
 
 /// Returns the name of the plan's subjects: short, lower case, `[a-z0-9-]`.
 pub(super) fn slug(steps: &[Step], goal: Option<&Frame>) -> String {
+    const LETTERS_MAX: usize = 24;
     let objects = goal.into_iter().map(|goal| goal.object.as_str());
     let objects = objects.chain(steps.iter().map(|step| step.object.as_str()));
-    slug_of(&objects.map(telling_words).find(|words| !words.is_empty()).unwrap_or_default())
-}
-
-/// Returns what ids begin with that are about an object of these words.
-pub(super) fn slug_of(words: &[String]) -> String {
-    const LETTERS_MAX: usize = 24;
+    let words = objects.map(telling_words).find(|words| !words.is_empty()).unwrap_or_default();
     let lists = &lexicon().words;
-    if let Some(object) = lexicon().object(words) {
+    if let Some(object) = lexicon().object(&words) {
         return object.slug.clone();
     }
     let telling: Vec<&String> = words.iter().filter(|w| !lists.generic.contains(*w)).collect();
@@ -222,6 +220,7 @@ impl Step {
             why: Why::default(),
             is_goal: false,
             inferred: true,
+            corrected: None,
         }
     }
 

@@ -1,10 +1,11 @@
 //! What a draft from outside this room lacks, and what whoever drafts there has to know.
 
-use super::frame::{Frame, telling_words};
+use super::frame::Frame;
 use super::lexicon::lexicon;
-use super::select::{self, Share};
-use super::{complexity, files, text};
+use super::select::{self, Masters, Share, Work};
+use super::{Surroundings, complexity, expand, files, text};
 use crate::domain::Policy;
+use crate::domain::experience::said;
 use crate::domain::ids::AgentName;
 use crate::domain::plan::{DraftSubtask, Range, Why};
 use crate::domain::task::TaskSpec;
@@ -14,55 +15,82 @@ use std::collections::BTreeMap;
 const FORBIDDING: [&str; 10] =
     ["not", "don't", "dont", "never", "no", "avoid", "without", "except", "leave", "keep"];
 
-/// What is the same for all subtasks of a draft from outside.
-#[derive(Debug, Clone, Copy)]
-pub struct Frames<'a> {
-    /// The master that the task asks for.
-    pub wanted: Option<&'a AgentName>,
-    /// Whether one worker does it whole.
-    pub is_whole: bool,
-    /// The limits.
-    pub policy: &'a Policy,
+/// Fills in what the subtasks of one draft from outside lack.
+pub struct Completion<'a> {
+    masters: Masters<'a>,
+    surroundings: &'a Surroundings,
+    policy: &'a Policy,
+    wanted: Option<&'a AgentName>,
+    is_whole: bool,
 }
 
-/// Fills in what a subtask from outside lacks: kind, field of work, master, worker type, minutes,
-/// tokens and model tier, each with its reason where it is not said.
-pub fn complete(subtask: &mut DraftSubtask, frames: &Frames<'_>) {
-    let frame = Frame::of(&subtask.title);
-    let said = subtask.nature.kind.trim().to_lowercase();
-    let (kind, evidence) = match lexicon().kind_named(&said) {
-        Some(kind) => (kind, format!("the draft calls it {said}")),
-        None => (frame.kind, frame.evidence),
-    };
-    let said = subtask.nature.domain.trim().to_lowercase();
-    let domain = lexicon().domain_named(&said).or(frame.domain).unwrap_or(&kind.domain);
-    subtask.why.push(Why::new(format!("kind {}", kind.name), evidence));
-    subtask.nature.kind.clone_from(&kind.name);
-    domain.clone_into(&mut subtask.nature.domain);
-    subtask.nature.model = kind.model;
-    let share = if frames.is_whole { Share::Whole } else { Share::Part };
-    // The author's word wins over whoever drafted.
-    let asked_for = frames.wanted.filter(|_| frames.is_whole);
-    if let Some(master) = asked_for {
-        subtask.assigned_to = vec![master.to_string()];
-        subtask.why.push(Why::new("author's assigned_to", format!("the task asks for {master}")));
-    } else if (frames.wanted.is_some() || subtask.assigned_to.is_empty())
-        && let Some(choice) = select::master(domain, frames.wanted, share, frames.policy)
-    {
-        subtask.assigned_to = vec![choice.master.to_string()];
-        subtask.why.push(choice.why);
+impl<'a> Completion<'a> {
+    /// Begins; `wanted` is the master that the task asks for, and `is_whole` says that one worker
+    /// does all of it.
+    pub fn new(
+        policy: &'a Policy,
+        surroundings: &'a Surroundings,
+        wanted: Option<&'a AgentName>,
+        is_whole: bool,
+    ) -> Self {
+        let masters = Masters::new(policy, surroundings, wanted);
+        Self { masters, surroundings, policy, wanted, is_whole }
     }
-    if subtask.worker_type.trim().is_empty() {
-        subtask.worker_type.clone_from(&kind.worker);
+
+    /// Fills in what a subtask lacks: kind, field of work, master, specialists, worker type,
+    /// minutes, tokens and model tier, each with its reason where it is not said. `stage` tells
+    /// what goes on at the same time.
+    pub fn complete(&mut self, subtask: &mut DraftSubtask, stage: usize) {
+        let frame = Frame::of(&subtask.title);
+        let said_kind = subtask.nature.kind.trim().to_lowercase();
+        let (kind, evidence) = match lexicon().kind_named(&said_kind) {
+            Some(kind) => (kind, format!("the draft calls it {said_kind}")),
+            None => (frame.kind, frame.evidence),
+        };
+        let said_domain = subtask.nature.domain.trim().to_lowercase();
+        let domain = lexicon().domain_named(&said_domain).or(frame.domain);
+        let domain = domain.unwrap_or(&kind.domain);
+        subtask.why.push(Why::new(format!("kind {}", kind.name), evidence));
+        subtask.nature.kind.clone_from(&kind.name);
+        domain.clone_into(&mut subtask.nature.domain);
+        subtask.nature.model = kind.model;
+        self.assign(subtask, stage);
+        if subtask.worker_type.trim().is_empty() {
+            subtask.worker_type.clone_from(&kind.worker);
+        }
+        let limits = &self.policy.plan;
+        if subtask.minutes == Range::default() {
+            let [low, high] = kind.minutes;
+            let usual = self.surroundings.actuals.corrected(&kind.name, Range { low, high });
+            let high = usual.high.min(limits.subtask_minutes_limit);
+            subtask.minutes = Range { low: usual.low.min(high), high };
+            let evidence = format!("as {} usually takes", kind.name);
+            subtask.why.push(Why::new("minutes filled in", evidence));
+        }
+        if subtask.tokens == 0 {
+            subtask.tokens = kind.tokens.min(limits.subtask_tokens_max).max(1);
+        }
     }
-    let limits = &frames.policy.plan;
-    if subtask.minutes == Range::default() {
-        let high = kind.minutes[1].min(limits.subtask_minutes_limit);
-        subtask.minutes = Range { low: kind.minutes[0].min(high), high };
-        subtask.why.push(Why::new("minutes filled in", format!("as {} usually takes", kind.name)));
-    }
-    if subtask.tokens == 0 {
-        subtask.tokens = kind.tokens.min(limits.subtask_tokens_max).max(1);
+
+    /// Chooses who gets it: the author's word wins over whoever drafted.
+    fn assign(&mut self, subtask: &mut DraftSubtask, stage: usize) {
+        let text = said(&subtask.title, &subtask.description);
+        let nature = &subtask.nature;
+        let share = if self.is_whole { Share::Whole } else { Share::Part };
+        let work = Work { text: &text, kind: &nature.kind, domain: &nature.domain, stage, share };
+        let asked_for = self.wanted.filter(|_| self.is_whole);
+        if let Some(master) = asked_for {
+            let evidence = format!("the task asks for {master}");
+            subtask.choice.specialists = self.masters.specialists(&work);
+            subtask.assigned_to = vec![master.to_string()];
+            subtask.why.push(Why::new("author's assigned_to", evidence));
+        } else if self.wanted.is_none() && !subtask.assigned_to.is_empty() {
+            subtask.choice.specialists = self.masters.specialists(&work);
+        } else if let Some(chose) = self.masters.choose(&work) {
+            subtask.assigned_to = vec![chose.master.to_string()];
+            subtask.why.push(chose.why);
+            subtask.choice = chose.choice;
+        }
     }
 }
 
@@ -83,7 +111,7 @@ pub fn thresholds(policy: &Policy) -> BTreeMap<String, u64> {
 
 /// Returns what the ids of the subtasks of a goal begin with.
 pub fn slug(goal: &str) -> String {
-    super::expand::slug_of(&telling_words(&Frame::of(goal).object))
+    expand::slug(&[], Some(&Frame::of(goal)))
 }
 
 /// Looks up the master that a task asks for.
@@ -99,15 +127,19 @@ pub fn wanted<'a>(task: &TaskSpec, policy: &'a Policy) -> Result<Option<&'a Agen
 pub fn forbids<'a>(constraints: &'a [String], path: &str) -> Option<&'a str> {
     let path = path.trim_start_matches("./");
     let names_it = |constraint: &&String| {
-        let words = text::tokens(constraint);
-        let forbids = words.iter().any(|token| FORBIDDING.contains(&token.word.as_str()));
-        let folders = words.iter().map(|token| token.word.as_str()).filter(|w| w.contains('/'));
-        let below = |folder: &str| {
+        let tokens = text::tokens(constraint);
+        let forbids = tokens.iter().any(|token| FORBIDDING.contains(&token.word.as_str()));
+        let bare = |word: &str| {
+            let word = word.trim_matches(|c: char| !(c.is_alphanumeric() || "/_.-*".contains(c)));
+            word.trim_end_matches('.').to_lowercase()
+        };
+        let folders = tokens.iter().map(|token| bare(token.raw)).filter(|w| w.contains('/'));
+        let below = |folder: String| {
             let folder = folder.trim_end_matches(['/', '*']);
             path.to_lowercase().strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
         };
         let is_named = files::named_in(constraint).iter().any(|file| file == path);
-        forbids && (is_named || folders.into_iter().any(below))
+        forbids && (is_named || { folders }.any(below))
     };
     constraints.iter().find(names_it).map(String::as_str)
 }
@@ -122,8 +154,9 @@ mod tests {
         subtask.nature.domain = domain.into();
         let policy = Policy::default();
         let wanted = wanted.map(|name| AgentName::parse(name).unwrap());
-        let frames = Frames { wanted: wanted.as_ref(), is_whole: false, policy: &policy };
-        complete(&mut subtask, &frames);
+        let surroundings = Surroundings::default();
+        let wanted = wanted.as_ref();
+        Completion::new(&policy, &surroundings, wanted, false).complete(&mut subtask, 0);
         subtask
     }
 

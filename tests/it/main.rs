@@ -17,6 +17,7 @@ mod drafting;
 mod env;
 mod freeze;
 mod holder;
+mod learning;
 mod models;
 mod monitor;
 mod queue;

@@ -21,6 +21,7 @@ fn means(root: &std::path::Path, may_stop: bool) -> Means {
         executable: "/proc/self/exe".into(),
         holder: Arc::new(Holder::new(mpsc::channel(1).0)),
         stopping: tokio::sync::watch::channel(false).1,
+        knowledge: Default::default(),
     }
 }
 
