@@ -90,7 +90,7 @@ fn who_did_badly_before_is_passed_over_unless_nothing_is_to_be_learned() {
 fn the_plan_that_its_author_wrote_is_used_again_for_the_same_request() {
     let env = twins("");
     let request = json!({"title": "Prepare the monthly figures"});
-    let mut written = request.clone();
+    let mut written = request;
     written["subtasks"] = json!([
         {"id": "fig-001-fetch", "title": "Fetch the numbers", "worker_type": "implementation",
          "success_criteria": "they are there"},
