@@ -158,6 +158,11 @@ impl Reader<'_> {
                 self.whole(key, at, value, 1_024..=16_777_216, &mut settings.answer_bytes_max);
             }
             "max_active" => self.whole(key, at, value, 1..=64, &mut settings.active_max),
+            "api_key" | "key" | "token" => {
+                let problem = "a key does not belong into this file".to_owned();
+                let remedy = "name the variable that holds it: api_key_env".to_owned();
+                self.error(key, at, problem, remedy);
+            }
             unknown => {
                 let remedy = suggestion(unknown, KEYS.iter().map(|(key, _)| *key));
                 self.error(unknown, at, "there is no such setting".into(), remedy);

@@ -401,7 +401,7 @@ fn what_is_wrong_with_a_planner_is_named() {
         (&format!("{openai}argv = [\"x\"]"), "planners.p.argv: kind \"openai\" does not use it"),
         (
             &format!("{openai}api_key = \"sk-1\""),
-            "there is no such setting; did you mean \"api_key_env\"",
+            "a key does not belong into this file; name the variable",
         ),
         (&format!("{openai}api_key_env = \"A B\""), "names no variable"),
         (&format!("{command}repairs_max = 3"), "3 is out of range; it takes 0 to 2"),

@@ -12,8 +12,8 @@ use crate::domain::task::TaskSpec;
 use std::collections::BTreeMap;
 
 /// Words by which a limit forbids something.
-const FORBIDDING: [&str; 10] =
-    ["not", "don't", "dont", "never", "no", "avoid", "without", "except", "leave", "keep"];
+const FORBIDDING: [&str; 9] =
+    ["not", "don't", "dont", "never", "avoid", "without", "except", "leave", "keep"];
 
 /// Fills in what the subtasks of one draft from outside lack.
 pub struct Completion<'a> {
@@ -133,13 +133,13 @@ pub fn forbids<'a>(constraints: &'a [String], path: &str) -> Option<&'a str> {
             let word = word.trim_matches(|c: char| !(c.is_alphanumeric() || "/_.-*".contains(c)));
             word.trim_end_matches('.').to_lowercase()
         };
-        let folders = tokens.iter().map(|token| bare(token.raw)).filter(|w| w.contains('/'));
+        let mut folders = tokens.iter().map(|token| bare(token.raw)).filter(|w| w.contains('/'));
         let below = |folder: String| {
             let folder = folder.trim_end_matches(['/', '*']);
             path.to_lowercase().strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
         };
         let is_named = files::named_in(constraint).iter().any(|file| file == path);
-        forbids && (is_named || { folders }.any(below))
+        forbids && (is_named || folders.any(below))
     };
     constraints.iter().find(names_it).map(String::as_str)
 }
