@@ -9,7 +9,7 @@ use super::agent::{Outcome, Remembered};
 use super::plan::{
     DraftSubtask, Orchestration, OrchestrationPhase, RunKind, Subtask, SubtaskPhase,
 };
-use super::report::Category;
+use super::report::{Category, ResultKind};
 use super::state::State;
 use super::task::TaskSpec;
 use super::worker::{Attempt, AttemptEnd, AttemptPhase};
@@ -163,6 +163,10 @@ fn outcomes_of_attempt(
         return Vec::new();
     }
     let tokens = match &run.runs[position].phase {
+        // An order for the work is not the work.
+        SubtaskPhase::Completed { result, .. } if result.kind == ResultKind::WorkOrder => {
+            return Vec::new();
+        }
         SubtaskPhase::Completed { attempt_id, result, .. } if *attempt_id == attempt.id => {
             result.tokens_used
         }

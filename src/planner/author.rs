@@ -100,8 +100,10 @@ fn complete(
     let work = Work { text: &text, kind: &kind.name, domain, stage: 0, share: Share::Part };
     if subtask.assigned_to.iter().any(|name| !name.trim().is_empty()) {
         subtask.choice.specialists = masters.specialists(&work);
+        subtask.why.extend(select::specialist(&subtask.choice));
     } else if let Some(chose) = masters.choose(&work) {
         subtask.assigned_to = vec![chose.master.to_string()];
+        subtask.why.extend(chose.why_specialist());
         subtask.why.push(chose.why);
         subtask.choice = chose.choice;
     }

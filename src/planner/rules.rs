@@ -138,6 +138,7 @@ impl Drafting<'_> {
             choice: whole.choice.clone(),
             why: [step.why.clone(), whole.why.clone(), step.why_model()]
                 .into_iter()
+                .chain(whole.why_specialist())
                 .chain(step.corrected.clone())
                 .collect(),
         };
@@ -240,7 +241,9 @@ impl Drafting<'_> {
     fn subtask(&self, step: &Step, at: usize, ids: &[String], chose: Chose) -> DraftSubtask {
         let limits = &self.policy.plan;
         let high = step.minutes.high.min(limits.subtask_minutes_limit);
+        let specialist = chose.why_specialist();
         let mut why = vec![step.why.clone(), chose.why, step.why_model()];
+        why.extend(specialist);
         why.extend(step.corrected.clone());
         for (before, reason) in &step.after {
             let evidence = format!("waits for {}: {}", ids[*before], reason.evidence);

@@ -12,4 +12,4 @@ mod words;
 
 pub use rank::{Chosen, Selection, Selector, Suitable, Wanted};
 
-pub(super) use masters::{Chose, Masters, Share, Work, master_of, named};
+pub(super) use masters::{Chose, Masters, Share, Work, master_of, named, specialist};

@@ -45,6 +45,25 @@ pub(in crate::planner) struct Chose {
     pub(in crate::planner) choice: Choice,
 }
 
+impl Chose {
+    /// Says why the specialist was chosen, where one was.
+    pub(in crate::planner) fn why_specialist(&self) -> Option<Why> {
+        specialist(&self.choice)
+    }
+}
+
+/// Says why the first of the specialists was chosen.
+pub(in crate::planner) fn specialist(choice: &Choice) -> Option<Why> {
+    let (first, others) = choice.specialists.split_first()?;
+    let mut evidence = format!("{} ({})", first.agent, first.figures());
+    if !first.reasons.is_empty() {
+        evidence = format!("{evidence}: {}", first.reasons.join("; "));
+    }
+    let mut why = Why::new("S0-24 specialist", evidence);
+    why.alternatives = others.iter().map(Ranked::text).collect();
+    Some(why)
+}
+
 /// A piece of work that a master is wanted for.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::planner) struct Work<'a> {

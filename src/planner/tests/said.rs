@@ -118,8 +118,8 @@ fn what_limits_the_work_is_kept_and_is_no_step() {
 #[test]
 fn what_is_seen_and_what_is_behind_it_are_built_side_by_side() {
     check(
-        "Build a settings page and an endpoint in Rust that keeps settings, then audit both",
-        &["Build a settings page", "Build an endpoint in Rust that keeps settings", "audit both"],
+        "Build a settings page and an endpoint that keeps settings, then audit both",
+        &["Build a settings page", "Build an endpoint that keeps settings", "audit both"],
         &[(0, 2), (1, 2)],
     );
     // Two things of one kind may be one.
