@@ -14,6 +14,7 @@ mod languages;
 mod lessons;
 mod lexicon;
 mod order;
+pub mod outside;
 mod phrasing;
 mod project;
 mod repeat;
@@ -38,7 +39,7 @@ pub use select::{Chosen, Selection, Selector, Suitable, Wanted};
 pub use surroundings::Surroundings;
 
 use crate::domain::ids::SubtaskId;
-use crate::domain::plan::{DraftOutcome, RevisionOutcome};
+use crate::domain::plan::{Analysis, DraftOutcome, DraftSubtask, RevisionOutcome};
 use crate::domain::task::TaskSpec;
 use crate::domain::{Policy, State};
 
@@ -62,6 +63,9 @@ pub struct Planner {
 /// The planners, most trusted first.
 pub const ROSTER: &[&Planner] = &[&rules::PLANNER];
 
+/// Who drafted, where the plan of the same request is used again that a person mended.
+pub const REPEATED: &str = repeat::NAME;
+
 /// Drafts a plan: the author's own where the task has subtasks; else what a person made of the same
 /// request before; else the first planner's.
 pub fn draft(request: &Request<'_>, policy: &Policy) -> DraftOutcome {
@@ -74,6 +78,11 @@ pub fn draft(request: &Request<'_>, policy: &Policy) -> DraftOutcome {
         draft.explanation.warnings.extend(request.surroundings.lessons.warning(request.task));
     }
     outcome
+}
+
+/// Says of steps that somebody else drafted what may go wrong and which patterns they follow.
+pub fn analyze(subtasks: &[DraftSubtask]) -> Analysis {
+    analysis::of_subtasks(subtasks, &[])
 }
 
 /// Drafts what takes the place of a subtask that asks for a revision. Never panics, whatever it is.

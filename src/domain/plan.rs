@@ -2,6 +2,7 @@
 
 pub mod analysis;
 pub mod anatomy;
+mod asked;
 mod changed;
 mod choice;
 pub mod outline;
@@ -16,6 +17,7 @@ use super::ids::{AgentName, SubtaskId, TaskId};
 use super::policy::Backoff;
 
 pub use analysis::Analysis;
+pub use asked::{Asked, AskedRound};
 pub use choice::{Choice, Ranked};
 pub use run::{
     BackingOff, Escalation, Orchestration, OrchestrationPhase, RetryRecord, RunKind, SubtaskPhase,
@@ -100,6 +102,9 @@ pub struct Explanation {
     /// Who drafted it: a planner's name, or `author` for an explicit plan.
     #[serde(default)]
     pub planner: String,
+    /// How a planner outside was asked, if one was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Box<Asked>>,
 }
 
 /// A range of minutes or tokens, both ends included.

@@ -32,6 +32,7 @@ const ROSTERS: &[Roster] = &[
             "lessons",
             "lexicon",
             "order",
+            "outside",
             "phrasing",
             "project",
             "repeat",
@@ -50,6 +51,13 @@ const ROSTERS: &[Roster] = &[
         front: "src/registry.rs",
         begins: "const ROSTER",
         helpers: &["frontmatter", "merge", "workspace"],
+    },
+    Roster {
+        front: "src/drafter.rs",
+        begins: "const ROSTER",
+        helpers: &[
+            "answer", "convert", "errors", "process", "prompt", "schema", "scratch", "session",
+        ],
     },
     Roster { front: "src/domain/recovery.rs", begins: "const ROSTER", helpers: &[] },
     Roster { front: "src/cli.rs", begins: "enum Command", helpers: &["output"] },
