@@ -17,6 +17,7 @@ use crate::client::agents::{
     Actuals, Registry, RegistryError, Selector, Surroundings, Workspace, registry,
 };
 use crate::client::history as remembered_outcomes;
+use crate::clock;
 use crate::config::{Config, Overrides};
 use crate::domain::Policy;
 use crate::domain::agent::Remembered;
@@ -136,7 +137,11 @@ impl Known {
     pub(crate) fn surroundings(&self) -> Surroundings {
         let loads = self.client.as_ref().and_then(|client| client.loads(&self.policy).ok());
         Surroundings {
-            agents: Some(Selector::of(&self.registry.agents, &self.remembered)),
+            agents: Some(Selector::at(
+                &self.registry.agents,
+                &self.remembered,
+                clock::now().wall.as_ms(),
+            )),
             loads: loads.unwrap_or_default(),
             actuals: Actuals::of(&self.remembered),
             workspace: Workspace::default(),

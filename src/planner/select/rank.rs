@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::Serialize;
 
+use super::details;
 use super::examples;
 use super::index::{Field, Index, Query};
 use super::memory::{self, Memory};
@@ -18,11 +19,12 @@ const FIELDS: [Field; 4] = [
     Field { weight: 1.5, topic_weight: 0.0, length_loss: 0.6 },
 ];
 /// What requests that are remembered or given as examples count for at the most.
-const MEMORY: f64 = 30.0;
-/// What an agent whose description means the same as the request counts for, beside its words.
-const SENSE: f64 = 12.0;
-/// Texts that are less alike than this are not alike at all.
-const ALIKE: f64 = 0.0;
+const MEMORY: f64 = 45.0;
+/// What an agent whose name and whose description mean the same as the request counts for, beside
+/// its words. Of a name that means nothing, nothing can be told.
+const SENSES: [f64; 2] = [4.0, 12.0];
+/// How much the details of a request count beside what it asks for.
+const DETAILS: f64 = 0.5;
 /// How much kind and field of the work count beside its words.
 const PRIOR: f64 = 0.25;
 /// A score at which an agent is thought to be rather able.
@@ -30,11 +32,14 @@ const ABLE: f64 = 12.0;
 /// A lower score says nothing.
 const SCORE_MIN: f64 = 4.5;
 /// Below this part of the best score of all agents, nobody among the candidates is suitable.
-const PART_MIN: f64 = 0.23;
+const PART_MIN: f64 = 0.2;
 /// Added to the best score of all before it is compared, so that weak scores decide nothing.
 const PART_BASE: f64 = 4.0;
 /// Whoever is within this part of the best score is as good, and load and past decide.
 const MARGIN: f64 = 0.08;
+/// A margin at which the first one is rather sure: so that of the choices with a confidence of one
+/// half and more about nine in ten are right.
+const APART: f64 = 0.22;
 /// How much of a score a full load and a bad past can take, within the margin.
 const LOAD_LOSS: f64 = 0.06;
 const PAST_LOSS: f64 = 0.10;
@@ -51,8 +56,8 @@ pub struct Selector {
     agents: Vec<Known>,
     index: Index,
     memory: Memory,
-    /// What each says of itself in short.
-    senses: Vec<Sense>,
+    /// What their names and their descriptions mean.
+    senses: Vec<[Sense; 2]>,
 }
 
 #[derive(Debug, Clone)]
@@ -137,8 +142,24 @@ impl Chosen {
 }
 
 impl Selector {
-    /// Makes a selector for some agents that has learned from what is remembered.
+    /// Makes a selector for some agents that has learned from what is remembered, all of it as if
+    /// it were new.
     pub fn of(agents: &[Agent], remembered: &[Remembered]) -> Self {
+        Self::learned(agents, remembered, &|_| 1.0)
+    }
+
+    /// Makes a selector as of a time: an outcome counts less the older it is, and one without a time
+    /// counts as if it were new.
+    pub fn at(agents: &[Agent], remembered: &[Remembered], now_ms: i64) -> Self {
+        let age = |one: &Remembered| one.at_ms.map(|at_ms| now_ms.saturating_sub(at_ms));
+        Self::learned(agents, remembered, &|one| age(one).map_or(1.0, memory::fresh))
+    }
+
+    fn learned(
+        agents: &[Agent],
+        remembered: &[Remembered],
+        fresh: &dyn Fn(&Remembered) -> f64,
+    ) -> Self {
         let texts: Vec<Vec<String>> = agents
             .iter()
             .map(|agent| {
@@ -159,11 +180,21 @@ impl Selector {
         }
         let examples = agents.iter().enumerate().flat_map(|(at, agent)| {
             let found = examples::of(&agent.description, &agent.body).into_iter();
-            found.map(move |request| memory::Known { agent: at, request, outcome: None })
+            found.map(move |request| memory::Known {
+                agent: at,
+                request,
+                outcome: None,
+                fresh: 1.0,
+            })
         });
         let learned = remembered.iter().filter_map(|one| {
             let agent = *place.get(&one.agent.to_lowercase())?;
-            Some(memory::Known { agent, request: &one.request, outcome: Some(one.outcome) })
+            Some(memory::Known {
+                agent,
+                request: &one.request,
+                outcome: Some(one.outcome),
+                fresh: fresh(one),
+            })
         });
         let requests: Vec<memory::Known<'_>> = examples.chain(learned).collect();
         let known = |agent: &Agent| Known {
@@ -171,14 +202,13 @@ impl Selector {
             name: agent.name.clone(),
             domains: agent.domains.clone(),
         };
+        let short: Vec<String> =
+            texts.iter().map(|texts| format!("{} {}", texts[0], texts[1])).collect();
         Self {
             agents: agents.iter().map(known).collect(),
             index: Index::of(&FIELDS, &texts),
-            senses: texts
-                .iter()
-                .map(|texts| Sense::of(&format!("{} {}", texts[0], texts[1])))
-                .collect(),
-            memory: Memory::of(&requests, agents.len()),
+            senses: texts.iter().map(|texts| [0, 1].map(|at| Sense::of(&texts[at]))).collect(),
+            memory: Memory::of(&requests, &short),
         }
     }
 
@@ -224,13 +254,11 @@ impl Selector {
 
     /// Scores every agent.
     fn scores(&self, query: &Query, wanted: &Wanted<'_>) -> Vec<f64> {
-        let mut scores = self.index.scores(query);
-        let sense = Sense::of(wanted.text);
-        for (score, other) in scores.iter_mut().zip(&self.senses) {
-            *score += SENSE * (sense.likeness(other) - ALIKE).max(0.0);
-        }
-        for (score, near) in scores.iter_mut().zip(self.memory.nearness(wanted.text)) {
-            *score += MEMORY * near;
+        let mut scores = self.by_text(query, wanted.text);
+        if let Some(asked) = details::left_out(wanted.text) {
+            for (score, part) in scores.iter_mut().zip(self.by_text(&Query::of(&asked), &asked)) {
+                *score = DETAILS * *score + (1.0 - DETAILS) * part;
+            }
         }
         if !wanted.kind.is_empty() || !wanted.domain.is_empty() {
             let prior = Query::of(&format!("{} {}", wanted.kind, wanted.domain));
@@ -242,6 +270,21 @@ impl Selector {
                     *score += PRIOR * ABLE;
                 }
             }
+        }
+        scores
+    }
+
+    /// Scores every agent by its words, by what they mean and by what is remembered.
+    fn by_text(&self, query: &Query, text: &str) -> Vec<f64> {
+        let mut scores = self.index.scores(query);
+        let sense = Sense::of(text);
+        for (score, said) in scores.iter_mut().zip(&self.senses) {
+            for (counts, part) in SENSES.iter().zip(said) {
+                *score += counts * sense.likeness(part).max(0.0);
+            }
+        }
+        for (score, near) in scores.iter_mut().zip(self.memory.nearness(text)) {
+            *score += MEMORY * near;
         }
         scores
     }
@@ -354,7 +397,7 @@ fn nobody(reason: &str) -> Selection {
 /// How sure a choice is, by how much speaks for it and how far the next one is behind.
 fn confidence(top: f64, margin: f64) -> f64 {
     let able = 1.0 - (-top / ABLE).exp();
-    let apart = 1.0 - (-margin / 0.15).exp();
+    let apart = 1.0 - (-margin / APART).exp();
     (0.2 + 0.8 * apart) * able
 }
 
