@@ -20,6 +20,7 @@ mod holder;
 mod monitor;
 mod queue;
 mod real_data;
+mod real_tasks;
 mod restart;
 mod scenarios;
 mod served;
