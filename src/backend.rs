@@ -119,6 +119,7 @@ const QUOTED_CHARS_MAX: usize = 300;
 fn environment(request: &LaunchRequest<'_>) -> BTreeMap<String, String> {
     let mut env = request.settings.env.clone();
     let path = |path: &Path| path.to_string_lossy().into_owned();
+    let subtask = &request.handoff.subtask;
     let told = [
         ("BATON_HANDOFF", path(request.handoff_path)),
         ("BATON_COORDINATION", path(request.coordination)),
@@ -127,6 +128,8 @@ fn environment(request: &LaunchRequest<'_>) -> BTreeMap<String, String> {
         ("BATON_WORKER_ID", request.attempt.worker_id.to_string()),
         ("BATON_ATTEMPT_ID", request.attempt.id.to_string()),
         ("BATON_SUBTASK_ID", request.handoff.subtask_id.to_string()),
+        ("BATON_SPECIALIST", subtask.choice.specialist().unwrap_or_default().to_owned()),
+        ("BATON_MODEL_TIER", subtask.nature.model.as_str().to_owned()),
         ("BATON_ORCHESTRATION_ID", request.handoff.parent_orchestration.to_string()),
     ];
     env.extend(told.map(|(name, value)| (name.to_owned(), value)));

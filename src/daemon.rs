@@ -22,6 +22,7 @@ pub mod holder_client;
 mod holder_link;
 mod intakes;
 pub mod keeper;
+mod knowledge;
 pub mod launch;
 mod looks;
 mod monitor;

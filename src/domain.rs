@@ -19,6 +19,7 @@ pub mod decide;
 pub mod document;
 pub mod effect;
 pub mod event;
+pub mod experience;
 pub mod input;
 pub mod policy;
 pub mod recovery;

@@ -10,8 +10,10 @@ mod expand;
 mod files;
 mod frame;
 mod languages;
+mod lessons;
 mod lexicon;
 mod order;
+mod repeat;
 mod request;
 mod revise;
 mod routing;
@@ -26,6 +28,7 @@ mod text;
 mod tests;
 
 pub use actuals::Actuals;
+pub use lessons::Lessons;
 pub use said::Said;
 pub use select::{Chosen, Selection, Selector, Suitable, Wanted};
 pub use surroundings::{Surroundings, Workspace};
@@ -55,10 +58,18 @@ pub struct Planner {
 /// The planners, most trusted first.
 pub const ROSTER: &[&Planner] = &[&rules::PLANNER];
 
-/// Drafts a plan: the author's own where the task has subtasks, else the first planner's.
+/// Drafts a plan: the author's own where the task has subtasks; else what a person made of the same
+/// request before; else the first planner's.
 pub fn draft(request: &Request<'_>, policy: &Policy) -> DraftOutcome {
-    let planner = if request.task.subtasks.is_empty() { ROSTER[0] } else { &author::PLANNER };
-    (planner.draft)(request, policy)
+    if !request.task.subtasks.is_empty() {
+        return (author::PLANNER.draft)(request, policy);
+    }
+    let repeated = repeat::draft(request, policy);
+    let mut outcome = repeated.unwrap_or_else(|| (ROSTER[0].draft)(request, policy));
+    if let DraftOutcome::Plan(draft) | DraftOutcome::Route(draft) = &mut outcome {
+        draft.explanation.warnings.extend(request.surroundings.lessons.warning(request.task));
+    }
+    outcome
 }
 
 /// Drafts what takes the place of a subtask that asks for a revision. Never panics, whatever it is.

@@ -13,14 +13,13 @@ use clap::{Args, Subcommand};
 use super::Context;
 use super::output::{CliError, Exit};
 use crate::client::Client;
-use crate::client::agents::{
-    Actuals, Registry, RegistryError, Selector, Surroundings, Workspace, registry,
-};
+use crate::client::agents::{Registry, RegistryError, Surroundings, registry};
 use crate::client::history as remembered_outcomes;
 use crate::clock;
 use crate::config::{Config, Overrides};
 use crate::domain::Policy;
 use crate::domain::agent::Remembered;
+use crate::domain::experience::Experience;
 
 /// Arguments of `baton agents`.
 #[derive(Debug, Args)]
@@ -86,7 +85,7 @@ pub(crate) struct Known {
     pub(crate) policy: Policy,
     client: Option<Client>,
     registry: Registry,
-    remembered: Vec<Remembered>,
+    experience: Experience,
     learning: bool,
 }
 
@@ -119,12 +118,12 @@ impl RegistryArgs {
         let policy = config.map_or_else(Policy::default, |config| config.policy);
         let home = std::env::var_os("HOME").map(PathBuf::from);
         let registry = registry(self.registry.as_deref(), &policy, &workspace, home.as_deref())?;
-        let remembered = match (&self.memory, &client) {
-            (Some(path), _) => imported(context, path)?,
-            (None, Some(client)) if learning => client.remembered()?,
-            (None, _) => Vec::new(),
+        let experience = match (&self.memory, &client) {
+            (Some(path), _) => Experience { outcomes: imported(context, path)?, plans: Vec::new() },
+            (None, Some(client)) if learning => client.experience()?,
+            (None, _) => Experience::default(),
         };
-        Ok(Known { policy, client, registry, remembered, learning })
+        Ok(Known { policy, client, registry, experience, learning })
     }
 }
 
@@ -137,14 +136,8 @@ impl Known {
     pub(crate) fn surroundings(&self) -> Surroundings {
         let loads = self.client.as_ref().and_then(|client| client.loads(&self.policy).ok());
         Surroundings {
-            agents: Some(Selector::at(
-                &self.registry.agents,
-                &self.remembered,
-                clock::now().wall.as_ms(),
-            )),
             loads: loads.unwrap_or_default(),
-            actuals: Actuals::of(&self.remembered),
-            workspace: Workspace::default(),
+            ..Surroundings::of(&self.registry.agents, &self.experience, clock::now().wall.as_ms())
         }
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::{Client, ClientError};
 use crate::domain::Policy;
 
-pub use crate::planner::{Actuals, Selection, Selector, Suitable, Surroundings, Wanted, Workspace};
+pub use crate::planner::{Selection, Suitable, Surroundings, Wanted};
 pub use crate::registry::{Registry, RegistryError};
 
 impl Client {

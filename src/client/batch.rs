@@ -7,7 +7,7 @@ use super::preview::{self, Verdict};
 use crate::clock;
 use crate::domain::Policy;
 use crate::domain::ids::TaskId;
-use crate::domain::plan::{Plan, Range, Workflow};
+use crate::domain::plan::{Choice, Plan, Range, Subtask, Why, Workflow};
 use crate::domain::read;
 use crate::domain::task::TaskSpec;
 use crate::planner::{Chosen, Said, Suitable, Surroundings, Wanted};
@@ -212,17 +212,20 @@ pub fn plan(line: &Line, policy: &Policy, surroundings: &Surroundings) -> Planne
             planned.reasons = errors.into_iter().map(|error| error.message).collect();
         }
     }
-    planned.choose(surroundings, candidates);
+    if let Some(candidates) = candidates {
+        planned.choose_among(surroundings, candidates);
+    }
     planned.ms = clock::precisely_ns().saturating_sub(began_ns) as f64 / 1e6;
     planned
 }
 
 impl Planned {
-    /// Chooses an agent for each step; where nobody is suitable, its master keeps it.
-    fn choose(&mut self, surroundings: &Surroundings, candidates: Option<&[String]>) {
+    /// Chooses among candidates for each step; where none is suitable, its master keeps it.
+    fn choose_among(&mut self, surroundings: &Surroundings, candidates: &[String]) {
         for step in &mut self.subtasks {
             let text = format!("{}. {}", step.title, step.description);
             let (kind, domain) = (step.kind.as_str(), step.domain.as_str());
+            let candidates = Some(candidates);
             let wanted = Wanted { text: &text, kind, domain, candidates, ..Wanted::default() };
             let chosen = surroundings.select(&wanted);
             step.agent_reasons = chosen.reasons;
@@ -243,25 +246,37 @@ impl Planned {
         self.verdict = verdict;
         self.workflow = Some(plan.workflow);
         self.confidence = plan.confidence;
-        let said = |why: &crate::domain::plan::Why| format!("{}: {}", why.rule, why.evidence);
-        self.reasons = plan.explanation.reasons.iter().map(said).collect();
-        self.subtasks = plan
-            .subtasks
-            .iter()
-            .map(|subtask| Step {
-                id: subtask.subtask_id.to_string(),
-                title: subtask.title.clone(),
-                description: subtask.description.clone(),
-                kind: subtask.nature.kind.clone(),
-                domain: subtask.nature.domain.clone(),
-                depends_on: subtask.dependencies.iter().map(ToString::to_string).collect(),
-                agent: subtask.assigned_to.to_string(),
-                agent_reasons: Vec::new(),
-                fallbacks: Vec::new(),
-                reasons: subtask.why.iter().map(said).collect(),
-                minutes: subtask.estimated_duration_range,
-                inferred: subtask.nature.inferred,
-            })
-            .collect();
+        self.reasons = plan.explanation.reasons.iter().map(told).collect();
+        self.subtasks = plan.subtasks.iter().map(Step::of).collect();
     }
+}
+
+impl Step {
+    fn of(subtask: &Subtask) -> Self {
+        let Choice { masters, specialists } = &subtask.choice;
+        let ranked = if specialists.is_empty() { masters } else { specialists };
+        let first = ranked.first();
+        let agent = first.map_or(subtask.assigned_to.as_str(), |ranked| ranked.agent.as_str());
+        let reasons = first.into_iter().flat_map(|ranked| {
+            std::iter::once(ranked.figures()).chain(ranked.reasons.iter().cloned())
+        });
+        Self {
+            id: subtask.subtask_id.to_string(),
+            title: subtask.title.clone(),
+            description: subtask.description.clone(),
+            kind: subtask.nature.kind.clone(),
+            domain: subtask.nature.domain.clone(),
+            depends_on: subtask.dependencies.iter().map(ToString::to_string).collect(),
+            agent: agent.to_owned(),
+            agent_reasons: reasons.collect(),
+            fallbacks: ranked.iter().skip(1).map(|ranked| ranked.agent.clone()).collect(),
+            reasons: subtask.why.iter().map(told).collect(),
+            minutes: subtask.estimated_duration_range,
+            inferred: subtask.nature.inferred,
+        }
+    }
+}
+
+fn told(why: &Why) -> String {
+    format!("{}: {}", why.rule, why.evidence)
 }

@@ -3,38 +3,19 @@
 //! The journal says it of work that Baton gave out; [`layout::MEMORY`] holds what people and
 //! programs added, one JSON object a line. Both are read in order, and only the latest are kept.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Client, ClientError};
-use crate::domain::Event;
 use crate::domain::agent::{Outcome, Remembered};
-use crate::domain::ids::{AttemptId, SubtaskId};
-use crate::domain::plan::Plan;
+use crate::domain::experience::{Experience, Line, OUTCOMES_MAX};
 use crate::store::layout;
 
-/// So many outcomes are kept in mind.
-pub const REMEMBERED_MAX: usize = 20_000;
 /// A longer file is cut to its latest lines when something is added.
 const FILE_BYTES_MAX: u64 = 8 << 20;
 /// No file of outcomes is longer.
 const IMPORT_BYTES_MAX: u64 = 256 << 20;
-
-/// A line of [`layout::MEMORY`].
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(untagged)]
-enum Line {
-    /// From when on things are remembered; what was before is forgotten.
-    Forgotten {
-        /// Milliseconds since 1970.
-        forgotten_before_ms: i64,
-    },
-    /// An outcome.
-    Remembered(Remembered),
-}
 
 /// Outcomes from a file, and the lines that could not be read.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -45,75 +26,14 @@ pub struct Imported {
     pub bad: Vec<(usize, String)>,
 }
 
-/// What is known of an attempt while the journal is read.
-#[derive(Debug)]
-struct Attempt {
-    subtask: SubtaskId,
-    agent: String,
-    began_ms: i64,
-}
-
 impl Client {
-    /// Returns what is remembered, the oldest first.
+    /// Returns what is remembered of agents and of plans, the oldest first.
     ///
     /// # Errors
     /// The journal or the file cannot be read.
-    pub fn remembered(&self) -> Result<Vec<Remembered>, ClientError> {
-        let mut added = Vec::new();
-        let mut since_ms = i64::MIN;
+    pub fn experience(&self) -> Result<Experience, ClientError> {
         let text = self.text(layout::MEMORY)?.unwrap_or_default();
-        for line in text.lines() {
-            match serde_json::from_str(line) {
-                Ok(Line::Forgotten { forgotten_before_ms }) => {
-                    added.clear();
-                    since_ms = forgotten_before_ms;
-                }
-                Ok(Line::Remembered(one)) => added.push(one),
-                // A torn line of a crash: what is around it stands.
-                Err(_) => {}
-            }
-        }
-        let mut all = self.outcomes_since(since_ms)?;
-        all.append(&mut added);
-        all.sort_by_key(|one| one.at_ms.unwrap_or(i64::MIN));
-        let surplus = all.len().saturating_sub(REMEMBERED_MAX);
-        all.drain(..surplus);
-        Ok(all)
-    }
-
-    /// Derives outcomes from the journal.
-    fn outcomes_since(&self, since_ms: i64) -> Result<Vec<Remembered>, ClientError> {
-        let mut subtasks: BTreeMap<SubtaskId, Remembered> = BTreeMap::new();
-        let mut attempts: BTreeMap<AttemptId, Attempt> = BTreeMap::new();
-        let mut outcomes = Vec::new();
-        for record in self.records()? {
-            let record = record?;
-            let at_ms = record.at.wall.as_ms();
-            for event in &record.events {
-                if let Event::PlanAccepted { plan, .. } | Event::TaskRouted { plan, .. } = event {
-                    learn(&mut subtasks, plan);
-                } else if let Event::PlanRevised(revised) = event {
-                    learn(&mut subtasks, &revised.plan);
-                } else if let Event::SubtaskHandedOff(handed) = event {
-                    let attempt = Attempt {
-                        subtask: handed.subtask_id.clone(),
-                        agent: handed.assigned_to.to_string(),
-                        began_ms: at_ms,
-                    };
-                    if handed.purpose.is_work() {
-                        attempts.insert(handed.attempt_id.clone(), attempt);
-                    }
-                } else if let Event::SubtaskCompleted { attempt_id, result, .. } = event {
-                    let ended = (Outcome::Success, result.tokens_used, at_ms);
-                    outcomes.extend(ended_as(&subtasks, attempts.remove(attempt_id), ended));
-                } else if let Event::SubtaskFailed { attempt_id, .. } = event {
-                    let ended = (Outcome::Failure, None, at_ms);
-                    outcomes.extend(ended_as(&subtasks, attempts.remove(attempt_id), ended));
-                }
-            }
-        }
-        outcomes.retain(|one: &Remembered| one.at_ms.is_none_or(|at_ms| at_ms >= since_ms));
-        Ok(outcomes)
+        Ok(Experience::of(&self.state()?).with(&text))
     }
 
     /// Adds outcomes; where the file grows too long, the oldest added ones go.
@@ -131,7 +51,7 @@ impl Client {
             let mut kept: Vec<&str> = text.lines().collect();
             let forgotten = kept.iter().rev().find(|line| line.contains("forgotten_before_ms"));
             let head = forgotten.map(|line| format!("{line}\n")).unwrap_or_default();
-            kept.drain(..kept.len().saturating_sub(REMEMBERED_MAX / 2));
+            kept.drain(..kept.len().saturating_sub(OUTCOMES_MAX / 2));
             let latest = format!("{head}{}\n", kept.join("\n"));
             self.store().replace_durable(layout::MEMORY, latest.as_bytes())?;
         }
@@ -186,43 +106,6 @@ fn imported_line(line: &str) -> Result<Remembered, String> {
     serde_json::from_value(value).map_err(|e| e.to_string())
 }
 
-fn learn(subtasks: &mut BTreeMap<SubtaskId, Remembered>, plan: &Plan) {
-    for subtask in &plan.subtasks {
-        let request = if subtask.description.is_empty() || subtask.description == subtask.title {
-            subtask.title.clone()
-        } else {
-            format!("{}. {}", subtask.title, subtask.description)
-        };
-        let remembered = Remembered {
-            request,
-            agent: String::new(),
-            outcome: Outcome::Success,
-            kind: subtask.worker_type.clone(),
-            minutes: None,
-            tokens: None,
-            at_ms: None,
-        };
-        subtasks.insert(subtask.subtask_id.clone(), remembered);
-    }
-}
-
-fn ended_as(
-    subtasks: &BTreeMap<SubtaskId, Remembered>,
-    attempt: Option<Attempt>,
-    (outcome, tokens, at_ms): (Outcome, Option<u64>, i64),
-) -> Option<Remembered> {
-    let attempt = attempt?;
-    let minutes = (at_ms - attempt.began_ms).max(0) as f64 / 60_000.0;
-    Some(Remembered {
-        agent: attempt.agent,
-        outcome,
-        tokens,
-        minutes: Some(minutes),
-        at_ms: Some(at_ms),
-        ..subtasks.get(&attempt.subtask)?.clone()
-    })
-}
-
 fn line_of(one: &Remembered) -> String {
     let text = serde_json::to_string(one).unwrap_or_default();
     format!("{text}\n")
@@ -249,10 +132,10 @@ mod tests {
     #[test]
     fn what_is_added_is_remembered_until_it_is_forgotten() {
         let (_dir, client) = directory();
-        assert!(client.remembered().unwrap().is_empty());
+        assert!(client.experience().unwrap().outcomes.is_empty());
         client.remember(&[outcome("b", Some(2)), outcome("a", Some(1))]).unwrap();
         let requests = |client: &Client| -> Vec<String> {
-            client.remembered().unwrap().into_iter().map(|one| one.request).collect()
+            client.experience().unwrap().outcomes.into_iter().map(|one| one.request).collect()
         };
         assert_eq!(requests(&client), ["a", "b"]);
         client.forget(7).unwrap();
@@ -266,7 +149,7 @@ mod tests {
         let (_dir, client) = directory();
         let whole = line_of(&outcome("a", None));
         write(&client, layout::MEMORY, &format!("{whole}{{\"request\": \"to\n{whole}"));
-        assert_eq!(client.remembered().unwrap().len(), 2);
+        assert_eq!(client.experience().unwrap().outcomes.len(), 2);
     }
 
     #[test]
@@ -276,7 +159,7 @@ mod tests {
         let long = outcome(&"x".repeat(1_000), None);
         client.remember(&vec![long; 12_000]).unwrap();
         let text = client.text(layout::MEMORY).unwrap().unwrap();
-        assert_eq!(text.lines().count(), REMEMBERED_MAX / 2 + 1);
+        assert_eq!(text.lines().count(), OUTCOMES_MAX / 2 + 1);
         assert!(text.starts_with("{\"forgotten_before_ms\":7}\n"));
     }
 

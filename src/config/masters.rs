@@ -21,13 +21,14 @@ use crate::domain::worker::Execution;
 /// The backend that has no process: a master elsewhere.
 const EXTERNAL: &str = "external";
 /// The keys of a master, and what each is, for the documentation.
-pub(super) const KEYS: [(&str, &str); 12] = [
+pub(super) const KEYS: [(&str, &str); 13] = [
     ("backend", "who runs its work: external (somebody takes the handoff files), command, brief"),
     ("argv", "program and arguments of `command`; no shell"),
     ("env", "table of variables to set"),
     ("env_allow", "variables of the daemon to pass on; a name may end in *"),
     ("stdin", "true gives the handoff on standard input"),
     ("domains", "fields of work it takes"),
+    ("description", "what it is good at: of equal masters the one whose words fit a step gets it"),
     ("max_active", "attempts at the same time"),
     ("orchestration", "false: tasks for it are never split"),
     (
@@ -154,6 +155,7 @@ impl Reader<'_> {
                     policy.supervision =
                         supervision::changes(at, value, &prefix, self.source, self.errors);
                 }
+                "description" => policy.description = self.text("description", at, value),
                 "orchestration" => {
                     self.switch("orchestration", at, value, &mut policy.orchestration_enabled);
                 }
@@ -250,6 +252,14 @@ impl Reader<'_> {
             }
         };
         names.iter().filter_map(parse).collect()
+    }
+
+    fn text(&mut self, key: &str, at: usize, value: &Spanned<DeValue<'_>>) -> String {
+        let Some(text) = value.get_ref().as_str() else {
+            self.wrong_type(key, at, value, "a text");
+            return String::new();
+        };
+        text.trim().to_owned()
     }
 
     fn texts(&mut self, key: &str, at: usize, value: &Spanned<DeValue<'_>>) -> Vec<String> {

@@ -13,6 +13,7 @@ use super::drafting;
 use super::effects::{Effects, Means};
 use super::error::Chain;
 use super::intakes::Intakes;
+use super::knowledge;
 use super::looks::Looks;
 use super::monitor::{self, Folder, Monitor, Worker};
 use super::signals::{Orders, Shutdown};
@@ -84,7 +85,9 @@ fn take(options: Options, shutdown: Shutdown) -> Result<Daemon, DaemonError> {
     let (events, holder_events) = mpsc::channel(HOLDER_EVENTS_MAX);
     let intakes = Intakes::new();
     let watch = Watch::start(store.root(), intakes.interests());
-    let means = Means { store, config, executable, holder: Arc::new(Holder::new(events)) };
+    let holder = Arc::new(Holder::new(events));
+    let means =
+        Means { store, config, executable, holder, knowledge: knowledge::Shared::default() };
     Ok(Daemon {
         options,
         means,

@@ -11,6 +11,7 @@ use super::error::Chain;
 use super::folder;
 use super::holder::HolderError;
 use super::holder_client::{HolderClient, HolderEvent, Launched, Limits};
+use super::knowledge::Harvest;
 use super::monitor::{self, Folder, Worker};
 use super::move_spec::move_spec;
 use super::process_tree::{self, Stopped, Tree};
@@ -45,7 +46,8 @@ pub(super) fn work(effect: &Effect, state: &State, means: &Means) -> Result<Work
         Effect::DraftPlan(id) => {
             let task = state.tasks.get(id).ok_or_else(|| format!("there is no task {id}"))?;
             let (id, spec) = (id.clone(), task.spec.clone());
-            Box::pin(draft_plan(means, id, spec, state.epoch))
+            let harvest = means.knowledge.harvest(state, &means.config);
+            Box::pin(draft_plan(means, id, spec, state.epoch, harvest))
         }
         Effect::RevisePlan(id) => {
             // A few texts put together, and it needs the state: no work for another thread.
@@ -112,11 +114,17 @@ impl Order {
     }
 }
 
-async fn draft_plan(means: Means, task_id: TaskId, spec: TaskSpec, epoch: u64) -> Answer {
+async fn draft_plan(
+    means: Means,
+    task_id: TaskId,
+    spec: TaskSpec,
+    epoch: u64,
+    harvest: Harvest,
+) -> Answer {
     let (store, id) = (means.store.clone(), task_id.clone());
     let drafted = tokio::task::spawn_blocking(move || {
+        let surroundings = means.knowledge.surroundings(harvest, &means.store, &means.config);
         drafting::begin(&means.store, &id, epoch);
-        let surroundings = planner::Surroundings::default();
         let request = planner::Request { task: &spec, surroundings: &surroundings };
         let outcome = planner::draft(&request, &means.config.policy);
         drafting::end(&means.store, &id);

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use tokio::task::{Id, JoinError, JoinSet};
 
 use super::carry_out::{self, Holder, Work, blocking};
+use super::knowledge;
 use super::monitor::Worker;
 use super::probe::{self, Look, Memory, Subject};
 use crate::config::Config;
@@ -82,6 +83,8 @@ pub(super) struct Means {
     pub(super) executable: PathBuf,
     /// The way to the holder.
     pub(super) holder: Arc<Holder>,
+    /// What plans are drafted with.
+    pub(super) knowledge: knowledge::Shared,
 }
 
 /// The jobs that are under way or will be tried again.

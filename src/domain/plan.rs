@@ -1,6 +1,7 @@
 //! Plans: what a planner drafts, what the validator lets through, and the run of one.
 
 mod changed;
+mod choice;
 mod run;
 
 use std::collections::BTreeMap;
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::ids::{AgentName, SubtaskId, TaskId};
 use super::policy::Backoff;
 
+pub use choice::{Choice, Ranked};
 pub use run::{
     BackingOff, Escalation, Orchestration, OrchestrationPhase, RetryRecord, RunKind, SubtaskPhase,
     SubtaskRun, SubtaskStatus,
@@ -197,6 +199,9 @@ pub struct DraftSubtask {
     /// What kind of step it is.
     #[serde(default, skip_serializing_if = "Nature::is_default")]
     pub nature: Nature,
+    /// Who could do it, and who is chosen.
+    #[serde(default, skip_serializing_if = "Choice::is_empty")]
+    pub choice: Choice,
     /// Why it is there and why it waits for what it waits for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub why: Vec<Why>,
@@ -378,6 +383,9 @@ pub struct Subtask {
     /// What kind of step it is.
     #[serde(default, skip_serializing_if = "Nature::is_default")]
     pub nature: Nature,
+    /// Who could do it, and who is chosen.
+    #[serde(default, skip_serializing_if = "Choice::is_empty")]
+    pub choice: Choice,
     /// Why it is there and why it waits for what it waits for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub why: Vec<Why>,

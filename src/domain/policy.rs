@@ -51,6 +51,9 @@ pub struct MasterPolicy {
     pub execution: Execution,
     /// Fields of work it takes: development, security, inventory, cicd, docs, ...
     pub domains: Vec<String>,
+    /// What it is good at, in the operator's words; of equal masters the one whose words fit a step
+    /// is chosen.
+    pub description: String,
     /// Attempts it may have at the same time.
     pub attempts_active_max: usize,
     /// What its successes deliver.
@@ -250,6 +253,7 @@ impl MasterPolicy {
         Self {
             execution: Execution::External,
             domains: domains.iter().map(|d| (*d).to_owned()).collect(),
+            description: String::new(),
             attempts_active_max: 256,
             result_kind: ResultKind::Work,
             orchestration_enabled: true,

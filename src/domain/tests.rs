@@ -4,6 +4,7 @@
 
 mod ageing;
 mod changes;
+mod experience;
 mod fencing;
 mod handling;
 mod laws;

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::domain::agent::{Outcome, Remembered};
-use crate::domain::plan::Range;
+use crate::domain::plan::{Range, Why};
+
+use super::expand::Step;
 
 /// So many outcomes weigh as much as the estimate that is made without any.
 const PRIOR: f64 = 5.0;
@@ -28,6 +30,28 @@ impl Actuals {
         }
         minutes.values_mut().for_each(|list| list.sort_by(f64::total_cmp));
         Self { minutes }
+    }
+
+    /// Corrects the estimates of steps, and says so.
+    pub(super) fn correct(&self, steps: &mut [Step]) {
+        for step in steps {
+            let (kind, estimate) = (step.kind.name.as_str(), step.minutes);
+            let corrected = self.corrected(kind, estimate);
+            if corrected != estimate {
+                step.minutes = corrected;
+                let count = self.count(kind);
+                let evidence = format!(
+                    "{}-{} minutes instead of {}-{}, drawn towards what {count} such \
+                     subtask{} took here",
+                    corrected.low,
+                    corrected.high,
+                    estimate.low,
+                    estimate.high,
+                    if count == 1 { "" } else { "s" }
+                );
+                step.corrected = Some(Why::new("S4-40 estimate corrected by history", evidence));
+            }
+        }
     }
 
     /// Returns how many outcomes of a kind of work are known.

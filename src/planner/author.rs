@@ -3,10 +3,10 @@
 use super::complexity;
 use super::frame::Frame;
 use super::lexicon::lexicon;
-use super::select::{self, Share};
+use super::select::{self, Masters, Share, Work};
 use super::{Planner, Request, text};
 use crate::domain::Policy;
-use crate::domain::ids::AgentName;
+use crate::domain::experience::said;
 use crate::domain::plan::{
     Complexity, Draft, DraftIds, DraftOutcome, DraftSubtask, Explanation, Range, Why, Workflow,
 };
@@ -37,8 +37,9 @@ fn draft(request: &Request<'_>, policy: &Policy) -> DraftOutcome {
     };
     let mut domains: Vec<String> = Vec::new();
     let mut subtasks = task.subtasks.clone();
+    let mut masters = Masters::new(policy, request.surroundings, wanted);
     for subtask in &mut subtasks {
-        complete(subtask, task, wanted, policy, &mut domains);
+        complete(subtask, task, &mut masters, policy, &mut domains);
     }
     let mut warnings = Vec::new();
     if task.orchestration_required == Some(false) {
@@ -78,7 +79,7 @@ fn draft(request: &Request<'_>, policy: &Policy) -> DraftOutcome {
 fn complete(
     subtask: &mut DraftSubtask,
     task: &TaskSpec,
-    wanted: Option<&AgentName>,
+    masters: &mut Masters<'_>,
     policy: &Policy,
     domains: &mut Vec<String>,
 ) {
@@ -93,11 +94,17 @@ fn complete(
         domains.push(domain.to_owned());
     }
     let kind = frame.kind;
-    if subtask.assigned_to.iter().all(|name| name.trim().is_empty())
-        && let Some(choice) = select::master(domain, wanted, Share::Part, policy)
-    {
-        subtask.assigned_to = vec![choice.master.to_string()];
-        subtask.why.push(choice.why);
+    let text = said(&subtask.title, &subtask.description);
+    // Which of an author's steps go on at the same time is not known yet: all count as one stage.
+    let work = Work { text: &text, kind: &kind.name, domain, stage: 0, share: Share::Part };
+    if subtask.assigned_to.iter().any(|name| !name.trim().is_empty()) {
+        subtask.choice.specialists = masters.specialists(&work);
+        subtask.why.extend(select::specialist(&subtask.choice));
+    } else if let Some(chose) = masters.choose(&work) {
+        subtask.assigned_to = vec![chose.master.to_string()];
+        subtask.why.extend(chose.why_specialist());
+        subtask.why.push(chose.why);
+        subtask.choice = chose.choice;
     }
     let mut fill = |field: &str, value: String| {
         subtask

@@ -40,6 +40,8 @@ pub(super) struct Step {
     pub(super) is_goal: bool,
     /// True when the author did not name it.
     pub(super) inferred: bool,
+    /// Why its estimate is not that of its kind.
+    pub(super) corrected: Option<Why>,
 }
 
 /// Returns the steps that the author's words name, in the order that they are put in.
@@ -218,6 +220,7 @@ impl Step {
             why: Why::default(),
             is_goal: false,
             inferred: true,
+            corrected: None,
         }
     }
 

@@ -6,9 +6,10 @@ use super::complexity::{self, Verdict};
 use super::expand::{self, Step};
 use super::order;
 use super::request::Reading;
-use super::select::{self, Choice, Share};
-use super::{Planner, Request, routing, text};
+use super::select::{self, Chose, Masters, Share, Work};
+use super::{Planner, Request, Surroundings, routing, text};
 use crate::domain::Policy;
+use crate::domain::experience::said;
 use crate::domain::ids::AgentName;
 use crate::domain::plan::{
     Complexity, Draft, DraftIds, DraftOutcome, DraftSubtask, Explanation, Handling, Range, Why,
@@ -46,18 +47,24 @@ fn draft(request: &Request<'_>, policy: &Policy) -> DraftOutcome {
     if reading.segments.overflow {
         return break_down("it names more steps than one plan can hold");
     }
-    let named = expand::named_steps(&reading);
+    let mut named = expand::named_steps(&reading);
+    request.surroundings.actuals.correct(&mut named);
     let Some(main) = named.iter().max_by_key(|step| (step.is_goal, step.kind.rank == 20)) else {
         return refuse("the request names no step", "say what is to be done and to what");
     };
-    let Some(whole) = select::master(main_domain(&named, main), wanted, Share::Whole, policy)
-    else {
+    let mut masters = Masters::new(policy, request.surroundings, wanted);
+    let text = said(&task.title, &task.description);
+    let domain = main_domain(&named, main);
+    let kind = main.kind.name.as_str();
+    let work = Work { text: &text, kind, domain, stage: 0, share: Share::Whole };
+    let Some(whole) = masters.choose(&work) else {
         return refuse("there is no master to give it to", "name one in coordination/baton.toml");
     };
     let masters = masters_of(&named, wanted, policy);
     let verdict = complexity::judge(task, &reading, &named, &masters, policy);
-    let whole = wanted.map_or(whole, asked_for);
-    let mut drafting = Drafting { task, reading, policy, wanted, verdict };
+    let whole = asked_for(whole, wanted);
+    let surroundings = request.surroundings;
+    let mut drafting = Drafting { task, reading, policy, surroundings, wanted, verdict };
     if let Some(why) = drafting.must_stay_whole(&whole) {
         drafting.verdict.reasons.push(why);
         drafting.verdict.complex = false;
@@ -73,13 +80,14 @@ struct Drafting<'a> {
     task: &'a TaskSpec,
     reading: Reading,
     policy: &'a Policy,
+    surroundings: &'a Surroundings,
     wanted: Option<&'a AgentName>,
     verdict: Verdict,
 }
 
 impl Drafting<'_> {
     /// Tells why a complex task is not split after all.
-    fn must_stay_whole(&self, whole: &Choice) -> Option<Why> {
+    fn must_stay_whole(&self, whole: &Chose) -> Option<Why> {
         if !self.verdict.complex {
             return None;
         }
@@ -108,7 +116,7 @@ impl Drafting<'_> {
     }
 
     /// Gives the task whole to one master.
-    fn route(self, named: &[Step], whole: &Choice) -> DraftOutcome {
+    fn route(self, named: &[Step], whole: &Chose) -> DraftOutcome {
         let reading = &self.reading;
         let step = main_step(named);
         let minutes = whole_minutes(reading, named);
@@ -127,7 +135,12 @@ impl Drafting<'_> {
             for_each: None,
             handling: Handling::default(),
             nature: step.nature(),
-            why: vec![step.why.clone(), whole.why.clone(), step.why_model()],
+            choice: whole.choice.clone(),
+            why: [step.why.clone(), whole.why.clone(), step.why_model()]
+                .into_iter()
+                .chain(whole.why_specialist())
+                .chain(step.corrected.clone())
+                .collect(),
         };
         let count = self.verdict.reasons.len();
         let verdict = format!("simple: goes whole to {} ({count} reasons)", whole.master);
@@ -143,7 +156,7 @@ impl Drafting<'_> {
 
     /// Splits the task.
     fn plan(self, named: Vec<Step>) -> DraftOutcome {
-        let steps = self.steps(named);
+        let (steps, learned) = self.steps(named);
         let levels = levels(&steps);
         let stages = levels.iter().max().map_or(0, |deepest| deepest + 1);
         let (limits, count) = (&self.policy.plan, steps.len());
@@ -167,16 +180,19 @@ impl Drafting<'_> {
             ids[at] = format!("{slug}-{:03}-{}", number + 1, steps[at].kind.name);
         }
         let mut subtasks = Vec::with_capacity(count);
+        let mut masters = Masters::new(self.policy, self.surroundings, self.wanted);
         for &at in &order {
             let step = &steps[at];
-            let Some(choice) = select::master(step.domain, self.wanted, Share::Part, self.policy)
-            else {
+            let text = format!("{}. {}", step.title, step.task);
+            let (kind, domain, stage) = (step.kind.name.as_str(), step.domain, levels[at]);
+            let work = Work { text: &text, kind, domain, stage, share: Share::Part };
+            let Some(chose) = masters.choose(&work) else {
                 return refuse(
                     "no master takes parts of tasks",
                     "set orchestration_required: false, or enable orchestration for a master",
                 );
             };
-            subtasks.push(self.subtask(step, at, &ids, &choice));
+            subtasks.push(self.subtask(step, at, &ids, chose));
         }
         let domains = complexity::domains_of(&steps).len();
         let high = domains > 2 || stages > 3 || count > 5;
@@ -189,19 +205,30 @@ impl Drafting<'_> {
         let minutes = steps.iter().map(|step| step.minutes.high).fold(0, u32::saturating_add);
         let mut draft = self.frame_of_draft(verdict, &steps, complexity, workflow);
         draft.explanation.reasons.extend([why, routing::size(&steps, minutes, true)]);
+        draft.explanation.reasons.extend(learned);
         draft.ids = DraftIds::Slug(slug);
         draft.subtasks = subtasks;
         DraftOutcome::Plan(Box::new(draft))
     }
 
-    /// Returns the steps of the plan: those named, or what a bare goal unfolds into.
-    fn steps(&self, named: Vec<Step>) -> Vec<Step> {
+    /// Returns the steps of the plan: those named, or what a bare goal unfolds into; and what was
+    /// left out of that because of plans of before.
+    fn steps(&self, named: Vec<Step>) -> (Vec<Step>, Vec<Why>) {
         let parts = &self.reading.segments;
-        let steps = match parts.clauses.as_slice() {
-            [only] => expand::unfolded(&only.frame, &self.reading),
-            [first, ..] if named.len() == 1 => expand::unfolded(&first.frame, &self.reading),
-            _ => named,
+        let goal = match parts.clauses.as_slice() {
+            [only] => Some(&only.frame),
+            [first, ..] if named.len() == 1 => Some(&first.frame),
+            _ => None,
         };
+        let Some(goal) = goal else { return (self.settled(named), Vec::new()) };
+        let mut steps = expand::unfolded(goal, &self.reading);
+        self.surroundings.actuals.correct(&mut steps);
+        let learned = self.surroundings.lessons.leave_out(goal, &mut steps);
+        (self.settled(steps), learned)
+    }
+
+    /// Puts no more into a step than it may hold, and what shares files into a row.
+    fn settled(&self, steps: Vec<Step>) -> Vec<Step> {
         let mut steps = expand::split_wide(steps, self.policy.plan.subtask_files_max);
         order::by_shared_files(&mut steps);
         steps
@@ -211,10 +238,13 @@ impl Drafting<'_> {
         expand::slug(steps, self.reading.segments.goal.as_ref())
     }
 
-    fn subtask(&self, step: &Step, at: usize, ids: &[String], choice: &Choice) -> DraftSubtask {
+    fn subtask(&self, step: &Step, at: usize, ids: &[String], chose: Chose) -> DraftSubtask {
         let limits = &self.policy.plan;
         let high = step.minutes.high.min(limits.subtask_minutes_limit);
-        let mut why = vec![step.why.clone(), choice.why.clone(), step.why_model()];
+        let specialist = chose.why_specialist();
+        let mut why = vec![step.why.clone(), chose.why, step.why_model()];
+        why.extend(specialist);
+        why.extend(step.corrected.clone());
         for (before, reason) in &step.after {
             let evidence = format!("waits for {}: {}", ids[*before], reason.evidence);
             why.push(Why::new(reason.rule.clone(), evidence));
@@ -224,7 +254,7 @@ impl Drafting<'_> {
             subtask_id: ids[at].clone(),
             title: step.title.clone(),
             description: step.task.clone(),
-            assigned_to: vec![choice.master.to_string()],
+            assigned_to: vec![chose.master.to_string()],
             worker_type: step.kind.worker.clone(),
             dependencies: step.after.iter().map(|(before, _)| ids[*before].clone()).collect(),
             minutes: Range { low: step.minutes.low.min(high), high },
@@ -235,6 +265,7 @@ impl Drafting<'_> {
             for_each: None,
             handling: Handling::default(),
             nature: step.nature(),
+            choice: chose.choice,
             why,
         }
     }
@@ -331,9 +362,13 @@ fn break_down(reason: &str) -> DraftOutcome {
     refuse(reason, "break it down: submit it as several tasks")
 }
 
-fn asked_for(master: &AgentName) -> Choice {
+/// Gives a whole task to whom its author asks for.
+fn asked_for(chose: Chose, wanted: Option<&AgentName>) -> Chose {
+    let Some(master) = wanted else { return chose };
     let why = Why::new("author's assigned_to", format!("the task asks for {master}"));
-    Choice { master: master.clone(), why }
+    let mut choice = chose.choice;
+    choice.masters.retain(|ranked| ranked.agent == master.as_str());
+    Chose { master: master.clone(), why, choice }
 }
 
 /// Returns the step that stands for the whole: the first that builds, or the first.
@@ -347,9 +382,7 @@ fn main_domain<'a>(steps: &'a [Step], main: &'a Step) -> &'a str {
 }
 
 fn masters_of(steps: &[Step], wanted: Option<&AgentName>, policy: &Policy) -> BTreeSet<AgentName> {
-    let choices =
-        steps.iter().filter_map(|step| select::master(step.domain, wanted, Share::Whole, policy));
-    choices.map(|choice| choice.master).collect()
+    steps.iter().filter_map(|step| select::master_of(step.domain, wanted, policy)).collect()
 }
 
 fn whole_minutes(reading: &Reading, steps: &[Step]) -> Range {

@@ -5,7 +5,9 @@ use serde::Serialize;
 use crate::domain::document::{Document, DocumentKey};
 use crate::domain::event::Blocked;
 use crate::domain::ids::{AgentName, AttemptId, SubtaskId, TaskId, WorkerId};
-use crate::domain::plan::{Handling, Orchestration, Strategy, SubtaskPhase, SubtaskStatus, Why};
+use crate::domain::plan::{
+    Choice, Handling, Nature, Orchestration, Strategy, SubtaskPhase, SubtaskStatus, Why,
+};
 use crate::domain::report::{Failure, SubtaskResult};
 use crate::domain::worker::{Attempt, AttemptEnd, AttemptPhase, Purpose};
 use crate::domain::{Event, Policy, State, Timestamp};
@@ -165,6 +167,10 @@ pub(super) struct SubtaskHead<'a> {
     for_each: Option<&'a SubtaskId>,
     #[serde(skip_serializing_if = "Handling::is_default")]
     handling: &'a Handling,
+    #[serde(skip_serializing_if = "Nature::is_default")]
+    nature: &'a Nature,
+    #[serde(skip_serializing_if = "Choice::is_empty")]
+    choice: &'a Choice,
     status: SubtaskStatus,
     /// Those that took its place.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -190,6 +196,8 @@ impl<'a> SubtaskHead<'a> {
             deliverables: &subtask.deliverables,
             for_each: subtask.for_each.as_ref(),
             handling: &subtask.handling,
+            nature: &subtask.nature,
+            choice: &subtask.choice,
             status: run.status(position),
             replaced_by: run.runs[position].replaced_by(),
             created_at: run.created_at.wall,

@@ -11,7 +11,10 @@ fn read(place: Place<'_>) -> Option<Registry> {
     let agents = policy.masters.iter().map(|(name, master)| Agent {
         id: name.to_string(),
         name: name.to_string(),
-        description: format!("Takes {} work.", master.domains.join(", ")),
+        description: match master.description.as_str() {
+            "" => format!("Takes {} work.", master.domains.join(", ")),
+            said => said.to_owned(),
+        },
         domains: master.domains.clone(),
         source: AgentSource::Master,
         path: "baton.toml".to_owned(),

@@ -17,6 +17,7 @@ mod drafting;
 mod env;
 mod freeze;
 mod holder;
+mod learning;
 mod monitor;
 mod queue;
 mod real_data;

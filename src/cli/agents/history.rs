@@ -11,6 +11,7 @@ use super::super::output::{CliError, Exit, Page, Table, Tone, View, plain, span,
 use super::{RegistryArgs, imported};
 use crate::clock;
 use crate::domain::agent::{Outcome, Remembered};
+use crate::domain::experience::{Experience, Fate, PastPlan};
 use crate::domain::moment::Timestamp;
 
 /// Arguments of `baton agents history`.
@@ -34,6 +35,35 @@ struct History<'a> {
     learning: bool,
     agents: Vec<Record>,
     latest: &'a [Remembered],
+    /// How plans fared, the oldest first.
+    plans: Vec<Plan>,
+}
+
+/// A plan that is over.
+#[derive(Debug, Serialize)]
+struct Plan {
+    task_id: String,
+    request: String,
+    fate: Fate,
+    steps: usize,
+    /// The titles of those that a person left out.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    skipped: Vec<String>,
+    at: Timestamp,
+}
+
+impl Plan {
+    fn of(past: &PastPlan) -> Self {
+        let skipped = past.steps.iter().filter(|step| step.skipped);
+        Self {
+            task_id: past.task_id.clone(),
+            request: past.request.clone(),
+            fate: past.fate,
+            steps: past.steps.len(),
+            skipped: skipped.map(|step| step.draft.title.clone()).collect(),
+            at: Timestamp::from_ms(past.at_ms),
+        }
+    }
 }
 
 /// What is remembered of one agent.
@@ -70,11 +100,12 @@ impl HistoryArgs {
             let count = text::count(outcomes.len(), "outcome");
             context.out.note(&format!("{count} added"));
         }
-        let all = client.remembered()?;
+        let Experience { outcomes: all, plans } = client.experience()?;
         let latest = &all[all.len().saturating_sub(self.last)..];
+        let plans = plans[plans.len().saturating_sub(self.last)..].iter().map(Plan::of).collect();
         let learning = known.learning;
         let schema = "baton/agents-history@1";
-        context.out.show(&History { schema, learning, agents: records(&all), latest })?;
+        context.out.show(&History { schema, learning, agents: records(&all), latest, plans })?;
         Ok(Exit::Done)
     }
 }
@@ -108,7 +139,7 @@ impl View for History<'_> {
         if !self.learning {
             page.point(Tone::Warn, "!", "`learning = false`: nothing of this is used");
         }
-        if self.agents.is_empty() {
+        if self.agents.is_empty() && self.plans.is_empty() {
             page.paragraph(0, "Nothing is remembered yet.");
             return;
         }
@@ -138,6 +169,29 @@ impl View for History<'_> {
                 plain(&one.agent),
                 span(tone, one.outcome.as_str()),
                 plain(&one.request),
+            ]);
+        }
+        table.print(page);
+        if self.plans.is_empty() {
+            return;
+        }
+        page.heading("Plans");
+        let mut table = Table::new(&["WHEN", "FATE", "STEPS", "REQUEST"], 3);
+        for plan in self.plans.iter().rev() {
+            let tone = match plan.fate {
+                Fate::Accepted => Tone::Good,
+                Fate::Edited => Tone::Warn,
+                Fate::Failed => Tone::Bad,
+            };
+            let left_out = match plan.skipped.len() {
+                0 => String::new(),
+                count => format!(" ({count} left out)"),
+            };
+            table.row(vec![
+                span(Tone::Dim, plan.at.to_string()),
+                span(tone, plan.fate.as_str()),
+                plain(format!("{}{left_out}", plan.steps)),
+                plain(&plan.request),
             ]);
         }
         table.print(page);

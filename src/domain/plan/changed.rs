@@ -119,6 +119,7 @@ impl Subtask {
             for_each: None,
             handling: self.handling.clone(),
             nature: self.nature.clone(),
+            choice: self.choice.clone(),
             why: self.why.clone(),
         }
     }

@@ -103,6 +103,7 @@ fn subtask(value: &Value, file: &str, prefix: &str) -> Result<DraftSubtask, Prob
         for_each: fields.word(&["for_each", "forEach"])?,
         handling: handling::read(&fields)?,
         nature: Default::default(),
+        choice: Default::default(),
         why: Vec::new(),
     })
 }

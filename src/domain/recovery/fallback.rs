@@ -80,8 +80,8 @@ pub(in crate::domain) fn reassigned(
 
 /// Returns who could take a subtask over, the best first: those that the configuration of the
 /// master that has it by the plan names, in their order; where it names none, every master that
-/// takes any of the same fields of work, by how many of them, then by how little it has to do, then
-/// by name. Left out are those who had it, who are given nothing at present, and who take no part
+/// takes any of the same fields of work: in the order in which the plan ranked them (S0-26), then by
+/// how many of the fields, then by how little it has to do, then by name. Left out are those who had it, who are given nothing at present, and who take no part
 /// in plans.
 pub fn candidates(
     state: &State,
@@ -103,9 +103,18 @@ pub fn candidates(
     };
     let mut found = takers(policy, planned, model, &is_free);
     if model.fallbacks.is_empty() {
+        let choice = &run.plan.subtasks[position].choice;
+        let place = |agent: &AgentName| choice.place_of(agent.as_str());
         found.sort_by_key(|c| {
-            (Reverse(c.score_percent), state.attempts_of(&c.agent), c.agent.clone())
+            let place = place(&c.agent).unwrap_or(usize::MAX);
+            (place, Reverse(c.score_percent), state.attempts_of(&c.agent), c.agent.clone())
         });
+        for candidate in &mut found {
+            if let Some(place) = place(&candidate.agent) {
+                let figures = choice.masters[place].figures();
+                candidate.reasons.push(format!("number {} of the plan: {figures}", place + 1));
+            }
+        }
     }
     found
 }

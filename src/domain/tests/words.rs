@@ -49,6 +49,7 @@ pub(super) fn draft(count: usize, b: usize, c: usize) -> Draft {
             ..handling(b + nth)
         },
         nature: Default::default(),
+        choice: Default::default(),
         why: Vec::new(),
     };
     Draft {

@@ -291,6 +291,7 @@ fn draft(agents: &[&str]) -> Draft {
         for_each: None,
         handling: Handling::default(),
         nature: Default::default(),
+        choice: Default::default(),
         why: Vec::new(),
     };
     Draft {

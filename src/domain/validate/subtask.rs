@@ -50,6 +50,7 @@ impl Checked {
             for_each: None,
             handling: handling(&draft.handling),
             nature: draft.nature.clone(),
+            choice: draft.choice.clone(),
             why: draft.why.clone(),
         }
     }

@@ -26,6 +26,7 @@ pub(super) fn subtask(id: &str, dependencies: &[&str]) -> DraftSubtask {
         for_each: None,
         handling: Handling::default(),
         nature: Default::default(),
+        choice: Default::default(),
         why: Vec::new(),
     }
 }

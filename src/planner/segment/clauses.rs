@@ -233,7 +233,10 @@ fn coordinated(parts: &mut Segments, tokens: &[Token<'_>]) -> Vec<usize> {
     }
     let evidence = pieces.iter().find_map(|piece| piece.order.clone());
     let side_by_side = ends_side_by_side(tokens);
-    let mut forked = None;
+    let mut forked: Vec<usize> = Vec::new();
+    // What is done to both of two things finds them side by side.
+    let joins = tokens.iter().any(|token| token.word == "both");
+    let mut last: Vec<usize> = Vec::new();
     let mut group: Vec<usize> = Vec::new();
     let mut looks_before = false;
     for piece in pieces {
@@ -250,19 +253,24 @@ fn coordinated(parts: &mut Segments, tokens: &[Token<'_>]) -> Vec<usize> {
             .or_else(|| shared_verb(&piece.text))
             .or_else(|| objects::several(&words))
             .or_else(|| lists_of_things::each_in_its_place(&words))
+            .or_else(|| lists_of_things::each_half(&words))
             .unwrap_or_else(|| vec![piece.text.clone()]);
         let added: Vec<usize> = steps.iter().map(|text| parts.push(text)).collect();
         if !group.is_empty() && alternatives::compares(&words) {
             parts.order(&group, &added, "what is compared has to be there");
         }
         if piece.order.is_some() {
-            forked = group.last().copied();
+            forked.clone_from(&last);
         }
-        if let (Some(word), Some(&last)) = (&evidence, group.last()) {
+        let is_beside = joins && piece.order.is_none();
+        if let Some(word) = evidence.as_ref().filter(|_| !is_beside) {
             let evidence = format!("the word \"{word}\" makes this a sequence");
-            let before = if side_by_side { forked } else { Some(last) };
-            parts.order(before.as_slice(), &added, &evidence);
+            parts.order(if side_by_side { &forked } else { &last }, &added, &evidence);
         }
+        if !is_beside {
+            last.clear();
+        }
+        last.extend(&added);
         let event = words.iter().position(|t| matches!(t.word.as_str(), "after" | "once"));
         if let Some(at) = event.filter(|at| *at > 0)
             && let Some(before) = mentioned(parts, &words[at + 1..]).filter(|b| !added.contains(b))

@@ -119,7 +119,21 @@ fn points_back(clause: &Clause, within: usize) -> Option<&'static str> {
     let near = &words[..words.len().min(within)];
     let next = &words[..words.len().min(POINTER_WITHIN)];
     let pointer = POINTERS.iter().find(|pointer| near.contains(pointer));
-    pointer.or_else(|| NEAR.iter().find(|pointer| next.contains(pointer))).copied()
+    let points = |word: &&&str| {
+        next.iter().enumerate().any(|(at, said)| said == *word && !tells_more(&words, at))
+    };
+    pointer.or_else(|| NEAR.iter().find(points)).copied()
+}
+
+/// Tells whether the word at a place is the `that` of `an endpoint that keeps them`: behind it stands
+/// what something does, and nothing that it could point at.
+fn tells_more(words: &[&str], at: usize) -> bool {
+    let does = |word: &&&str| {
+        word.len() > 3
+            && word.ends_with('s')
+            && !["ss", "us", "is"].iter().any(|end| word.ends_with(end))
+    };
+    at > 0 && words[at] == "that" && words.get(at + 1).as_ref().is_some_and(does)
 }
 
 /// Returns the head of what a step makes: `playlist` of `create a new playlist named X`.

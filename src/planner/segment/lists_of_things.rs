@@ -64,6 +64,35 @@ pub(super) fn each_in_its_place(tokens: &[Token<'_>]) -> Option<Vec<String>> {
     Some(things.iter().map(|thing| format!("{spoken} {}", text::join(thing))).collect())
 }
 
+/// Returns a text for each thing that is to be built, where one is what people see and another what
+/// is behind it: `build a settings page and an endpoint that keeps the settings`.
+pub(super) fn each_half(tokens: &[Token<'_>]) -> Option<Vec<String>> {
+    let verb = asks::verb(tokens).filter(|verb| !verb.gerund)?;
+    if tokens.len() <= verb.length || verb.kind.name != "implement" {
+        return None;
+    }
+    let things = split(&tokens[verb.length..]);
+    let is_one =
+        |thing: &&[Token<'_>]| thing.len() > 1 && matches!(thing[0].word.as_str(), "a" | "an");
+    if !(2..=THINGS_MAX).contains(&things.len()) || !things.iter().all(is_one) {
+        return None;
+    }
+    let lists = &lexicon().words;
+    // The first word that tells is of the thing itself; what is told of it comes behind.
+    let is_seen = |thing: &[Token<'_>]| {
+        thing.iter().find_map(|token| {
+            let seen = lists.ui.contains(&token.word);
+            (seen || lists.server.contains(&token.word)).then_some(seen)
+        })
+    };
+    let sides: Vec<bool> = things.iter().filter_map(|thing| is_seen(thing)).collect();
+    if sides.len() < things.len() || sides.iter().all(|side| *side == sides[0]) {
+        return None;
+    }
+    let spoken = text::join(&tokens[..verb.length]);
+    Some(things.iter().map(|thing| format!("{spoken} {}", text::join(thing))).collect())
+}
+
 /// Splits a list at its commas and at `and`.
 fn split<'a, 'b>(tokens: &'a [Token<'b>]) -> Vec<&'a [Token<'b>]> {
     let mut things = Vec::new();

@@ -43,6 +43,8 @@ const APART: f64 = 0.22;
 /// How much of a score a full load and a bad past can take, within the margin.
 const LOAD_LOSS: f64 = 0.06;
 const PAST_LOSS: f64 = 0.10;
+/// How bad the past of somebody is thought to be of whom nothing is known.
+const PAST_UNKNOWN: f64 = 0.10;
 /// How much of what the first one says already is taken off those behind it.
 const AGAIN: f64 = 0.4;
 /// So many agents are named at the most.
@@ -222,6 +224,12 @@ impl Selector {
         self.agents.is_empty()
     }
 
+    /// Returns how often one did well, in percent, where that is known.
+    pub fn performance(&self, name: &str) -> Option<u32> {
+        let at = self.agents.iter().position(|agent| agent.name == name)?;
+        self.memory.performance(at).map(|part| (part * 100.0).round() as u32)
+    }
+
     /// Chooses.
     pub fn select(&self, wanted: &Wanted<'_>) -> Selection {
         let query = Query::of(wanted.text);
@@ -252,14 +260,31 @@ impl Selector {
         Selection { verdict, confidence: confidence(top, margin), margin, reasons, agents }
     }
 
+    /// Compares the candidates by what they say of themselves, whether any is suitable or not. What
+    /// they did before is left out: of equals the one that began would get everything.
+    pub(super) fn compare(&self, wanted: &Wanted<'_>) -> Vec<Chosen> {
+        let query = Query::of(wanted.text);
+        let scores = self.said(&query, wanted);
+        let ranked = self.ranked(&scores, wanted.candidates).into_iter();
+        ranked.map(|(at, score)| self.choice(at, score, &query, wanted)).collect()
+    }
+
     /// Scores every agent.
     fn scores(&self, query: &Query, wanted: &Wanted<'_>) -> Vec<f64> {
-        let mut scores = self.by_text(query, wanted.text);
-        if let Some(asked) = details::left_out(wanted.text) {
-            for (score, part) in scores.iter_mut().zip(self.by_text(&Query::of(&asked), &asked)) {
-                *score = DETAILS * *score + (1.0 - DETAILS) * part;
-            }
+        let mut scores = self.said(query, wanted);
+        let near = with_details(wanted.text, |text| self.memory.nearness(text));
+        for (score, near) in scores.iter_mut().zip(near) {
+            *score += MEMORY * near;
         }
+        scores
+    }
+
+    /// Scores every agent by what it says of itself.
+    fn said(&self, query: &Query, wanted: &Wanted<'_>) -> Vec<f64> {
+        let mut scores = with_details(wanted.text, |text| match text == wanted.text {
+            true => self.by_text(query, text),
+            false => self.by_text(&Query::of(text), text),
+        });
         if !wanted.kind.is_empty() || !wanted.domain.is_empty() {
             let prior = Query::of(&format!("{} {}", wanted.kind, wanted.domain));
             for (score, part) in scores.iter_mut().zip(self.index.scores(&prior)) {
@@ -274,7 +299,7 @@ impl Selector {
         scores
     }
 
-    /// Scores every agent by its words, by what they mean and by what is remembered.
+    /// Scores every agent by its words and by what they mean.
     fn by_text(&self, query: &Query, text: &str) -> Vec<f64> {
         let mut scores = self.index.scores(query);
         let sense = Sense::of(text);
@@ -282,9 +307,6 @@ impl Selector {
             for (counts, part) in SENSES.iter().zip(said) {
                 *score += counts * sense.likeness(part).max(0.0);
             }
-        }
-        for (score, near) in scores.iter_mut().zip(self.memory.nearness(text)) {
-            *score += MEMORY * near;
         }
         scores
     }
@@ -364,10 +386,10 @@ impl Selector {
 }
 
 /// Lets load and past decide among those within the margin, and says so.
-fn settle(agents: &mut [Chosen], top: f64) -> Vec<String> {
+pub(super) fn settle(agents: &mut [Chosen], top: f64) -> Vec<String> {
     let lost = |choice: &Chosen| {
         let load = f64::from(choice.load.unwrap_or(0).min(100)) / 100.0;
-        let past = choice.perf.map_or(0.0, |perf| 1.0 - f64::from(perf.min(100)) / 100.0);
+        let past = choice.perf.map_or(PAST_UNKNOWN, |perf| 1.0 - f64::from(perf.min(100)) / 100.0);
         1.0 - LOAD_LOSS * load - PAST_LOSS * past
     };
     let close = agents.iter().take_while(|choice| choice.score >= top * (1.0 - MARGIN)).count();
@@ -382,6 +404,17 @@ fn settle(agents: &mut [Chosen], top: f64) -> Vec<String> {
         }
         _ => Vec::new(),
     }
+}
+
+/// Scores a text so that its details count only in part.
+fn with_details(text: &str, score: impl Fn(&str) -> Vec<f64>) -> Vec<f64> {
+    let mut scores = score(text);
+    if let Some(asked) = details::left_out(text) {
+        for (score, part) in scores.iter_mut().zip(score(&asked)) {
+            *score = DETAILS * *score + (1.0 - DETAILS) * part;
+        }
+    }
+    scores
 }
 
 fn nobody(reason: &str) -> Selection {

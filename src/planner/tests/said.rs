@@ -114,3 +114,19 @@ fn what_limits_the_work_is_kept_and_is_no_step() {
     }
     assert_eq!(Said::of(&spec("")), Said::default());
 }
+
+#[test]
+fn what_is_seen_and_what_is_behind_it_are_built_side_by_side() {
+    check(
+        "Build a settings page and an endpoint that keeps settings, then audit both",
+        &["Build a settings page", "Build an endpoint that keeps settings", "audit both"],
+        &[(0, 2), (1, 2)],
+    );
+    // Two things of one kind may be one.
+    check("Build a parser and a formatter", &["Build a parser and a formatter"], &[]);
+    check(
+        "Write the parser and write the formatter, then test both",
+        &["Write the parser", "write the formatter", "test both"],
+        &[(0, 2), (1, 2)],
+    );
+}

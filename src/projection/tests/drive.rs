@@ -310,6 +310,7 @@ pub(super) fn draft(strategy: Strategy, slug: &str, steps: &[(&str, &str, &[&str
         for_each: None,
         handling: Handling::default(),
         nature: Default::default(),
+        choice: Default::default(),
         why: Vec::new(),
     };
     Draft {

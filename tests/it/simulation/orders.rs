@@ -3,8 +3,8 @@
 use baton::domain::Policy;
 use baton::domain::ids::{AgentName, TaskId};
 use baton::domain::plan::{
-    Complexity, Draft, DraftIds, DraftOutcome, DraftSubtask, Explanation, Handling, OnFailure,
-    Range, Strategy, Why, Workflow,
+    Choice, Complexity, Draft, DraftIds, DraftOutcome, DraftSubtask, Explanation, Handling,
+    OnFailure, Range, Ranked, Strategy, Why, Workflow,
 };
 use baton::domain::policy::{
     Backoff, CircuitPolicy, MasterPolicy, RecoveryPolicy, RetryPolicy, Supervision,
@@ -80,6 +80,7 @@ fn master(dice: &mut Dice, is_launched: bool, count: usize) -> MasterPolicy {
             Execution::External
         },
         domains: vec!["development".into()],
+        description: String::new(),
         attempts_active_max: dice.between(1, 3) as usize,
         result_kind: ResultKind::Work,
         orchestration_enabled: true,
@@ -183,6 +184,20 @@ fn subtask(dice: &mut Dice, slug: &str, nth: usize, density: u64, masters: usize
             compensation: dice.happens(400).then(|| "undo it".to_owned()),
         },
         nature: Default::default(),
+        choice: ranking(dice, masters),
         why: Vec::new(),
     }
+}
+
+/// Some plans rank masters, whoever has the step in the end.
+fn ranking(dice: &mut Dice, masters: usize) -> Choice {
+    let count = if dice.happens(300) { dice.between(1, 3) } else { 0 };
+    let ranked = |dice: &mut Dice| Ranked {
+        agent: name(dice.place(masters)).to_string(),
+        capability_percent: 80,
+        load_percent: None,
+        perf_percent: None,
+        reasons: Vec::new(),
+    };
+    Choice { masters: (0..count).map(|_| ranked(dice)).collect(), specialists: Vec::new() }
 }

@@ -1,0 +1,110 @@
+//! What the daemon knows beside a request: who there is, how busy they are, and what was learned.
+//!
+//! It is gathered when a plan is drafted, and kept for a while: whoever changes an agent's file sees
+//! it used a moment later, and a queue of thousands does not read all files for each task.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::Mutex;
+
+use super::error::Chain;
+use crate::clock;
+use crate::config::Config;
+use crate::domain::State;
+use crate::domain::experience::Experience;
+use crate::domain::ids::AgentName;
+use crate::planner::Surroundings;
+use crate::registry::Registry;
+use crate::store::{Store, layout};
+
+/// What was gathered is kept at least so long.
+const KEPT_MS_MIN: u64 = 2_000;
+/// Gathering takes at most this part of the time, as one in so many.
+const PART_OF_TIME: u64 = 20;
+/// More of the file of what was learned is not read; whoever adds to it keeps it shorter.
+const MEMORY_BYTES_MAX: u64 = 16 << 20;
+
+/// Gathers what is known, and keeps it for a while.
+#[derive(Default)]
+pub(super) struct Knowledge {
+    kept: Mutex<Option<Kept>>,
+}
+
+struct Kept {
+    surroundings: Surroundings,
+    /// On the boot-time clock.
+    until_ms: u64,
+}
+
+/// What the state says, taken from it where the state is.
+pub(super) struct Harvest {
+    loads: Vec<(AgentName, u32)>,
+    /// Nothing while what is kept may be used.
+    experience: Option<Experience>,
+    began_ms: u64,
+}
+
+impl Knowledge {
+    /// Takes from the state what it says.
+    pub(super) fn harvest(&self, state: &State, config: &Config) -> Harvest {
+        let began_ms = clock::now().boottime_ms;
+        let masters = config.policy.masters.iter();
+        let loads = masters.map(|(name, settings)| {
+            let busy = state.attempts_of(name) * 100 / settings.attempts_active_max.max(1);
+            (name.clone(), u32::try_from(busy.min(100)).unwrap_or(100))
+        });
+        // Whoever gathers at present gathers for all.
+        let is_due = self
+            .kept
+            .try_lock()
+            .is_ok_and(|kept| kept.as_ref().is_none_or(|kept| kept.until_ms <= began_ms));
+        let learned =
+            || if config.learning { Experience::of(state) } else { Experience::default() };
+        Harvest { loads: loads.collect(), experience: is_due.then(learned), began_ms }
+    }
+
+    /// Returns what is known; reads files, and is for a thread that may wait.
+    pub(super) fn surroundings(
+        &self,
+        harvest: Harvest,
+        store: &Store,
+        config: &Config,
+    ) -> Surroundings {
+        let mut kept = self.kept.blocking_lock();
+        let known = match (&*kept, harvest.experience) {
+            (Some(kept), None) => kept.surroundings.clone(),
+            (Some(kept), Some(_)) if kept.until_ms > harvest.began_ms => kept.surroundings.clone(),
+            (_, experience) => {
+                let known = gather(experience.unwrap_or_default(), store, config);
+                let now_ms = clock::now().boottime_ms;
+                let took_ms = now_ms.saturating_sub(harvest.began_ms);
+                let until_ms = now_ms + KEPT_MS_MIN.max(took_ms * PART_OF_TIME);
+                *kept = Some(Kept { surroundings: known.clone(), until_ms });
+                known
+            }
+        };
+        let loads = harvest.loads.into_iter().map(|(name, load)| (name.to_string(), load));
+        Surroundings { loads: loads.collect(), ..known }
+    }
+}
+
+/// Reads agents and what was added to memory. What cannot be read is not known, and the log says so.
+fn gather(experience: Experience, store: &Store, config: &Config) -> Surroundings {
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    let registry = Registry::of_project(&config.policy, &config.workspace, home.as_deref());
+    let experience = if config.learning {
+        let added = store.read(layout::MEMORY, MEMORY_BYTES_MAX).unwrap_or_else(|error| {
+            tracing::warn!(error = %Chain(&error), "what was learned cannot be read");
+            None
+        });
+        let text = added.map(|file| String::from_utf8_lossy(&file.bytes).into_owned());
+        experience.with(&text.unwrap_or_default())
+    } else {
+        experience
+    };
+    Surroundings::of(&registry.agents, &experience, clock::now().wall.as_ms())
+}
+
+/// The one of a daemon, shared by its jobs.
+pub(super) type Shared = Arc<Knowledge>;
