@@ -10,7 +10,7 @@ use super::words;
 use crate::domain::agent::Outcome;
 
 /// How much nearer a request has to be to count e times as much.
-const NEARER: f64 = 0.12;
+const NEARER: f64 = 0.15;
 /// How much of nearness is meaning; the rest is words and topics.
 const MEANING: f64 = 0.5;
 /// How much a topic counts beside a word.

@@ -19,7 +19,7 @@ const FIELDS: [Field; 4] = [
     Field { weight: 1.5, topic_weight: 0.0, length_loss: 0.6 },
 ];
 /// What requests that are remembered or given as examples count for at the most.
-const MEMORY: f64 = 45.0;
+const MEMORY: f64 = 40.0;
 /// What an agent whose name and whose description mean the same as the request counts for, beside
 /// its words. Of a name that means nothing, nothing can be told.
 const SENSES: [f64; 2] = [4.0, 12.0];
@@ -39,7 +39,7 @@ const PART_BASE: f64 = 4.0;
 const MARGIN: f64 = 0.08;
 /// A margin at which the first one is rather sure: so that of the choices with a confidence of one
 /// half and more about nine in ten are right.
-const APART: f64 = 0.22;
+const APART: f64 = 0.25;
 /// How much of a score a full load and a bad past can take, within the margin.
 const LOAD_LOSS: f64 = 0.06;
 const PAST_LOSS: f64 = 0.10;
@@ -209,7 +209,7 @@ impl Selector {
         Self {
             agents: agents.iter().map(known).collect(),
             index: Index::of(&FIELDS, &texts),
-            senses: texts.iter().map(|texts| [0, 1].map(|at| Sense::of(&texts[at]))).collect(),
+            senses: texts.iter().map(|texts| meaning(&texts[0], &texts[1])).collect(),
             memory: Memory::of(&requests, &short),
         }
     }
@@ -404,6 +404,12 @@ pub(super) fn settle(agents: &mut [Chosen], top: f64) -> Vec<String> {
         }
         _ => Vec::new(),
     }
+}
+
+/// What name and description mean; a name alone has to stand for both.
+fn meaning(name: &str, description: &str) -> [Sense; 2] {
+    let described = if description.trim().is_empty() { name } else { description };
+    [Sense::of(name), Sense::of(described)]
 }
 
 /// Scores a text so that its details count only in part.
