@@ -29,7 +29,7 @@ const DETAILS: f64 = 0.5;
 const PRIOR: f64 = 0.25;
 /// A score at which an agent is thought to be rather able.
 const ABLE: f64 = 12.0;
-/// A lower score says nothing.
+/// A lower score says nothing; to take a field of work says as much as this.
 const SCORE_MIN: f64 = 4.5;
 /// Below this part of the best score of all agents, nobody among the candidates is suitable.
 const PART_MIN: f64 = 0.2;
@@ -292,7 +292,7 @@ impl Selector {
             }
             for (score, agent) in scores.iter_mut().zip(&self.agents) {
                 if agent.domains.iter().any(|domain| domain == wanted.domain) {
-                    *score += PRIOR * ABLE;
+                    *score += SCORE_MIN;
                 }
             }
         }
