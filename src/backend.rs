@@ -17,6 +17,7 @@ mod classify;
 mod command;
 
 use classify::classify;
+pub use command::fill_in;
 
 /// One way to run a worker. `external` is none of them: it has no process.
 #[derive(Debug)]
@@ -108,7 +109,7 @@ pub struct Finished<'a> {
 }
 
 /// Variables of the daemon that every worker gets.
-const PASSED_ON: [&str; 10] =
+pub const PASSED_ON: [&str; 10] =
     ["HOME", "LANG", "LC_*", "LOGNAME", "PATH", "SHELL", "TERM", "TMPDIR", "TZ", "USER"];
 /// How many last lines of the output a failure quotes.
 const QUOTED_LINES_MAX: usize = 5;

@@ -12,6 +12,7 @@ pub mod follow;
 pub mod handoffs;
 pub mod history;
 pub mod make;
+pub mod outside;
 pub mod preview;
 pub mod progress;
 pub mod reports;

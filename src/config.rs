@@ -1,16 +1,18 @@
 //! Settings: defaults, then `coordination/baton.toml`, then environment, then flags.
 //!
 //! A setting that is not understood is an error with its place and a remedy, never a guess:
-//! [`settings::SETTINGS`] is the closed list, `masters` reads the `[masters.NAME]` tables and
-//! `supervision` what is set otherwise for the workers of a master or of a type.
+//! [`settings::SETTINGS`] is the closed list, `masters` reads the `[masters.NAME]` tables, `planners`
+//! the `[planners.NAME]` tables and `supervision` what is set otherwise for the workers of a master or of a type.
 
 mod file;
 mod init;
 mod layers;
 mod masters;
+mod planners;
 mod problem;
 pub mod settings;
 mod supervision;
+mod table;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -18,8 +20,10 @@ use std::path::{Path, PathBuf};
 use crate::backend::BackendSettings;
 use crate::domain::Policy;
 use crate::domain::ids::AgentName;
+use crate::drafter::PlannerSettings;
 
 pub use init::{AgentProgram, InitFile, find_agents, init_files};
+pub use planners::EMBEDDED;
 pub use problem::{ConfigError, Place, SettingError};
 
 /// The file below `coordination/` that the operator writes.
@@ -40,6 +44,10 @@ pub struct Config {
     pub daemon: DaemonSettings,
     /// What is logged, and how.
     pub log: LogSettings,
+    /// Planners beside the embedded one, by name. Only the file names them.
+    pub planners: BTreeMap<String, PlannerSettings>,
+    /// Who drafts plans: [`EMBEDDED`], or one of `planners`.
+    pub planner: String,
     /// Whether what was remembered of agents is used.
     pub learning: bool,
     /// Whether there was a file.
@@ -139,6 +147,8 @@ impl Config {
                 batch_max: 4_096,
             },
             log: LogSettings { filter: "info".into(), form: LogForm::Human },
+            planners: BTreeMap::new(),
+            planner: EMBEDDED.to_owned(),
             learning: true,
             source: ConfigSource::Defaults,
         }

@@ -4,6 +4,7 @@
 //! input, is decided on in memory, and is made durable by one sync for many; only then does
 //! anything follow from it.
 
+mod asking;
 mod batch;
 mod boot;
 pub mod brief_worker;
@@ -153,6 +154,8 @@ struct Daemon {
     held_until_ms: Option<u64>,
     /// Set when a drain began.
     drain_until_ms: Option<u64>,
+    /// Says that nobody outside is waited for any more.
+    stop_asking: tokio::sync::watch::Sender<bool>,
     /// For life.
     _lock: DirectoryLock,
 }

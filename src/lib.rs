@@ -20,11 +20,12 @@
 //! | [`intake`] | `domain`, `store` | reads through `store` | turns what others put into the directory into inputs |
 //! | [`projection`] | `domain` | nothing | turns state into documents |
 //! | [`backend`] | `domain` | nothing | says how a worker is launched and what its end means |
+//! | [`drafter`] | `domain`, `planner`, `backend`, `clock` | programs and addresses that the operator names | asks a planner outside, e.g. a model |
 //! | [`clock`] | `domain` | the clocks | the only reader of the clocks |
-//! | [`config`] | `domain`, `backend` | `baton.toml`, environment | settings, every one of them checked |
+//! | [`config`] | `domain`, `backend`, `drafter` | `baton.toml`, environment | settings, every one of them checked |
 //! | [`telemetry`] | nothing of ours | standard error | logging that never stops anything |
-//! | [`daemon`] | `domain`, `planner`, `journal`, `store`, `intake`, `projection`, `backend`, `registry`, `clock`, `config`, `telemetry` | processes, signals, the watcher | the one loop that moves all of the above |
-//! | [`client`] | `domain`, `journal`, `store`, `planner`, `registry`, `clock` | reads documents and journal, writes `inbox/` | what every surface can do, by files alone |
+//! | [`daemon`] | `domain`, `planner`, `journal`, `store`, `intake`, `projection`, `backend`, `drafter`, `registry`, `clock`, `config`, `telemetry` | processes, signals, the watcher | the one loop that moves all of the above |
+//! | [`client`] | `domain`, `journal`, `store`, `planner`, `drafter`, `registry`, `clock` | reads documents and journal, writes `inbox/` | what every surface can do, by files alone |
 //! | [`cli`] | `domain`, `client`, `clock`, `config`, `telemetry`, `daemon` | standard output | the command line; it needs `daemon` only to start it |
 //!
 //! A room that touches nothing is pure: no file, clock, process, thread, randomness or runtime. What
@@ -53,9 +54,9 @@
 //!
 //! # Where to extend
 //!
-//! An intake, backend, projection, planner, registry reader, recovery strategy or subcommand is one new file, its
+//! An intake, backend, projection, planner, kind of planner outside, registry reader, recovery strategy or subcommand is one new file, its
 //! `mod` line and its entry on the roster beside it: [`intake::roster`], [`backend::ROSTER`],
-//! [`projection::ROSTER`], [`planner::ROSTER`], [`registry::ROSTER`],
+//! [`projection::ROSTER`], [`planner::ROSTER`], [`drafter::ROSTER`], [`registry::ROSTER`],
 //! [`domain::recovery::ROSTER`], the subcommands of
 //! [`cli`]. The order on a roster has meaning.
 
@@ -73,6 +74,8 @@ pub mod projection;
 pub mod backend;
 
 pub mod clock;
+pub mod drafter;
+
 pub mod config;
 pub mod telemetry;
 

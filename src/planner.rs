@@ -13,6 +13,7 @@ mod languages;
 mod lessons;
 mod lexicon;
 mod order;
+pub mod outside;
 mod repeat;
 mod request;
 mod revise;
@@ -57,6 +58,9 @@ pub struct Planner {
 
 /// The planners, most trusted first.
 pub const ROSTER: &[&Planner] = &[&rules::PLANNER];
+
+/// Who drafted, where the plan of the same request is used again that a person mended.
+pub const REPEATED: &str = repeat::NAME;
 
 /// Drafts a plan: the author's own where the task has subtasks; else what a person made of the same
 /// request before; else the first planner's.

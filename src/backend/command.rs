@@ -6,7 +6,8 @@ use super::{Backend, Launch, LaunchRequest, report_path};
 pub(super) const COMMAND: Backend = Backend { name: "command", launch, interpret: super::judge };
 
 fn launch(request: &LaunchRequest<'_>) -> Result<Launch, String> {
-    let mut argv = request.settings.argv.iter().map(|arg| fill_in(arg, request));
+    let value = |name: &str| value_of(name, request);
+    let mut argv = request.settings.argv.iter().map(|arg| fill_in(arg, &value));
     let program = argv.next().filter(|program| !program.is_empty()).ok_or_else(|| {
         format!(
             "no program is configured for `{}`; set `argv` of this master in baton.toml",
@@ -23,17 +24,21 @@ fn launch(request: &LaunchRequest<'_>) -> Result<Launch, String> {
     })
 }
 
-/// Fills in the placeholders of one argument, each once from left to right: what is filled in is
-/// never looked at again. Other braces stay as they are.
-fn fill_in(arg: &str, request: &LaunchRequest<'_>) -> String {
-    let value = |name: &str| match name {
+/// Says what stands for each placeholder of an argument.
+fn value_of(name: &str, request: &LaunchRequest<'_>) -> Option<String> {
+    match name {
         "handoff" => Some(request.handoff_path.to_string_lossy().into_owned()),
         "workspace" => Some(request.workspace.to_string_lossy().into_owned()),
         "report" => Some(report_path(request).to_string_lossy().into_owned()),
         "worker_id" => Some(request.attempt.worker_id.to_string()),
         "coordination" => Some(request.coordination.to_string_lossy().into_owned()),
         _ => None,
-    };
+    }
+}
+
+/// Fills in the placeholders of one argument, each once from left to right: what is filled in is
+/// never looked at again. Other braces stay as they are.
+pub fn fill_in(arg: &str, value: &dyn Fn(&str) -> Option<String>) -> String {
     let mut filled = String::with_capacity(arg.len());
     let mut rest = arg;
     while let Some(open) = rest.find('{') {

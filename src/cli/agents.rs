@@ -15,8 +15,9 @@ use super::output::{CliError, Exit};
 use crate::client::Client;
 use crate::client::agents::{Registry, RegistryError, Surroundings, registry};
 use crate::client::history as remembered_outcomes;
+use crate::client::outside::Outside;
 use crate::clock;
-use crate::config::{Config, Overrides};
+use crate::config::{Config, EMBEDDED, Overrides};
 use crate::domain::Policy;
 use crate::domain::agent::Remembered;
 use crate::domain::experience::Experience;
@@ -87,6 +88,9 @@ pub(crate) struct Known {
     registry: Registry,
     experience: Experience,
     learning: bool,
+    /// The settings, where there is a directory.
+    config: Option<Config>,
+    workspace: PathBuf,
 }
 
 impl AgentsArgs {
@@ -115,7 +119,7 @@ impl RegistryArgs {
         let here = || std::env::current_dir().unwrap_or_default();
         let workspace = config.as_ref().map_or_else(here, |config| config.workspace.clone());
         let learning = config.as_ref().is_none_or(|config| config.learning);
-        let policy = config.map_or_else(Policy::default, |config| config.policy);
+        let policy = config.as_ref().map_or_else(Policy::default, |config| config.policy.clone());
         let home = std::env::var_os("HOME").map(PathBuf::from);
         let registry = registry(self.registry.as_deref(), &policy, &workspace, home.as_deref())?;
         let experience = match (&self.memory, &client) {
@@ -123,13 +127,33 @@ impl RegistryArgs {
             (None, Some(client)) if learning => client.experience()?,
             (None, _) => Experience::default(),
         };
-        Ok(Known { policy, client, registry, experience, learning })
+        Ok(Known { policy, client, registry, experience, learning, config, workspace })
     }
 }
 
 impl Known {
     pub(crate) fn client(&self) -> Option<&Client> {
         self.client.as_ref()
+    }
+
+    /// Returns the planner outside that is to be asked, if one is: the one that is named, or else
+    /// the one of the settings.
+    pub(crate) fn outside(&self, named: Option<&str>) -> Result<Option<Outside>, CliError> {
+        let config = self.config.as_ref();
+        let set = config.map_or(EMBEDDED, |config| config.planner.as_str());
+        let name = named.unwrap_or(set);
+        if name == EMBEDDED {
+            return Ok(None);
+        }
+        let Some(settings) = config.and_then(|config| config.planners.get(name)) else {
+            let hint = config.map_or_else(
+                || "there is no directory here with a baton.toml that names planners".to_owned(),
+                |config| config.suggest_planner(name),
+            );
+            let message = format!("there is no planner {name:?}");
+            return Err(CliError::new(Exit::Usage, message).hint(hint));
+        };
+        Ok(Some(Outside::new(name, settings.clone(), self.workspace.clone())?))
     }
 
     /// Returns what a planner is told beside a request.

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::Context;
 use super::output::{CliError, Exit, Page, Tone, View, plain, span, text};
 use crate::client::checkup::{Finding, Level, examine};
+use crate::client::outside::lacks;
 use crate::config::{Config, ConfigSource, Overrides};
 
 /// Arguments of `baton doctor`.
@@ -29,12 +30,38 @@ impl DoctorArgs {
         let env = |name: &str| std::env::var(name).ok();
         let config = Config::load(client.root(), &env, &Overrides::default());
         let mut findings = examine(&client, config.as_ref().ok().map(|config| &config.policy));
+        findings.extend(config.iter().flat_map(planners));
         findings.push(settings(config));
         findings.sort_by_key(|finding| finding.level);
         let checkup = Checkup::new(client.root().to_path_buf(), findings);
         context.out.show(&checkup)?;
         Ok(if checkup.wrong == 0 { Exit::Done } else { Exit::Failed })
     }
+}
+
+/// Says which planners outside can be asked. What the daemon is to ask is wrong if it cannot be.
+fn planners(config: &Config) -> Vec<Finding> {
+    const CHECK: &str = "planner";
+    let finding = |name: &String| {
+        let is_used = config.planner == *name;
+        match config.planners.get(name).and_then(lacks) {
+            Some([problem, remedy]) if is_used => {
+                let message = format!(
+                    "{name} cannot be asked: {problem}; the embedded planner plans instead"
+                );
+                Finding::wrong(CHECK, message, remedy)
+            }
+            Some([problem, remedy]) => {
+                Finding::note(CHECK, format!("{name} cannot be asked: {problem}")).remedy(remedy)
+            }
+            None => {
+                let use_of_it =
+                    if is_used { "is asked for plans" } else { "can be asked for plans" };
+                Finding::good(CHECK, format!("{name} {use_of_it}"))
+            }
+        }
+    };
+    config.planners.keys().map(finding).collect()
 }
 
 fn settings(config: Result<Config, crate::config::ConfigError>) -> Finding {

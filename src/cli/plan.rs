@@ -24,16 +24,25 @@ pub(crate) struct PlanArgs {
     batch: Option<PathBuf>,
     #[command(flatten)]
     registry: RegistryArgs,
+    /// Let this planner draft: rules, or a name of [planners.NAME] in baton.toml
+    /// [default: the setting `planner`, as the daemon does]
+    #[arg(long, value_name = "NAME")]
+    planner: Option<String>,
 }
 
 impl PlanArgs {
     pub(crate) fn run(&self, context: &Context) -> Result<Exit, CliError> {
         if let Some(file) = &self.batch {
-            return batch::run(context, file, &self.registry);
+            return batch::run(context, file, &self.registry, self.planner.as_deref());
         }
         let request = self.request.read()?;
         let known = self.registry.known(context)?;
-        let preview = preview(&request, &known.policy, &known.surroundings(), known.client());
+        let outside = known.outside(self.planner.as_deref())?;
+        if let Some(outside) = &outside {
+            context.out.note(&format!("asking {}, which may take a while", outside.name()));
+        }
+        let (surroundings, outside) = (known.surroundings(), outside.as_ref());
+        let preview = preview(&request, &known.policy, &surroundings, outside, known.client())?;
         context.out.show(&preview)?;
         Ok(match preview.verdict {
             Verdict::Plan { .. } | Verdict::Route { .. } => Exit::Done,

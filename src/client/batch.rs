@@ -3,14 +3,15 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use super::outside::{Outside, OutsideError};
 use super::preview::{self, Verdict};
 use crate::clock;
 use crate::domain::Policy;
 use crate::domain::ids::TaskId;
-use crate::domain::plan::{Choice, Plan, Range, Subtask, Why, Workflow};
+use crate::domain::plan::{Asked, Choice, Plan, Range, Subtask, Why, Workflow};
 use crate::domain::read;
 use crate::domain::task::TaskSpec;
-use crate::planner::{Chosen, Said, Suitable, Surroundings, Wanted};
+use crate::planner::{self, Chosen, Said, Suitable, Surroundings, Wanted};
 
 /// The fields in which the text of a request is looked for, first one first.
 const TEXT_FIELDS: [&str; 3] = ["text", "request", "query"];
@@ -58,6 +59,12 @@ pub struct Planned {
     /// What its author is asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub question: Option<String>,
+    /// Who drafted it; empty where nobody did.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub planner: String,
+    /// How a planner outside was asked, if one was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Box<Asked>>,
     /// Why it was refused, or why it was planned so.
     pub reasons: Vec<String>,
     /// What is no step.
@@ -167,14 +174,24 @@ impl Line {
 }
 
 /// Plans one request. Nothing is written.
-pub fn plan(line: &Line, policy: &Policy, surroundings: &Surroundings) -> Planned {
+///
+/// # Errors
+/// A planner outside is asked, and a person ended that.
+pub fn plan(
+    line: &Line,
+    policy: &Policy,
+    surroundings: &Surroundings,
+    outside: Option<&Outside>,
+) -> Result<Planned, OutsideError> {
     let began_ns = clock::precisely_ns();
     let spec = read::text_task("text", &line.text).unwrap_or_else(|_| TaskSpec {
         title: line.text.replace('\0', " "),
         ..TaskSpec::default()
     });
     let task_id = TaskId::parse("batch").expect("it is a valid id");
-    let verdict = preview::verdict(&spec, &task_id, policy, surroundings, &|_| false);
+    let asked = planner::Request { task: &spec, surroundings };
+    let outcome = preview::draft(&asked, policy, outside)?;
+    let verdict = preview::verdict(outcome, &task_id, policy, &|_| false);
     let said = Said::of(&spec);
     let candidates = line.candidates.as_deref();
     let wanted = Wanted { text: &line.text, candidates, ..Wanted::default() };
@@ -186,6 +203,8 @@ pub fn plan(line: &Line, policy: &Policy, surroundings: &Surroundings) -> Planne
         workflow: None,
         confidence: 1.0,
         question: None,
+        planner: String::new(),
+        asked: None,
         reasons: Vec::new(),
         attributes: Attributes { constraints: said.constraints, success_criteria: said.criteria },
         subtasks: Vec::new(),
@@ -216,7 +235,7 @@ pub fn plan(line: &Line, policy: &Policy, surroundings: &Surroundings) -> Planne
         planned.choose_among(surroundings, candidates);
     }
     planned.ms = clock::precisely_ns().saturating_sub(began_ns) as f64 / 1e6;
-    planned
+    Ok(planned)
 }
 
 impl Planned {
@@ -246,6 +265,8 @@ impl Planned {
         self.verdict = verdict;
         self.workflow = Some(plan.workflow);
         self.confidence = plan.confidence;
+        self.planner.clone_from(&plan.explanation.planner);
+        self.asked.clone_from(&plan.explanation.asked);
         self.reasons = plan.explanation.reasons.iter().map(told).collect();
         self.subtasks = plan.subtasks.iter().map(Step::of).collect();
     }

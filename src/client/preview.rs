@@ -5,11 +5,11 @@ use serde::Serialize;
 use crate::domain::Policy;
 use crate::domain::ids::{SubtaskId, TaskId};
 use crate::domain::plan::{Draft, DraftOutcome, Explanation, Plan};
-use crate::domain::task::TaskSpec;
 use crate::domain::validate::{PlanError, validate, validate_routed};
 use crate::planner;
 
 use super::Client;
+use super::outside::{Outside, OutsideError};
 use super::progress::{Progress, Step};
 use super::request::Request;
 
@@ -61,34 +61,51 @@ pub enum Verdict {
 }
 
 /// Plans a request; ids that are taken in the directory of `client` are avoided.
+///
+/// # Errors
+/// A planner outside is asked, and a person ended that.
 pub fn preview(
     request: &Request,
     policy: &Policy,
     surroundings: &planner::Surroundings,
+    outside: Option<&Outside>,
     client: Option<&Client>,
-) -> Preview {
+) -> Result<Preview, OutsideError> {
     let taken = |id: &SubtaskId| {
         client.is_some_and(|client| client.store().exists(&crate::store::layout::subtask(id)))
     };
-    Preview {
+    let asked = planner::Request { task: &request.spec, surroundings };
+    let outcome = draft(&asked, policy, outside)?;
+    Ok(Preview {
         schema: "baton/preview@1",
         task_id: request.task_id.to_string(),
         title: request.spec.title.clone(),
-        verdict: verdict(&request.spec, &request.task_id, policy, surroundings, &taken),
+        verdict: verdict(outcome, &request.task_id, policy, &taken),
+    })
+}
+
+/// Drafts, by the planner outside if one is to be asked.
+pub(super) fn draft(
+    request: &planner::Request<'_>,
+    policy: &Policy,
+    outside: Option<&Outside>,
+) -> Result<DraftOutcome, OutsideError> {
+    match outside {
+        Some(outside) => outside.draft(request, policy),
+        None => Ok(planner::draft(request, policy)),
     }
 }
 
-/// Says what the planner and the validator make of a task; `taken` tells ids that are in use.
+/// Says what the validator makes of a draft; `taken` tells ids that are in use.
 pub(super) fn verdict(
-    spec: &TaskSpec,
+    outcome: DraftOutcome,
     task_id: &TaskId,
     policy: &Policy,
-    surroundings: &planner::Surroundings,
     taken: &dyn Fn(&SubtaskId) -> bool,
 ) -> Verdict {
     let invalid =
         |draft: Draft, errors| Verdict::Invalid { errors, explanation: draft.explanation };
-    match planner::draft(&planner::Request { task: spec, surroundings }, policy) {
+    match outcome {
         DraftOutcome::Plan(draft) => match validate(&draft, task_id, policy, taken) {
             Ok(plan) => Verdict::Plan { plan: Box::new(plan) },
             Err(errors) => invalid(*draft, errors),

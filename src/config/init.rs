@@ -24,6 +24,8 @@ pub struct AgentProgram {
     pub program: PathBuf,
     arguments: &'static [&'static str],
     env_allow: &'static [&'static str],
+    /// What makes it a planner; nothing where nobody knows.
+    planning: &'static [&'static str],
 }
 
 /// What an agent is told. The placeholders are filled in when a worker is launched.
@@ -33,12 +35,34 @@ const PROMPT: &str = "Carry out the work that the JSON file {handoff} hands to y
     {\"subtask_id\": as in the handoff, \"status\": \"success\" or \"failure\", \
     \"summary\": what you did, \"deliverables\": [the files you left]}.";
 
-/// The agents that are looked for: name, arguments (`PROMPT` stands for the text above), variables.
-const AGENTS: &[(&str, &[&str], &[&str])] = &[
-    ("claude", &["-p", "PROMPT", "--permission-mode", "acceptEdits"], &["ANTHROPIC_*", "CLAUDE_*"]),
-    ("codex", &["exec", "--full-auto", "PROMPT"], &["OPENAI_*", "CODEX_*"]),
-    ("gemini", &["--yolo", "-p", "PROMPT"], &["GEMINI_*", "GOOGLE_*"]),
-    ("opencode", &["run", "PROMPT"], &["OPENCODE_*"]),
+/// An agent that is looked for: name, arguments (`PROMPT` stands for the text above), variables, and
+/// arguments that make it a planner.
+type Known =
+    (&'static str, &'static [&'static str], &'static [&'static str], &'static [&'static str]);
+
+const AGENTS: &[Known] = &[
+    (
+        "claude",
+        &["-p", "PROMPT", "--permission-mode", "acceptEdits"],
+        &["ANTHROPIC_*", "CLAUDE_*"],
+        &["-p", "--output-format", "json"],
+    ),
+    (
+        "codex",
+        &["exec", "--full-auto", "PROMPT"],
+        &["OPENAI_*", "CODEX_*"],
+        &[
+            "exec",
+            "--sandbox",
+            "read-only",
+            "--skip-git-repo-check",
+            "--output-schema",
+            "{schema_file}",
+            "-",
+        ],
+    ),
+    ("gemini", &["--yolo", "-p", "PROMPT"], &["GEMINI_*", "GOOGLE_*"], &[]),
+    ("opencode", &["run", "PROMPT"], &["OPENCODE_*"], &[]),
 ];
 
 /// Pairs each path with what the file holds.
@@ -61,6 +85,7 @@ const COMMITTED: &[(&str, &str)] = committed![
     "schemas/command.schema.json",
     "schemas/completion.schema.json",
     "schemas/dashboard-event.schema.json",
+    "schemas/draft.schema.json",
     "schemas/handoff.schema.json",
     "schemas/heartbeat.schema.json",
     "schemas/message.schema.json",
@@ -78,6 +103,9 @@ const COMMITTED: &[(&str, &str)] = committed![
 const EXTERNAL_HEAD: &str = "\
 # The operator's settings. README.md beside this file explains every key.
 # Only the operator may write this file: it names programs to run.
+#
+# Plans are drafted by the embedded planner, without a model. `planner = \"NAME\"` here, before all
+# tables, asks the one of [planners.NAME] instead, and the embedded planner where that one fails.
 
 # Each master is `external`: somebody elsewhere takes the files below masters/NAME/handoffs/ and
 # reports by file. To let Baton run a program instead, set backend = \"command\" and its argv;
@@ -108,6 +136,9 @@ pub fn init_files(found: &[AgentProgram]) -> Vec<InitFile> {
     for agent in found {
         settings.push_str(&entry(agent));
     }
+    for agent in found.iter().filter(|agent| !agent.planning.is_empty()) {
+        settings.push_str(&planner(agent));
+    }
     let committed = COMMITTED.iter().map(|(path, body)| InitFile { path, body: (*body).into() });
     committed.chain([InitFile { path: FILE_NAME, body: settings }]).collect()
 }
@@ -121,8 +152,8 @@ pub fn find_agents(path_variable: &OsStr) -> Vec<AgentProgram> {
     };
     AGENTS
         .iter()
-        .filter_map(|(name, arguments, env_allow)| {
-            Some(AgentProgram { name, program: find(name)?, arguments, env_allow })
+        .filter_map(|(name, arguments, env_allow, planning)| {
+            Some(AgentProgram { name, program: find(name)?, arguments, env_allow, planning })
         })
         .collect()
 }
@@ -133,22 +164,37 @@ fn is_program(path: &Path) -> bool {
 
 /// Writes the lines that make an agent the program of a master, commented out.
 fn entry(agent: &AgentProgram) -> String {
-    let program = agent.program.to_string_lossy().into_owned();
     let arguments = agent.arguments.iter().map(|a| if *a == "PROMPT" { PROMPT } else { a });
-    let argv: Vec<&str> = std::iter::once(program.as_str()).chain(arguments).collect();
-    let argv = argv.iter().map(|argument| format!("    {},\n", quoted(argument)));
-    let env_allow: Vec<String> = agent.env_allow.iter().map(|name| quoted(name)).collect();
-    let lines = format!(
-        "backend = \"command\"\nargv = [\n{}]\nenv_allow = [{}]\n",
-        argv.collect::<String>(),
-        env_allow.join(", ")
-    );
     let head = format!(
         "\n# {} is installed here. To let it work for a master, put these lines in place of the\n\
          # master's `backend = \"external\"`, without the leading `# `.\n",
         agent.name
     );
-    head + &lines.lines().map(|line| format!("# {line}\n")).collect::<String>()
+    head + &commented(&format!("backend = \"command\"\n{}", program(agent, arguments)))
+}
+
+/// Writes the lines that make an agent a planner, commented out.
+fn planner(agent: &AgentProgram) -> String {
+    let name = agent.name;
+    let head = format!(
+        "\n# To let {name} draft plans, put `planner = \"{name}\"` above all tables and take the\n\
+         # leading `# ` off here.\n"
+    );
+    let lines = program(agent, agent.planning.iter().copied());
+    head + &commented(&format!("[planners.{name}]\nkind = \"command\"\n{lines}"))
+}
+
+/// Writes how it is run.
+fn program<'a>(agent: &'a AgentProgram, arguments: impl Iterator<Item = &'a str>) -> String {
+    let program = quoted(&agent.program.to_string_lossy());
+    let argv = std::iter::once(program).chain(arguments.map(quoted));
+    let argv = argv.map(|argument| format!("    {argument},\n"));
+    let env_allow: Vec<String> = agent.env_allow.iter().map(|name| quoted(name)).collect();
+    format!("argv = [\n{}]\nenv_allow = [{}]\n", argv.collect::<String>(), env_allow.join(", "))
+}
+
+fn commented(lines: &str) -> String {
+    lines.lines().map(|line| format!("# {line}\n")).collect()
 }
 
 fn quoted(text: &str) -> String {

@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::problem::{ConfigError, Place, SettingError, suggestion};
 use super::settings::{self, Given, SETTINGS, existing, shown};
-use super::{Config, Overrides, masters, supervision};
+use super::{Config, Overrides, masters, planners, supervision};
 
 /// Pairs of which the first may not exceed the second.
 const ORDERED: [(&str, &str); 5] = [
@@ -23,7 +23,7 @@ const ORDERED: [(&str, &str); 5] = [
 const RENAMED: [(&str, &str); 1] = [("daemon.stop_grace_ms", "supervision.stop_grace_ms")];
 
 /// Tables of tables, whose names the operator chooses.
-const NAMED: [&str; 2] = ["masters", "worker_types"];
+const NAMED: [&str; 3] = ["masters", "planners", "worker_types"];
 
 /// Applies the layers one after the other and collects what is wrong with them.
 pub(super) struct Layers<'a> {
@@ -61,6 +61,9 @@ impl<'a> Layers<'a> {
                 ("masters", DeValue::Table(masters)) => {
                     self.note_places("masters", masters, &source);
                     self.errors.extend(masters::read(self.config, masters, &source));
+                }
+                ("planners", DeValue::Table(planners)) => {
+                    self.errors.extend(planners::read(self.config, planners, &source));
                 }
                 ("worker_types", DeValue::Table(types)) => {
                     self.note_places("worker_types", types, &source);
@@ -142,6 +145,8 @@ impl<'a> Layers<'a> {
         if self.errors.is_empty() {
             self.check_order();
             self.errors.extend(supervision::check(&self.config.policy, &self.places));
+            let place = self.places.get("planner").cloned().unwrap_or(Place::Default);
+            self.errors.extend(planners::check(self.config, place));
         }
         if self.errors.is_empty() { Ok(()) } else { Err(ConfigError::Settings(self.errors)) }
     }

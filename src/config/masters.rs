@@ -1,16 +1,14 @@
 //! Reads the `[masters.NAME]` tables: who takes work, and how Baton runs it.
 
-use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
-
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::Config;
 use super::layers::Source;
 use super::problem::{SettingError, suggestion};
-use super::settings::{Given, put, shown};
+use super::settings::shown;
 use super::supervision;
+use super::table::Reader;
 use crate::backend::{self, BackendSettings};
 use crate::domain::Policy;
 use crate::domain::ids::AgentName;
@@ -72,8 +70,9 @@ pub(super) fn read(
             errors.push(error(problem, &format!("write it as [masters.{name}]")));
             continue;
         };
-        let mut reader = Reader { name, source, errors: &mut errors };
-        let (policy, settings) = reader.master(table, key.span().start);
+        let prefix = format!("masters.{name}");
+        let mut reader = Reader { prefix, source, errors: &mut errors };
+        let (policy, settings) = reader.master(name, table, key.span().start);
         if policy.execution != Execution::External {
             config.backends.insert(agent.clone(), settings);
         }
@@ -116,17 +115,16 @@ fn check_fallbacks(
     }
 }
 
-/// Reads one table and notes what is wrong with it.
-struct Reader<'a> {
-    name: &'a str,
-    source: &'a Source<'a>,
-    errors: &'a mut Vec<SettingError>,
-}
-
+/// What a `[masters.NAME]` table holds beside what every table may hold.
 impl Reader<'_> {
-    fn master(&mut self, table: &DeTable<'_>, at: usize) -> (MasterPolicy, BackendSettings) {
+    fn master(
+        &mut self,
+        name: &str,
+        table: &DeTable<'_>,
+        at: usize,
+    ) -> (MasterPolicy, BackendSettings) {
         let mut policy = MasterPolicy::external(&[]);
-        policy.domains = default_domains(self.name);
+        policy.domains = default_domains(name);
         let mut settings = BackendSettings::default();
         let mut backend = EXTERNAL.to_owned();
         for (key, value) in table {
@@ -135,7 +133,7 @@ impl Reader<'_> {
                 "backend" => self.backend(at, value, &mut backend),
                 "argv" => settings.argv = self.texts("argv", at, value),
                 "env" => settings.env = self.env(at, value),
-                "env_allow" => settings.env_allow = self.names(at, value),
+                "env_allow" => settings.env_allow = self.names("env_allow", at, value),
                 "stdin" => self.switch("stdin", at, value, &mut settings.stdin),
                 "domains" => policy.domains = self.domains(at, value),
                 "max_active" => {
@@ -151,7 +149,7 @@ impl Reader<'_> {
                     &mut policy.starts_per_minute_max,
                 ),
                 "supervision" => {
-                    let prefix = format!("masters.{}.supervision", self.name);
+                    let prefix = format!("{}.supervision", self.prefix);
                     policy.supervision =
                         supervision::changes(at, value, &prefix, self.source, self.errors);
                 }
@@ -201,7 +199,7 @@ impl Reader<'_> {
             self.error(key.get_ref(), key.span().start, problem, remedy);
         }
         let has_program = settings.argv.first().is_some_and(|program| !program.is_empty());
-        let key = format!("masters.{}.argv", self.name);
+        let key = format!("{}.argv", self.prefix);
         if backend == "command" && !has_program && self.errors.iter().all(|e| e.key != key) {
             let remedy = "set it to [\"/path/to/program\", \"argument\", ...]".to_owned();
             self.error("argv", at, "backend \"command\" has no program".into(), remedy);
@@ -220,27 +218,6 @@ impl Reader<'_> {
         }
     }
 
-    fn switch(&mut self, key: &str, at: usize, value: &Spanned<DeValue<'_>>, slot: &mut bool) {
-        match value.get_ref().as_bool() {
-            Some(value) => *slot = value,
-            None => self.wrong_type(key, at, value, "true or false"),
-        }
-    }
-
-    fn whole<T: TryFrom<u64>>(
-        &mut self,
-        key: &str,
-        at: usize,
-        value: &Spanned<DeValue<'_>>,
-        range: RangeInclusive<u64>,
-        slot: &mut T,
-    ) {
-        match Given::Toml(value.get_ref()).within(*range.start(), *range.end()) {
-            Ok(value) => put(slot, value),
-            Err([problem, remedy]) => self.error(key, at, problem, remedy),
-        }
-    }
-
     fn fallbacks(&mut self, at: usize, value: &Spanned<DeValue<'_>>) -> Vec<AgentName> {
         let names = self.texts("fallbacks", at, value);
         let parse = |name: &String| match AgentName::parse(name.trim()) {
@@ -254,31 +231,6 @@ impl Reader<'_> {
         names.iter().filter_map(parse).collect()
     }
 
-    fn text(&mut self, key: &str, at: usize, value: &Spanned<DeValue<'_>>) -> String {
-        let Some(text) = value.get_ref().as_str() else {
-            self.wrong_type(key, at, value, "a text");
-            return String::new();
-        };
-        text.trim().to_owned()
-    }
-
-    fn texts(&mut self, key: &str, at: usize, value: &Spanned<DeValue<'_>>) -> Vec<String> {
-        let texts = value.get_ref().as_array().and_then(|array| {
-            array.iter().map(|item| item.get_ref().as_str().map(str::to_owned)).collect()
-        });
-        let texts: Vec<String> = match texts {
-            Some(texts) => texts,
-            None => {
-                self.wrong_type(key, at, value, "a list of texts");
-                return Vec::new();
-            }
-        };
-        if let Some(bad) = texts.iter().find(|text| text.contains('\0')) {
-            self.error(key, at, format!("{bad:?} holds a NUL"), "remove it".into());
-        }
-        texts
-    }
-
     fn domains(&mut self, at: usize, value: &Spanned<DeValue<'_>>) -> Vec<String> {
         let domains = self.texts("domains", at, value);
         if domains.iter().any(|domain| domain.trim().is_empty()) {
@@ -286,57 +238,6 @@ impl Reader<'_> {
             self.error("domains", at, "a name in it is empty".into(), remedy);
         }
         domains.iter().map(|domain| domain.trim().to_lowercase()).collect()
-    }
-
-    fn names(&mut self, at: usize, value: &Spanned<DeValue<'_>>) -> Vec<String> {
-        let names = self.texts("env_allow", at, value);
-        for name in &names {
-            self.check_variable("env_allow", at, name.strip_suffix('*').unwrap_or(name));
-        }
-        names
-    }
-
-    fn env(&mut self, at: usize, value: &Spanned<DeValue<'_>>) -> BTreeMap<String, String> {
-        let Some(table) = value.get_ref().as_table() else {
-            self.wrong_type("env", at, value, "a table of texts");
-            return BTreeMap::new();
-        };
-        let mut env = BTreeMap::new();
-        for (key, value) in table {
-            let (name, at) = (key.get_ref().to_string(), key.span().start);
-            self.check_variable(&format!("env.{name}"), at, &name);
-            match value.get_ref().as_str() {
-                Some(text) if !text.contains('\0') => drop(env.insert(name, text.to_owned())),
-                Some(_) => {
-                    self.error(
-                        &format!("env.{name}"),
-                        at,
-                        "it holds a NUL".into(),
-                        "remove it".into(),
-                    );
-                }
-                None => self.wrong_type(&format!("env.{name}"), at, value, "a text"),
-            }
-        }
-        env
-    }
-
-    fn check_variable(&mut self, key: &str, at: usize, name: &str) {
-        if name.is_empty() || name.contains(['=', '\0', '*', ' ']) {
-            let remedy = "a name is letters, digits and underscores".to_owned();
-            self.error(key, at, format!("{name:?} names no variable"), remedy);
-        }
-    }
-
-    fn wrong_type(&mut self, key: &str, at: usize, value: &Spanned<DeValue<'_>>, wanted: &str) {
-        let problem = format!("{} is not {wanted}", shown(value.get_ref()));
-        self.error(key, at, problem, format!("it takes {wanted}"));
-    }
-
-    fn error(&mut self, key: &str, at: usize, problem: String, remedy: String) {
-        let place = self.source.at(at);
-        let key = format!("masters.{}.{key}", self.name);
-        self.errors.push(SettingError { place, key, problem, remedy });
     }
 }
 

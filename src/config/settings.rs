@@ -30,6 +30,7 @@ enum Kind {
     Word { words: &'static [Word] },
     Directory,
     Filter,
+    Planner,
 }
 
 /// A word, and what it sets.
@@ -55,6 +56,7 @@ impl Setting {
             Kind::Word { words } => words.iter().map(|(w, _)| *w).collect::<Vec<_>>().join(", "),
             Kind::Directory => "a directory".into(),
             Kind::Filter => "a level or directives".into(),
+            Kind::Planner => "rules, or a name of `[planners.NAME]`".into(),
         }
     }
 
@@ -62,7 +64,11 @@ impl Setting {
     pub(super) fn ends(&self) -> Option<(u64, u64)> {
         match self.kind {
             Kind::Whole { min, max, .. } => Some((min, max)),
-            Kind::Switch { .. } | Kind::Word { .. } | Kind::Directory | Kind::Filter => None,
+            Kind::Switch { .. }
+            | Kind::Word { .. }
+            | Kind::Directory
+            | Kind::Filter
+            | Kind::Planner => None,
         }
     }
 
@@ -95,6 +101,8 @@ impl Setting {
             Kind::Directory => {
                 config.workspace = directory(base, given.text().ok_or_else(wanted)?)?;
             }
+            // Whether there is one of that name shows when the whole file is read.
+            Kind::Planner => config.planner = given.text().ok_or_else(wanted)?.trim().to_owned(),
             Kind::Filter => config.log.filter = filter(given.text().ok_or_else(wanted)?)?,
         }
         Ok(())
@@ -110,7 +118,7 @@ impl Kind {
         match self {
             Kind::Whole { .. } => "a whole number",
             Kind::Switch { .. } => "true or false",
-            Kind::Word { .. } | Kind::Directory | Kind::Filter => "a text",
+            Kind::Word { .. } | Kind::Directory | Kind::Filter | Kind::Planner => "a text",
         }
     }
 }

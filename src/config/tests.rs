@@ -272,7 +272,7 @@ fn the_documentation_lists_every_setting() {
             missing.push(row);
         }
     }
-    for (key, what) in masters::KEYS {
+    for (key, what) in masters::KEYS.into_iter().chain(planners::KEYS) {
         let row = format!("| `{key}` | {what} |");
         if !readme.contains(&row) {
             missing.push(row);
@@ -340,6 +340,88 @@ fn an_agent_that_is_installed_becomes_an_entry_that_works_when_it_is_uncommented
         assert_eq!(Path::new(&settings.argv[0]), agent.program);
         assert!(settings.argv.iter().any(|argument| argument.contains("{handoff}")));
         assert!(!settings.env_allow.is_empty());
+
+        let from = text.find(&format!("# [planners.{}]", agent.name)).unwrap();
+        let lines = text[from..].lines().map_while(|line| line.strip_prefix("# "));
+        let entry: String = lines.map(|line| format!("{line}\n")).collect();
+        let config = load(&format!("planner = \"{}\"\n{entry}", agent.name)).unwrap();
+        assert_eq!(Path::new(&config.planners[agent.name].argv[0]), agent.program);
+    }
+}
+
+#[test]
+fn planners_are_read_and_one_of_them_drafts() {
+    let config = load(
+        r#"
+        planner = "far"
+        [planners.near]
+        kind = "command"
+        argv = ["my-model", "--file", "{prompt_file}"]
+        env = { MODE = "fast" }
+        env_allow = ["MY_*"]
+        [planners.far]
+        kind = "openai"
+        base_url = "https://models.example.com/v1"
+        model = "large"
+        api_key_env = "FAR_KEY"
+        timeout_seconds = 60
+        repairs_max = 1
+        answer_bytes_max = 65536
+        max_active = 8
+        "#,
+    )
+    .unwrap();
+    assert_eq!(config.planner, "far");
+    let far = &config.planners["far"];
+    assert_eq!((far.timeout_ms, far.repairs_max, far.active_max), (60_000, 1, 8));
+    assert_eq!((far.model.as_str(), far.api_key_env.as_deref()), ("large", Some("FAR_KEY")));
+    let near = &config.planners["near"];
+    assert_eq!((near.argv.len(), near.timeout_ms, near.repairs_max), (3, 120_000, 2));
+    let chosen = |name: &str| {
+        let place = with_file("[planners.near]\nkind = \"command\"\nargv = [\"x\"]\n");
+        let env = |variable: &str| (variable == "BATON_PLANNER").then(|| name.to_owned());
+        Config::load(&place.coordination, &env, &Overrides::default())
+    };
+    assert_eq!(chosen("near").unwrap().planner, "near");
+    let error = chosen("naer").unwrap_err().to_string();
+    assert!(error.contains("there is no planner \"naer\"; did you mean \"near\"?"), "{error}");
+    assert!(error.contains("environment variable BATON_PLANNER: planner:"), "{error}");
+}
+
+#[test]
+fn what_is_wrong_with_a_planner_is_named() {
+    let command = "kind = \"command\"\nargv = [\"x\"]\n";
+    let openai = "kind = \"openai\"\nbase_url = \"https://a.b\"\nmodel = \"m\"\n";
+    for (table, said) in [
+        ("", "baton.toml:1: planners.p.kind: it is not said how it is asked"),
+        ("kind = \"comand\"", "planners.p.kind: there is no kind \"comand\"; did you mean"),
+        ("kind = \"command\"", "planners.p.argv: kind \"command\" has no program"),
+        ("kind = \"openai\"", "planners.p.base_url: it is no address"),
+        (&format!("{command}model = \"m\""), "planners.p.model: kind \"command\" does not use it"),
+        (&format!("{openai}argv = [\"x\"]"), "planners.p.argv: kind \"openai\" does not use it"),
+        (
+            &format!("{openai}api_key = \"sk-1\""),
+            "a key does not belong into this file; name the variable",
+        ),
+        (&format!("{openai}api_key_env = \"A B\""), "names no variable"),
+        (&format!("{command}repairs_max = 3"), "3 is out of range; it takes 0 to 2"),
+        (&format!("{command}timeout_seconds = 0"), "0 is out of range"),
+    ] {
+        let refused = refusal(&format!("[planners.p]\n{table}"));
+        assert!(refused.contains(said), "{said:?} is not in {refused:?}");
+    }
+    for (text, said) in [
+        (
+            "planner = \"cluade\"\n[planners.claude]\nkind = \"command\"\nargv = [\"x\"]",
+            "did you mean \"claude\"",
+        ),
+        ("[planners.rules]\n", "is the name of a planner that is built in"),
+        ("[planners.\"a b\"]\n", "is no name for a planner"),
+        ("planners = 1", "is not a table"),
+        ("[planners]\nx = 1", "planners.x: 1 is not a table"),
+    ] {
+        let refused = refusal(text);
+        assert!(refused.contains(said), "{said:?} is not in {refused:?}");
     }
 }
 

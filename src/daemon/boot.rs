@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::batch::Ledger;
 use super::carry_out::Holder;
@@ -86,8 +86,9 @@ fn take(options: Options, shutdown: Shutdown) -> Result<Daemon, DaemonError> {
     let intakes = Intakes::new();
     let watch = Watch::start(store.root(), intakes.interests());
     let holder = Arc::new(Holder::new(events));
-    let means =
-        Means { store, config, executable, holder, knowledge: knowledge::Shared::default() };
+    let (stop_asking, stopping) = watch::channel(false);
+    let knowledge = knowledge::Shared::default();
+    let means = Means { store, config, executable, holder, knowledge, stopping };
     Ok(Daemon {
         options,
         means,
@@ -105,6 +106,7 @@ fn take(options: Options, shutdown: Shutdown) -> Result<Daemon, DaemonError> {
         tick_at_ms: 0,
         held_until_ms: None,
         drain_until_ms: None,
+        stop_asking,
         _lock: lock,
     })
 }

@@ -5,13 +5,12 @@ use std::pin::Pin;
 
 use tokio::sync::{Mutex, mpsc};
 
-use super::drafting;
+use super::asking::Drafting;
 use super::effects::{Answer, Means};
 use super::error::Chain;
 use super::folder;
 use super::holder::HolderError;
 use super::holder_client::{HolderClient, HolderEvent, Launched, Limits};
-use super::knowledge::Harvest;
 use super::monitor::{self, Folder, Worker};
 use super::move_spec::move_spec;
 use super::process_tree::{self, Stopped, Tree};
@@ -21,11 +20,9 @@ use crate::clock;
 use crate::config::Config;
 use crate::domain::document::QueuePatch;
 use crate::domain::handoff::{Handoff, handoff_path};
-use crate::domain::ids::{AttemptId, ClaimId, TaskId};
-use crate::domain::plan::DraftOutcome;
+use crate::domain::ids::{AttemptId, ClaimId};
 use crate::domain::spec::SpecWorker;
 use crate::domain::state::Claim;
-use crate::domain::task::TaskSpec;
 use crate::domain::worker::{Attempt, AttemptPhase, Execution};
 use crate::domain::{Effect, Input, State};
 use crate::intake;
@@ -44,10 +41,13 @@ pub(super) fn work(effect: &Effect, state: &State, means: &Means) -> Result<Work
     let means = means.clone();
     Ok(match effect {
         Effect::DraftPlan(id) => {
-            let task = state.tasks.get(id).ok_or_else(|| format!("there is no task {id}"))?;
-            let (id, spec) = (id.clone(), task.spec.clone());
+            let drafting = Drafting::of(id, state, &means)?;
             let harvest = means.knowledge.harvest(state, &means.config);
-            Box::pin(draft_plan(means, id, spec, state.epoch, harvest))
+            Box::pin(
+                drafting.run(|means| {
+                    means.knowledge.surroundings(harvest, &means.store, &means.config)
+                }),
+            )
         }
         Effect::RevisePlan(id) => {
             // A few texts put together, and it needs the state: no work for another thread.
@@ -112,34 +112,6 @@ impl Order {
         bytes.push(b'\n');
         Ok(bytes)
     }
-}
-
-async fn draft_plan(
-    means: Means,
-    task_id: TaskId,
-    spec: TaskSpec,
-    epoch: u64,
-    harvest: Harvest,
-) -> Answer {
-    let (store, id) = (means.store.clone(), task_id.clone());
-    let drafted = tokio::task::spawn_blocking(move || {
-        let surroundings = means.knowledge.surroundings(harvest, &means.store, &means.config);
-        drafting::begin(&means.store, &id, epoch);
-        let request = planner::Request { task: &spec, surroundings: &surroundings };
-        let outcome = planner::draft(&request, &means.config.policy);
-        drafting::end(&means.store, &id);
-        outcome
-    });
-    let outcome = drafted.await.unwrap_or_else(|error| {
-        tracing::error!(%error, %task_id, "the planner failed");
-        drafting::end(&store, &task_id);
-        DraftOutcome::Refuse {
-            reason: "an internal error of the planner".into(),
-            remedy: "word the task differently or give its subtasks, and report the error".into(),
-            question: None,
-        }
-    });
-    Answer::Inputs(vec![Input::Drafted { task_id, outcome }])
 }
 
 fn settle_claim(store: &Store, id: ClaimId, claim: &Claim) -> Answer {

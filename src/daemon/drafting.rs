@@ -2,7 +2,8 @@
 //!
 //! A planner that takes the whole process down leaves no word behind but this file: the next
 //! start knows by it whose draft that was, and sets a task aside that did so again and again. What
-//! ends in an orderly way removes the files; those from before a reboot tell of no crash of ours.
+//! ends in an orderly way removes the files; those from before a reboot tell of no crash of ours, and
+//! neither do those of drafts that only waited for somebody outside.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +12,7 @@ use crate::clock;
 use crate::domain::Input;
 use crate::domain::ids::TaskId;
 use crate::domain::moment::BootId;
+use crate::drafter;
 use crate::store::{Store, layout};
 
 /// Nothing that we write there is longer.
@@ -26,15 +28,28 @@ struct Drafting {
     boot_id: BootId,
     /// The epoch of the daemon that began it.
     epoch: u64,
+    /// While an answer from outside is waited for: what marks the processes that are asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    waits_for: Option<String>,
 }
 
 /// Marks that a draft is being made. Without the mark, for want of room, it is made all the same.
 pub(super) fn begin(store: &Store, task_id: &TaskId, epoch: u64) {
+    mark(store, task_id, epoch, None);
+}
+
+/// Marks that somebody outside is asked, by processes that bear the mark `waits_for`.
+pub(super) fn wait(store: &Store, task_id: &TaskId, epoch: u64, waits_for: &str) {
+    mark(store, task_id, epoch, Some(waits_for.to_owned()));
+}
+
+fn mark(store: &Store, task_id: &TaskId, epoch: u64, waits_for: Option<String>) {
     let drafting = Drafting {
         schema: "baton/drafting@1".into(),
         task_id: task_id.clone(),
         boot_id: clock::boot_id(),
         epoch,
+        waits_for,
     };
     let json = serde_json::to_vec(&drafting)
         .expect("records of ours hold text and numbers and always become JSON");
@@ -55,12 +70,18 @@ pub(super) fn end_all(store: &Store) {
     take(store);
 }
 
-/// Takes what an earlier daemon left and says which drafts it died in.
+/// Takes what an earlier daemon left and says which drafts it died in. What it only waited for is
+/// ended: it is asked anew.
 pub(super) fn crashed(store: &Store) -> Vec<Input> {
     let of_this_boot = |drafting: &Drafting| drafting.boot_id == clock::boot_id();
-    take(store)
-        .into_iter()
-        .filter(of_this_boot)
+    let left: Vec<Drafting> = take(store).into_iter().filter(of_this_boot).collect();
+    for drafting in &left {
+        if let Some(mark) = &drafting.waits_for {
+            drafter::end_marked(mark);
+        }
+    }
+    left.into_iter()
+        .filter(|drafting| drafting.waits_for.is_none())
         .map(|drafting| Input::DraftCrashed { task_id: drafting.task_id })
         .collect()
 }
@@ -89,7 +110,7 @@ fn take(store: &Store) -> Vec<Drafting> {
 }
 
 #[cfg(test)]
-#[expect(clippy::disallowed_methods, reason = "tests leave files as a crash does")]
+#[expect(clippy::disallowed_methods, reason = "tests leave files and processes as a crash does")]
 mod tests {
     use super::*;
 
@@ -115,6 +136,23 @@ mod tests {
         begin(&store, &id("t-1"), 4);
         end_all(&store);
         assert!(crashed(&store).is_empty());
+    }
+
+    #[test]
+    fn waiting_for_somebody_outside_is_no_crash_and_what_was_asked_is_ended() {
+        let (_dir, store) = store();
+        let mark = drafter::new_mark();
+        let mut asked = std::process::Command::new("sleep")
+            .arg("1000")
+            .env("BATON_DRAFT", &mark)
+            .spawn()
+            .unwrap();
+        begin(&store, &id("t-1"), 1);
+        wait(&store, &id("t-1"), 1, &mark);
+        wait(&store, &id("t-2"), 1, "nobody");
+        begin(&store, &id("t-2"), 1);
+        assert_eq!(crashed(&store), [Input::DraftCrashed { task_id: id("t-2") }]);
+        assert!(!asked.wait().unwrap().success(), "it was killed");
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! Carries out what the world is owed. Every outcome comes back as an input; what fails for want
 //! of something is tried again, less and less often, and never forgotten.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinSet};
 
+use super::asking;
 use super::carry_out::{self, Holder, Work, blocking};
 use super::knowledge;
 use super::monitor::Worker;
@@ -83,6 +85,8 @@ pub(super) struct Means {
     pub(super) executable: PathBuf,
     /// The way to the holder.
     pub(super) holder: Arc<Holder>,
+    /// Turns true when nobody outside is waited for any more, because the daemon stops.
+    pub(super) stopping: watch::Receiver<bool>,
     /// What plans are drafted with.
     pub(super) knowledge: knowledge::Shared,
 }
@@ -92,6 +96,8 @@ pub(super) struct Means {
 pub(super) struct Effects {
     running: JoinSet<Answer>,
     jobs: HashMap<Id, Job>,
+    /// Those of them that wait for somebody outside: they take no place of the others.
+    asking: HashSet<Id>,
     failures: BTreeMap<Job, Failures>,
 }
 
@@ -116,13 +122,23 @@ impl Effects {
     pub(super) fn startable(
         &self,
         state: &State,
+        config: &Config,
         now_ms: u64,
         may: fn(&Effect) -> bool,
     ) -> Vec<Effect> {
-        let places = RUNNING_MAX.saturating_sub(self.running.len());
+        let busy = self.running.len() - self.asking.len();
+        let places = RUNNING_MAX.saturating_sub(busy);
         if places == 0 {
             return Vec::new();
         }
+        let mut asking = self.asking.len();
+        let mut may_ask = |effect: &&Effect| match asking::asked(effect, state, config) {
+            Some(asked) => {
+                asking += 1;
+                asking <= asked.settings.active_max
+            }
+            None => true,
+        };
         let waits = |effect: &Effect| {
             self.failures
                 .get(&Job::Effect(effect.clone()))
@@ -137,13 +153,15 @@ impl Effects {
         };
         let may_start = |effect: &&Effect| may(effect) && !waits(effect) && !is_taken(effect);
         let is_suspect = |effect: &Effect| is_suspect_draft(state, effect);
-        let running = || self.jobs.values().filter_map(draft_of);
+        let own = self.jobs.iter().filter(|(id, _)| !self.asking.contains(id));
+        let running = || own.clone().filter_map(|(_, job)| draft_of(job));
         // While one is drafted that may end the daemon, no other draft gets into its company.
         let is_held = running().any(is_suspect);
         let startable: Vec<Effect> = outbox(state)
             .iter()
             .filter(may_start)
             .filter(|effect| !(is_suspect(effect) || is_held && is_draft(effect)))
+            .filter(&mut may_ask)
             .take(places)
             .cloned()
             .collect();
@@ -161,9 +179,13 @@ impl Effects {
 
     /// Starts an effect; what it needs is taken from `state` now.
     pub(super) fn start(&mut self, effect: Effect, state: &State, means: &Means) {
+        let is_asking = asking::asked(&effect, state, &means.config).is_some();
         let work = carry_out::work(&effect, state, means)
             .unwrap_or_else(|problem| Box::pin(std::future::ready(Answer::Again(problem))));
-        self.spawn(Job::Effect(effect), work);
+        let id = self.spawn(Job::Effect(effect), work);
+        if is_asking {
+            self.asking.insert(id);
+        }
     }
 
     /// Starts to put changes into the queue.
@@ -280,9 +302,10 @@ impl Effects {
         });
     }
 
-    fn spawn(&mut self, job: Job, work: Work) {
+    fn spawn(&mut self, job: Job, work: Work) -> Id {
         let id = self.running.spawn(work).id();
         self.jobs.insert(id, job);
+        id
     }
 
     fn ended(&mut self, ended: Result<(Id, Answer), JoinError>) -> Option<(Job, Answer)> {
@@ -290,6 +313,7 @@ impl Effects {
             Ok(done) => done,
             Err(error) => (error.id(), Answer::Again(format!("an internal error: {error}"))),
         };
+        self.asking.remove(&id);
         Some((self.jobs.remove(&id)?, answer))
     }
 }

@@ -70,7 +70,7 @@ impl Daemon {
         let now_ms = now.boottime_ms;
         self.expect_reports(records);
         let world = world(&self.means, &self.ledger, &self.looks);
-        for effect in self.effects.startable(world.state, now_ms, self.may()) {
+        for effect in self.effects.startable(world.state, &self.means.config, now_ms, self.may()) {
             if let Effect::PublishHandoff(id) = &effect
                 && let Some((run, position, _)) = world.state.attempt(id)
             {

@@ -32,6 +32,8 @@ impl Daemon {
     pub(super) fn begin_to_stop(&mut self, urgency: Urgency) {
         let now_ms = clock::now().boottime_ms;
         let settings = self.means.config.daemon;
+        // A draft that waits for somebody outside is made anew by the next start.
+        self.stop_asking.send_replace(urgency > Urgency::Run);
         match urgency {
             Urgency::Run | Urgency::Now => {}
             Urgency::Finish => {

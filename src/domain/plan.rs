@@ -1,5 +1,6 @@
 //! Plans: what a planner drafts, what the validator lets through, and the run of one.
 
+mod asked;
 mod changed;
 mod choice;
 mod run;
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::ids::{AgentName, SubtaskId, TaskId};
 use super::policy::Backoff;
 
+pub use asked::{Asked, AskedRound};
 pub use choice::{Choice, Ranked};
 pub use run::{
     BackingOff, Escalation, Orchestration, OrchestrationPhase, RetryRecord, RunKind, SubtaskPhase,
@@ -95,6 +97,9 @@ pub struct Explanation {
     /// Who drafted it: a planner's name, or `author` for an explicit plan.
     #[serde(default)]
     pub planner: String,
+    /// How a planner outside was asked, if one was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Box<Asked>>,
 }
 
 /// A range of minutes or tokens, both ends included.

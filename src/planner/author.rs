@@ -71,6 +71,7 @@ fn draft(request: &Request<'_>, policy: &Policy) -> DraftOutcome {
             warnings,
             thresholds: complexity::thresholds(policy),
             planner: PLANNER.name.to_owned(),
+            asked: None,
         },
     }))
 }

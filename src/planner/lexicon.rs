@@ -257,8 +257,17 @@ impl Lexicon {
 
     /// Returns a kind by name; `general` for a name that no list has.
     pub(super) fn kind(&'static self, name: &str) -> &'static Kind {
-        let found = self.kinds.iter().find(|kind| kind.name == name);
-        found.unwrap_or_else(|| &self.kinds[self.kinds.len() - 1])
+        self.kind_named(name).unwrap_or_else(|| &self.kinds[self.kinds.len() - 1])
+    }
+
+    /// Returns a kind by name; nothing for a name that no list has.
+    pub(super) fn kind_named(&'static self, name: &str) -> Option<&'static Kind> {
+        self.kinds.iter().find(|kind| kind.name == name)
+    }
+
+    /// Returns all kinds.
+    pub(super) fn kinds(&self) -> &[Kind] {
+        &self.kinds
     }
 
     /// Recognises the verb that `words` (lower case) begin with.

@@ -13,7 +13,7 @@ use crate::domain::plan::{
 };
 
 /// Its name in explanations.
-const NAME: &str = "repeat";
+pub(super) const NAME: &str = "repeat";
 
 /// Returns the draft of a request whose last plan was mended by a person; nothing where there is no
 /// such plan, or where its author wants something in particular.
@@ -59,6 +59,7 @@ pub(super) fn draft(request: &Request<'_>, policy: &Policy) -> Option<DraftOutco
             warnings: Vec::new(),
             thresholds: complexity::thresholds(policy),
             planner: NAME.to_owned(),
+            asked: None,
         },
     })))
 }

@@ -332,6 +332,7 @@ impl Drafting<'_> {
                 warnings,
                 thresholds: complexity::thresholds(self.policy),
                 planner: PLANNER.name.to_owned(),
+                asked: None,
             },
         }
     }

@@ -151,8 +151,9 @@ impl Served {
 
     /// Asks it to stop its workers too and waits for its end.
     pub(crate) fn stop_with_workers(mut self) -> Ended {
-        self.shutdown.request();
-        self.shutdown.request();
+        // Who asks as at a terminal leaves time to ask again.
+        self.shutdown.interrupt();
+        self.shutdown.interrupt();
         self.join().unwrap()
     }
 
@@ -174,8 +175,8 @@ impl Served {
 impl Drop for Served {
     fn drop(&mut self) {
         if let Some(thread) = self.thread.take() {
-            self.shutdown.request();
-            self.shutdown.request();
+            self.shutdown.interrupt();
+            self.shutdown.interrupt();
             let _ = thread.join();
         }
     }

@@ -18,6 +18,7 @@ mod env;
 mod freeze;
 mod holder;
 mod learning;
+mod models;
 mod monitor;
 mod queue;
 mod real_data;

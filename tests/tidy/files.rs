@@ -31,6 +31,7 @@ const ROSTERS: &[Roster] = &[
             "lessons",
             "lexicon",
             "order",
+            "outside",
             "repeat",
             "request",
             "revise",
@@ -40,6 +41,13 @@ const ROSTERS: &[Roster] = &[
             "select",
             "surroundings",
             "text",
+        ],
+    },
+    Roster {
+        front: "src/drafter.rs",
+        begins: "const ROSTER",
+        helpers: &[
+            "answer", "convert", "errors", "process", "prompt", "schema", "scratch", "session",
         ],
     },
     Roster { front: "src/registry.rs", begins: "const ROSTER", helpers: &["frontmatter", "merge"] },

@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+use crate::client::outside::OutsideError;
 use crate::client::request::RequestError;
 use crate::client::{ClientError, Fault};
 use crate::config::ConfigError;
@@ -131,6 +132,16 @@ impl From<ClientError> for CliError {
             Fault::Io => Exit::Io,
         };
         Self::new(exit, error.to_string()).hint(error.remedy())
+    }
+}
+
+impl From<OutsideError> for CliError {
+    fn from(error: OutsideError) -> Self {
+        let exit = match &error {
+            OutsideError::Interrupted { .. } => Exit::Interrupted,
+            OutsideError::System(_) => Exit::System,
+        };
+        Self::new(exit, error.to_string())
     }
 }
 

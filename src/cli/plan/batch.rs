@@ -14,8 +14,14 @@ use crate::client::batch::{self, Line, LineError};
 use crate::client::request::REQUEST_BYTES_MAX;
 
 /// Plans every line of a file, or of stdin for `-`.
-pub(super) fn run(context: &Context, file: &Path, from: &RegistryArgs) -> Result<Exit, CliError> {
+pub(super) fn run(
+    context: &Context,
+    file: &Path,
+    from: &RegistryArgs,
+    planner: Option<&str>,
+) -> Result<Exit, CliError> {
     let known = from.known(context)?;
+    let outside = known.outside(planner)?;
     let surroundings = known.surroundings();
     let policy = &known.policy;
     let mut lines = open(file)?;
@@ -41,7 +47,10 @@ pub(super) fn run(context: &Context, file: &Path, from: &RegistryArgs) -> Result
         }
         let line = if is_whole { Line::read(number, &bytes) } else { Err(too_long(number)) };
         match line {
-            Ok(line) => print(context, &batch::plan(&line, policy, &surroundings))?,
+            Ok(line) => {
+                let planned = batch::plan(&line, policy, &surroundings, outside.as_ref())?;
+                print(context, &planned)?;
+            }
             Err(error) => {
                 bad += 1;
                 print(context, &json!({ "id": number, "verdict": "error", "error": error }))?;

@@ -16,7 +16,7 @@ macro_rules! whole {
     };
 }
 
-/// Every setting but the `[masters.NAME]` and `[worker_types.NAME]` tables.
+/// Every setting but the `[masters.NAME]`, `[planners.NAME]` and `[worker_types.NAME]` tables.
 pub const SETTINGS: &[Setting] = &[
     Setting {
         key: "workspace",
@@ -46,6 +46,13 @@ pub const SETTINGS: &[Setting] = &[
         what: "false turns splitting off: every task goes whole to one master.",
         kind: Kind::Switch { set: |c, v| c.policy.orchestration_enabled = v },
         show: |c| c.policy.orchestration_enabled.to_string(),
+    },
+    Setting {
+        key: "planner",
+        what: "Who drafts plans: the embedded planner, or one that a table below names. When that one \
+               fails, the embedded planner's plan stands.",
+        kind: Kind::Planner,
+        show: |c| c.planner.clone(),
     },
     Setting {
         key: "learning",

@@ -20,6 +20,7 @@ fn means(root: &std::path::Path, may_stop: bool) -> Means {
         config: Arc::new(config),
         executable: "/proc/self/exe".into(),
         holder: Arc::new(Holder::new(mpsc::channel(1).0)),
+        stopping: tokio::sync::watch::channel(false).1,
         knowledge: Default::default(),
     }
 }

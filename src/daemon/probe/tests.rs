@@ -29,6 +29,7 @@ impl Place {
             config: Arc::new(config),
             executable: "/proc/self/exe".into(),
             holder: Arc::new(Holder::new(mpsc::channel(1).0)),
+            stopping: tokio::sync::watch::channel(false).1,
             knowledge: Default::default(),
         };
         let mut seen = json!({"worker_id": "w", "path": "worker-specs/active/w.json"});

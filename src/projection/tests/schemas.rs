@@ -273,6 +273,7 @@ fn every_schema_is_one_and_refuses_nonsense() {
             "command",
             "completion",
             "dashboard-event",
+            "draft",
             "handoff",
             "heartbeat",
             "message",

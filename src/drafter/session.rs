@@ -1,0 +1,184 @@
+//! The course of one draft: question, answer, complaint, answer, and what comes of it. Nothing is
+//! waited for here.
+
+use super::answer::Answer;
+use super::convert::Wishes;
+use super::prompt::Question;
+use super::{Answered, PlannerSettings};
+use crate::domain::Policy;
+use crate::domain::plan::{Asked, AskedRound, DraftOutcome, Explanation, Why};
+use crate::planner::{self, Request};
+
+/// So many errors of a round are kept, each of so many letters.
+const ERRORS_KEPT_MAX: usize = 10;
+const ERROR_LETTERS_MAX: usize = 300;
+
+/// What stands for an answer that cannot be shown.
+const NO_TEXT: &str = "(no text)";
+
+/// A draft that is under way.
+#[derive(Debug)]
+pub struct Session {
+    wishes: Wishes,
+    embedded: DraftOutcome,
+    question: Question,
+    repairs_max: u32,
+    rounds: Vec<AskedRound>,
+}
+
+/// How a draft goes on.
+#[derive(Debug)]
+pub enum Course {
+    /// Something has to be asked.
+    Ask(Box<Session>),
+    /// This came of it.
+    Done(DraftOutcome),
+}
+
+impl Course {
+    /// Begins a draft by the planner of this name. The embedded planner drafts in any case; nothing
+    /// is asked where the author's own words decide: subtasks of their own, no words at all, or a
+    /// master that nobody knows.
+    pub fn begin(
+        name: &str,
+        settings: &PlannerSettings,
+        request: &Request<'_>,
+        policy: &Policy,
+    ) -> Self {
+        let embedded = planner::draft(request, policy);
+        match Wishes::of(name, request, policy, &embedded) {
+            None => Course::Done(embedded),
+            Some(wishes) => Course::Ask(Box::new(Session {
+                question: Question::of(request, policy, &wishes, &embedded),
+                wishes,
+                embedded,
+                repairs_max: settings.repairs_max,
+                rounds: Vec::new(),
+            })),
+        }
+    }
+}
+
+impl Session {
+    /// Returns what is to be asked now.
+    pub fn question(&self) -> &Question {
+        &self.question
+    }
+
+    /// Takes what came of the question.
+    pub fn take(mut self: Box<Self>, answered: &Answered) -> Course {
+        let (answer, errors) = match &answered.answer {
+            Ok(answer) => match self.read(answer) {
+                Ok(outcome) => {
+                    self.note(answered, &[]);
+                    return Course::Done(self.accepted(outcome));
+                }
+                Err(errors) => (answer.as_str(), errors),
+            },
+            Err(error) if error.is_mendable() => (NO_TEXT, vec![error.to_string()]),
+            Err(error) => {
+                let why = error.to_string();
+                self.note(answered, std::slice::from_ref(&why));
+                return Course::Done(self.fall_back(&why));
+            }
+        };
+        self.note(answered, &errors);
+        let repairs = u32::try_from(self.rounds.len()).unwrap_or(u32::MAX).saturating_sub(1);
+        if repairs < self.repairs_max {
+            self.question.complain(answer, &errors);
+            return Course::Ask(self);
+        }
+        let first = errors.first().map(String::as_str).unwrap_or_default();
+        let why = format!("its answer cannot be used{}: {first}", after(repairs));
+        Course::Done(self.fall_back(&why))
+    }
+
+    /// Gives up without an answer.
+    pub fn give_up(self: Box<Self>, why: &str) -> DraftOutcome {
+        self.fall_back(why)
+    }
+
+    fn read(&self, answer: &str) -> Result<DraftOutcome, Vec<String>> {
+        let answer = Answer::read(answer).map_err(|error| vec![error])?;
+        self.wishes.outcome(&answer, self.rounds.len())
+    }
+
+    fn note(&mut self, answered: &Answered, errors: &[String]) {
+        let bytes = answered.answer.as_ref().map_or(0, String::len);
+        self.rounds.push(AskedRound {
+            ms: answered.ms,
+            bytes: u64::try_from(bytes).unwrap_or(u64::MAX),
+            errors: errors.iter().take(ERRORS_KEPT_MAX).map(|error| short(error)).collect(),
+        });
+    }
+
+    fn accepted(self, mut outcome: DraftOutcome) -> DraftOutcome {
+        let repairs = self.rounds.len().saturating_sub(1);
+        let ms: u64 = self.rounds.iter().map(|round| round.ms).sum();
+        let mended: Vec<&str> = self
+            .rounds
+            .iter()
+            .filter_map(|round| round.errors.first())
+            .map(String::as_str)
+            .collect();
+        let evidence = match repairs {
+            0 => format!("accepted at once, after {ms} ms"),
+            1 => format!("accepted after 1 repair and {ms} ms: {}", mended.join("; ")),
+            _ => format!("accepted after {repairs} repairs and {ms} ms: {}", mended.join("; ")),
+        };
+        let why = Why::new(format!("drafted by {}", self.wishes.planner), evidence);
+        if let Some(explanation) = explanation(&mut outcome) {
+            explanation.reasons.insert(0, why);
+            explanation.asked = Some(Box::new(Asked {
+                planner: self.wishes.planner,
+                rounds: self.rounds,
+                failure: None,
+            }));
+        }
+        outcome
+    }
+
+    fn fall_back(self, failure: &str) -> DraftOutcome {
+        let name = self.wishes.planner;
+        let failure = short(failure);
+        let mut outcome = self.embedded;
+        if let DraftOutcome::Refuse { reason, .. } = &mut outcome {
+            reason.push_str(&format!(" ({name} was asked as well and failed: {failure})"));
+        }
+        if let Some(explanation) = explanation(&mut outcome) {
+            let stands = format!("{failure}; the embedded planner's plan stands");
+            explanation.reasons.insert(0, Why::new(format!("{name} failed"), stands));
+            explanation.asked = Some(Box::new(Asked {
+                planner: name,
+                rounds: self.rounds,
+                failure: Some(failure),
+            }));
+        }
+        outcome
+    }
+}
+
+fn explanation(outcome: &mut DraftOutcome) -> Option<&mut Explanation> {
+    match outcome {
+        DraftOutcome::Plan(draft) | DraftOutcome::Route(draft) => Some(&mut draft.explanation),
+        DraftOutcome::Refuse { .. } => None,
+    }
+}
+
+fn after(repairs: u32) -> String {
+    match repairs {
+        0 => String::new(),
+        1 => " after 1 repair".to_owned(),
+        more => format!(" after {more} repairs"),
+    }
+}
+
+/// Returns the beginning of an error on one line, without control characters.
+fn short(error: &str) -> String {
+    let line: String = error
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(ERROR_LETTERS_MAX)
+        .collect();
+    line.split_whitespace().collect::<Vec<_>>().join(" ")
+}
