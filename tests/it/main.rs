@@ -23,6 +23,7 @@ mod monitor;
 mod planning;
 mod queue;
 mod real_data;
+mod real_tasks;
 mod restart;
 mod scenarios;
 mod served;

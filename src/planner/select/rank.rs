@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::Serialize;
 
+use super::details;
 use super::examples;
 use super::index::{Field, Index, Query};
 use super::memory::{self, Memory};
@@ -18,23 +19,27 @@ const FIELDS: [Field; 4] = [
     Field { weight: 1.5, topic_weight: 0.0, length_loss: 0.6 },
 ];
 /// What requests that are remembered or given as examples count for at the most.
-const MEMORY: f64 = 30.0;
-/// What an agent whose description means the same as the request counts for, beside its words.
-const SENSE: f64 = 12.0;
-/// Texts that are less alike than this are not alike at all.
-const ALIKE: f64 = 0.0;
+const MEMORY: f64 = 40.0;
+/// What an agent whose name and whose description mean the same as the request counts for, beside
+/// its words. Of a name that means nothing, nothing can be told.
+const SENSES: [f64; 2] = [4.0, 12.0];
+/// How much the details of a request count beside what it asks for.
+const DETAILS: f64 = 0.5;
 /// How much kind and field of the work count beside its words.
 const PRIOR: f64 = 0.25;
 /// A score at which an agent is thought to be rather able.
 const ABLE: f64 = 12.0;
-/// A lower score says nothing.
+/// A lower score says nothing; to take a field of work says as much as this.
 const SCORE_MIN: f64 = 4.5;
 /// Below this part of the best score of all agents, nobody among the candidates is suitable.
-const PART_MIN: f64 = 0.23;
+const PART_MIN: f64 = 0.2;
 /// Added to the best score of all before it is compared, so that weak scores decide nothing.
 const PART_BASE: f64 = 4.0;
 /// Whoever is within this part of the best score is as good, and load and past decide.
 const MARGIN: f64 = 0.08;
+/// A margin at which the first one is rather sure: so that of the choices with a confidence of one
+/// half and more about nine in ten are right.
+const APART: f64 = 0.25;
 /// How much of a score a full load and a bad past can take, within the margin.
 const LOAD_LOSS: f64 = 0.06;
 const PAST_LOSS: f64 = 0.10;
@@ -53,8 +58,8 @@ pub struct Selector {
     agents: Vec<Known>,
     index: Index,
     memory: Memory,
-    /// What each says of itself in short.
-    senses: Vec<Sense>,
+    /// What their names and their descriptions mean.
+    senses: Vec<[Sense; 2]>,
 }
 
 #[derive(Debug, Clone)]
@@ -139,8 +144,24 @@ impl Chosen {
 }
 
 impl Selector {
-    /// Makes a selector for some agents that has learned from what is remembered.
+    /// Makes a selector for some agents that has learned from what is remembered, all of it as if
+    /// it were new.
     pub fn of(agents: &[Agent], remembered: &[Remembered]) -> Self {
+        Self::learned(agents, remembered, &|_| 1.0)
+    }
+
+    /// Makes a selector as of a time: an outcome counts less the older it is, and one without a time
+    /// counts as if it were new.
+    pub fn at(agents: &[Agent], remembered: &[Remembered], now_ms: i64) -> Self {
+        let age = |one: &Remembered| one.at_ms.map(|at_ms| now_ms.saturating_sub(at_ms));
+        Self::learned(agents, remembered, &|one| age(one).map_or(1.0, memory::fresh))
+    }
+
+    fn learned(
+        agents: &[Agent],
+        remembered: &[Remembered],
+        fresh: &dyn Fn(&Remembered) -> f64,
+    ) -> Self {
         let texts: Vec<Vec<String>> = agents
             .iter()
             .map(|agent| {
@@ -161,11 +182,21 @@ impl Selector {
         }
         let examples = agents.iter().enumerate().flat_map(|(at, agent)| {
             let found = examples::of(&agent.description, &agent.body).into_iter();
-            found.map(move |request| memory::Known { agent: at, request, outcome: None })
+            found.map(move |request| memory::Known {
+                agent: at,
+                request,
+                outcome: None,
+                fresh: 1.0,
+            })
         });
         let learned = remembered.iter().filter_map(|one| {
             let agent = *place.get(&one.agent.to_lowercase())?;
-            Some(memory::Known { agent, request: &one.request, outcome: Some(one.outcome) })
+            Some(memory::Known {
+                agent,
+                request: &one.request,
+                outcome: Some(one.outcome),
+                fresh: fresh(one),
+            })
         });
         let requests: Vec<memory::Known<'_>> = examples.chain(learned).collect();
         let known = |agent: &Agent| Known {
@@ -173,14 +204,13 @@ impl Selector {
             name: agent.name.clone(),
             domains: agent.domains.clone(),
         };
+        let short: Vec<String> =
+            texts.iter().map(|texts| format!("{} {}", texts[0], texts[1])).collect();
         Self {
             agents: agents.iter().map(known).collect(),
             index: Index::of(&FIELDS, &texts),
-            senses: texts
-                .iter()
-                .map(|texts| Sense::of(&format!("{} {}", texts[0], texts[1])))
-                .collect(),
-            memory: Memory::of(&requests, agents.len()),
+            senses: texts.iter().map(|texts| meaning(&texts[0], &texts[1])).collect(),
+            memory: Memory::of(&requests, &short),
         }
     }
 
@@ -242,7 +272,8 @@ impl Selector {
     /// Scores every agent.
     fn scores(&self, query: &Query, wanted: &Wanted<'_>) -> Vec<f64> {
         let mut scores = self.said(query, wanted);
-        for (score, near) in scores.iter_mut().zip(self.memory.nearness(wanted.text)) {
+        let near = with_details(wanted.text, |text| self.memory.nearness(text));
+        for (score, near) in scores.iter_mut().zip(near) {
             *score += MEMORY * near;
         }
         scores
@@ -250,11 +281,10 @@ impl Selector {
 
     /// Scores every agent by what it says of itself.
     fn said(&self, query: &Query, wanted: &Wanted<'_>) -> Vec<f64> {
-        let mut scores = self.index.scores(query);
-        let sense = Sense::of(wanted.text);
-        for (score, other) in scores.iter_mut().zip(&self.senses) {
-            *score += SENSE * (sense.likeness(other) - ALIKE).max(0.0);
-        }
+        let mut scores = with_details(wanted.text, |text| match text == wanted.text {
+            true => self.by_text(query, text),
+            false => self.by_text(&Query::of(text), text),
+        });
         if !wanted.kind.is_empty() || !wanted.domain.is_empty() {
             let prior = Query::of(&format!("{} {}", wanted.kind, wanted.domain));
             for (score, part) in scores.iter_mut().zip(self.index.scores(&prior)) {
@@ -262,8 +292,20 @@ impl Selector {
             }
             for (score, agent) in scores.iter_mut().zip(&self.agents) {
                 if agent.domains.iter().any(|domain| domain == wanted.domain) {
-                    *score += PRIOR * ABLE;
+                    *score += SCORE_MIN;
                 }
+            }
+        }
+        scores
+    }
+
+    /// Scores every agent by its words and by what they mean.
+    fn by_text(&self, query: &Query, text: &str) -> Vec<f64> {
+        let mut scores = self.index.scores(query);
+        let sense = Sense::of(text);
+        for (score, said) in scores.iter_mut().zip(&self.senses) {
+            for (counts, part) in SENSES.iter().zip(said) {
+                *score += counts * sense.likeness(part).max(0.0);
             }
         }
         scores
@@ -364,6 +406,23 @@ pub(super) fn settle(agents: &mut [Chosen], top: f64) -> Vec<String> {
     }
 }
 
+/// What name and description mean; a name alone has to stand for both.
+fn meaning(name: &str, description: &str) -> [Sense; 2] {
+    let described = if description.trim().is_empty() { name } else { description };
+    [Sense::of(name), Sense::of(described)]
+}
+
+/// Scores a text so that its details count only in part.
+fn with_details(text: &str, score: impl Fn(&str) -> Vec<f64>) -> Vec<f64> {
+    let mut scores = score(text);
+    if let Some(asked) = details::left_out(text) {
+        for (score, part) in scores.iter_mut().zip(score(&asked)) {
+            *score = DETAILS * *score + (1.0 - DETAILS) * part;
+        }
+    }
+    scores
+}
+
 fn nobody(reason: &str) -> Selection {
     Selection {
         verdict: Suitable::Nobody,
@@ -377,7 +436,7 @@ fn nobody(reason: &str) -> Selection {
 /// How sure a choice is, by how much speaks for it and how far the next one is behind.
 fn confidence(top: f64, margin: f64) -> f64 {
     let able = 1.0 - (-top / ABLE).exp();
-    let apart = 1.0 - (-margin / 0.15).exp();
+    let apart = 1.0 - (-margin / APART).exp();
     (0.2 + 0.8 * apart) * able
 }
 

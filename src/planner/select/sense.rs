@@ -2,8 +2,8 @@
 //!
 //! `senses.txt` has the words in order, `senses.bin` a row for each: one byte for its length, then
 //! two numbers a byte. The rows were fitted so that the sum of a text's rows points where the
-//! sentence encoder all-MiniLM-L6-v2 (Apache License 2.0) puts the text. Nothing of that encoder is
-//! needed here, and a text costs one addition a word.
+//! sentence encoder all-mpnet-base-v2 (Apache License 2.0) puts the text. Nothing of that encoder is
+//! needed here, and a text costs one addition a word. `benches/planner/senses/build.sh` makes both files.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -17,7 +17,7 @@ static SENSES: LazyLock<HashMap<&'static str, &'static [u8]>> = LazyLock::new(||
 });
 
 /// How many numbers a direction has.
-const DIMENSIONS: usize = 64;
+const DIMENSIONS: usize = 128;
 /// What stands for 0 in a row.
 const ZERO: f32 = 8.0;
 

@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 use crate::domain::agent::Outcome;
 
@@ -119,6 +121,40 @@ fn what_went_well_is_given_to_the_same_agent_again() {
 }
 
 #[test]
+fn what_went_badly_long_ago_counts_less() {
+    const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+    let twins = [agent("r1", "Reviews contracts."), agent("r2", "Reviews contracts.")];
+    let failed = |at_ms| {
+        let one = outcome("r1", "Review the contract of a supplier", Outcome::Failure);
+        vec![Remembered { at_ms, ..one }; 5]
+    };
+    let perf = |known: &[Remembered], now_ms: i64| {
+        let selection = Selector::at(&twins, known, now_ms);
+        let selection = chosen(&selection, "Review the contract of a supplier");
+        selection.agents.iter().find(|agent| agent.name == "r1").map(|agent| agent.perf)
+    };
+    let new = perf(&failed(Some(0)), 0);
+    let old = perf(&failed(Some(0)), 900 * DAY_MS);
+    assert!(old > new, "{old:?} {new:?}");
+    assert_eq!(perf(&failed(None), 900 * DAY_MS), new, "without a time nothing fades");
+    assert_eq!(perf(&failed(Some(DAY_MS)), 0), new, "nor what is said to come from the future");
+}
+
+#[test]
+fn whoever_did_much_is_not_the_first_for_everything() {
+    let team = [agent("busy", "Writes and reviews texts."), agent("rare", "Reviews budgets.")];
+    let texts = ["letters", "essays", "poems", "novels", "speeches", "adverts", "manuals"];
+    let known: Vec<Remembered> = texts
+        .iter()
+        .map(|text| outcome("busy", &format!("Review these {text}"), Outcome::Success))
+        .chain([outcome("rare", "Review the plan of expenses", Outcome::Success)])
+        .collect();
+    let selector = Selector::of(&team, &known);
+    check(&selector, "Review our expenses", Some("rare"));
+    check(&selector, "Review my poems", Some("busy"));
+}
+
+#[test]
 fn examples_in_an_agent_s_own_file_count() {
     let mut helper = agent("helper", "Helps.");
     helper.body = "## Examples\n- \"Untangle the nightly mail queue\"\n".to_owned();
@@ -181,4 +217,35 @@ fn whoever_adds_something_comes_before_whoever_says_the_same_again() {
     let names: Vec<&str> = selection.agents.iter().map(|agent| agent.name.as_str()).collect();
     assert_eq!(names, ["anna", "singer", "bert"]);
     assert!(selection.agents[1].score < selection.agents[2].score);
+}
+
+const TEXT: &str =
+    "([a-zA-Z]{0,9}|bake|cake|sql|## Examples|user: |- |\n|```|🦀|é|\u{0}|[ -~]){0,30}";
+
+proptest! {
+    #[test]
+    fn whatever_agents_say_and_people_ask_the_choice_is_sound(
+        texts in proptest::collection::vec((TEXT, TEXT), 0..6),
+        outcomes in proptest::collection::vec((TEXT, 0_usize..7, 0_usize..3), 0..6),
+        text in TEXT,
+    ) {
+        let agents: Vec<Agent> = texts
+            .iter()
+            .enumerate()
+            .map(|(at, (said, body))| Agent { body: body.clone(), ..agent(&format!("a{at}"), said) })
+            .collect();
+        let kinds = [Outcome::Success, Outcome::Edited, Outcome::Failure];
+        let known: Vec<Remembered> = outcomes
+            .iter()
+            .map(|(request, at, kind)| outcome(&format!("a{at}"), request, kinds[*kind]))
+            .collect();
+        let selector = Selector::of(&agents, &known);
+        let selection = chosen(&selector, &text);
+        prop_assert!((0.0..=1.0).contains(&selection.confidence), "{selection:?}");
+        prop_assert_eq!(selection.agents.is_empty(), selection.verdict == Suitable::Nobody);
+        for one in &selection.agents {
+            prop_assert!(one.score.is_finite() && (0.0..=1.0).contains(&one.capability));
+        }
+        prop_assert_eq!(&selection, &chosen(&selector, &text));
+    }
 }
