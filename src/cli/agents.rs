@@ -166,6 +166,8 @@ impl Known {
         let loads = self.client.as_ref().and_then(|client| client.loads(&self.policy).ok());
         Surroundings {
             loads: loads.unwrap_or_default(),
+            // Whose file a request would be that is dropped from here.
+            owner: Some(rustix::process::getuid().as_raw()),
             ..Surroundings::of(&self.registry.agents, &self.experience, clock::now().wall.as_ms())
         }
     }

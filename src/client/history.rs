@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{Client, ClientError};
 use crate::domain::agent::{Outcome, Remembered};
-use crate::domain::experience::{Experience, Line, OUTCOMES_MAX};
+use crate::domain::experience::{Experience, Line};
 use crate::store::layout;
 
 /// A longer file is cut to its latest lines when something is added.
@@ -48,12 +48,7 @@ impl Client {
         self.store().append(layout::MEMORY, lines.as_bytes())?;
         let text = self.text(layout::MEMORY)?.unwrap_or_default();
         if text.len() as u64 > FILE_BYTES_MAX {
-            let mut kept: Vec<&str> = text.lines().collect();
-            let forgotten = kept.iter().rev().find(|line| line.contains("forgotten_before_ms"));
-            let head = forgotten.map(|line| format!("{line}\n")).unwrap_or_default();
-            kept.drain(..kept.len().saturating_sub(OUTCOMES_MAX / 2));
-            let latest = format!("{head}{}\n", kept.join("\n"));
-            self.store().replace_durable(layout::MEMORY, latest.as_bytes())?;
+            self.store().replace_durable(layout::MEMORY, latest(&text).as_bytes())?;
         }
         Ok(())
     }
@@ -69,6 +64,21 @@ impl Client {
         self.store().replace_durable(layout::MEMORY, format!("{text}\n").as_bytes())?;
         Ok(())
     }
+}
+
+/// Returns the latest lines, about half of what the file may hold, behind the last word on what is
+/// forgotten.
+fn latest(text: &str) -> String {
+    let room = usize::try_from(FILE_BYTES_MAX / 2).unwrap_or(usize::MAX);
+    let mut begin = text.len().saturating_sub(room);
+    while !text.is_char_boundary(begin) {
+        begin += 1;
+    }
+    let whole = text[begin..].find('\n').map_or("", |end| &text[begin + end + 1..]);
+    let is_word = |line: &&str| matches!(serde_json::from_str(line), Ok(Line::Forgotten { .. }));
+    let before = &text[..text.len() - whole.len()];
+    let head = before.lines().rev().find(is_word).map(|line| format!("{line}\n"));
+    format!("{}{whole}", head.unwrap_or_default())
 }
 
 /// Reads outcomes, one JSON object a line: `{"request", "agent", "outcome"}`.
@@ -159,7 +169,8 @@ mod tests {
         let long = outcome(&"x".repeat(1_000), None);
         client.remember(&vec![long; 12_000]).unwrap();
         let text = client.text(layout::MEMORY).unwrap().unwrap();
-        assert_eq!(text.lines().count(), OUTCOMES_MAX / 2 + 1);
+        assert!(text.len() as u64 <= FILE_BYTES_MAX / 2 + 100, "{}", text.len());
+        assert!(text.lines().count() > 1_000);
         assert!(text.starts_with("{\"forgotten_before_ms\":7}\n"));
     }
 

@@ -42,7 +42,8 @@ pub(super) fn work(effect: &Effect, state: &State, means: &Means) -> Result<Work
     Ok(match effect {
         Effect::DraftPlan(id) => {
             let drafting = Drafting::of(id, state, &means)?;
-            let harvest = means.knowledge.harvest(state, &means.config);
+            let task = state.tasks.get(id).ok_or_else(|| format!("there is no task {id}"))?;
+            let harvest = means.knowledge.harvest(state, task, &means.config);
             Box::pin(
                 drafting.run(|means| {
                     means.knowledge.surroundings(harvest, &means.store, &means.config)

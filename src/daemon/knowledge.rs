@@ -4,9 +4,8 @@
 //! it used a moment later, and a queue of thousands does not read all files for each task.
 
 use std::path::PathBuf;
-use std::sync::Arc;
-
-use tokio::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::error::Chain;
 use crate::clock;
@@ -14,6 +13,7 @@ use crate::config::Config;
 use crate::domain::State;
 use crate::domain::experience::Experience;
 use crate::domain::ids::AgentName;
+use crate::domain::task::Task;
 use crate::planner::Surroundings;
 use crate::registry::{Registry, look_at};
 use crate::store::{Store, layout};
@@ -31,8 +31,13 @@ const MEMORY_BYTES_MAX: u64 = 16 << 20;
 #[derive(Default)]
 pub(super) struct Knowledge {
     kept: Mutex<Option<Kept>>,
+    /// Held by whoever gathers.
+    gathering: Mutex<()>,
+    /// Whether somebody gathers or is about to.
+    is_gathered: AtomicBool,
 }
 
+#[derive(Clone)]
 struct Kept {
     surroundings: Surroundings,
     /// On the boot-time clock.
@@ -42,52 +47,76 @@ struct Kept {
 /// What the state says, taken from it where the state is.
 pub(super) struct Harvest {
     loads: Vec<(AgentName, u32)>,
-    /// Nothing while what is kept may be used.
-    experience: Option<Experience>,
+    owner: Option<u32>,
+    /// Nothing while what is kept may be used, or somebody else gathers.
+    turn: Option<Turn>,
     began_ms: u64,
 }
 
 impl Knowledge {
-    /// Takes from the state what it says.
-    pub(super) fn harvest(&self, state: &State, config: &Config) -> Harvest {
+    /// Takes from the state what it says, for the plan of a task.
+    pub(super) fn harvest(
+        self: &Arc<Self>,
+        state: &State,
+        task: &Task,
+        config: &Config,
+    ) -> Harvest {
         let began_ms = clock::now().boottime_ms;
         let masters = config.policy.masters.iter();
         let loads = masters.map(|(name, settings)| {
             let busy = state.attempts_of(name) * 100 / settings.attempts_active_max.max(1);
             (name.clone(), u32::try_from(busy.min(100)).unwrap_or(100))
         });
-        // Whoever gathers at present gathers for all.
-        let is_due = self
-            .kept
-            .try_lock()
-            .is_ok_and(|kept| kept.as_ref().is_none_or(|kept| kept.until_ms <= began_ms));
+        let is_due = self.kept().is_none_or(|kept| kept.until_ms <= began_ms)
+            && !self.is_gathered.swap(true, Ordering::AcqRel);
         let learned =
             || if config.learning { Experience::of(state) } else { Experience::default() };
-        Harvest { loads: loads.collect(), experience: is_due.then(learned), began_ms }
+        let turn = || Turn { knowledge: Arc::clone(self), experience: learned() };
+        let turn = is_due.then(turn);
+        Harvest { loads: loads.collect(), owner: task.owner(), turn, began_ms }
     }
 
-    /// Returns what is known; reads files, and is for a thread that may wait.
+    /// Returns what is known; reads files, and is for a thread that may wait. While one gathers, the
+    /// others go on with what was known before; only where there is nothing yet do they wait.
     pub(super) fn surroundings(
         &self,
         harvest: Harvest,
         store: &Store,
         config: &Config,
     ) -> Surroundings {
-        let mut kept = self.kept.blocking_lock();
-        let known = match (&*kept, harvest.experience) {
-            (Some(kept), None) => kept.surroundings.clone(),
-            (Some(kept), Some(_)) if kept.until_ms > harvest.began_ms => kept.surroundings.clone(),
-            (_, experience) => {
-                let known = gather(experience.unwrap_or_default(), store, config);
-                let now_ms = clock::now().boottime_ms;
-                let took_ms = now_ms.saturating_sub(harvest.began_ms);
-                let until_ms = now_ms + KEPT_MS_MIN.max(took_ms * PART_OF_TIME);
-                *kept = Some(Kept { surroundings: known.clone(), until_ms });
-                known
+        let Harvest { loads, owner, mut turn, began_ms } = harvest;
+        let before = if turn.is_none() { self.kept() } else { None };
+        let known = before.map(|kept| kept.surroundings).unwrap_or_else(|| {
+            let _gathering = self.gathering.lock().unwrap_or_else(PoisonError::into_inner);
+            if let (None, Some(kept)) = (&turn, self.kept()) {
+                return kept.surroundings;
             }
-        };
-        let loads = harvest.loads.into_iter().map(|(name, load)| (name.to_string(), load));
-        Surroundings { loads: loads.collect(), ..known }
+            let experience = turn.as_mut().map(|turn| std::mem::take(&mut turn.experience));
+            let known = gather(experience.unwrap_or_default(), store, config);
+            let now_ms = clock::now().boottime_ms;
+            let until_ms = now_ms + KEPT_MS_MIN.max(now_ms.saturating_sub(began_ms) * PART_OF_TIME);
+            let kept = Kept { surroundings: known.clone(), until_ms };
+            *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(kept);
+            known
+        });
+        let loads = loads.into_iter().map(|(name, load)| (name.to_string(), load));
+        Surroundings { loads: loads.collect(), owner, ..known }
+    }
+
+    fn kept(&self) -> Option<Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// The turn of whoever gathers; it is over when this goes, however that comes about.
+struct Turn {
+    knowledge: Arc<Knowledge>,
+    experience: Experience,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.knowledge.is_gathered.store(false, Ordering::Release);
     }
 }
 
@@ -96,12 +125,17 @@ fn gather(experience: Experience, store: &Store, config: &Config) -> Surrounding
     let home = std::env::var_os("HOME").map(PathBuf::from);
     let registry = Registry::of_project(&config.policy, &config.workspace, home.as_deref());
     let experience = if config.learning {
-        let added = store.read(layout::MEMORY, MEMORY_BYTES_MAX).unwrap_or_else(|error| {
-            tracing::warn!(error = %Chain(&error), "what was learned cannot be read");
-            None
-        });
-        let text = added.map(|file| String::from_utf8_lossy(&file.bytes).into_owned());
-        experience.with(&text.unwrap_or_default())
+        match store.read(layout::MEMORY, MEMORY_BYTES_MAX) {
+            Ok(added) => {
+                let text = added.map(|file| String::from_utf8_lossy(&file.bytes).into_owned());
+                experience.with(&text.unwrap_or_default())
+            }
+            // It may say that all of it is forgotten.
+            Err(error) => {
+                tracing::warn!(error = %Chain(&error), "what was learned cannot be read");
+                Experience::default()
+            }
+        }
     } else {
         experience
     };

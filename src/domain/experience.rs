@@ -4,14 +4,15 @@
 //! added, one JSON object a line. Only the latest are kept.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::agent::{Outcome, Remembered};
 use super::plan::{
-    DraftSubtask, Orchestration, OrchestrationPhase, RunKind, Subtask, SubtaskPhase,
+    DraftSubtask, Orchestration, OrchestrationPhase, RunKind, Strategy, Subtask, SubtaskPhase,
 };
 use super::report::{Category, ResultKind};
 use super::state::State;
-use super::task::TaskSpec;
+use super::task::Task;
 use super::worker::{Attempt, AttemptEnd, AttemptPhase};
 
 /// So many outcomes are kept in mind.
@@ -37,6 +38,16 @@ pub struct PastPlan {
     pub request: String,
     /// How it fared.
     pub fate: Fate,
+    /// Who asked for it, by number of the user, where it came as a file.
+    pub owner: Option<u32>,
+    /// The author's word for the kind of work.
+    pub kind: Option<String>,
+    /// What the author said beside the request.
+    pub context: Map<String, Value>,
+    /// Who drafted it.
+    pub planner: String,
+    /// How its steps followed each other.
+    pub strategy: Strategy,
     /// Its steps.
     pub steps: Vec<PastStep>,
     /// When it ended, milliseconds since 1970.
@@ -91,10 +102,12 @@ pub enum Line {
 impl Experience {
     /// Gathers what the state says.
     pub fn of(state: &State) -> Self {
-        let runs = || state.orchestrations.values();
-        let outcomes = runs().flat_map(outcomes_of).collect();
-        let past = |run: &Orchestration| past_plan(&state.tasks.get(&run.task_id)?.spec, run);
-        let plans = runs().filter_map(past).collect();
+        let mut runs: Vec<&Orchestration> = state.orchestrations.values().collect();
+        runs.sort_unstable_by_key(|run| std::cmp::Reverse(run.accepted_seq));
+        let latest = || runs.iter().copied();
+        let outcomes = latest().flat_map(outcomes_of).take(OUTCOMES_MAX).collect();
+        let past = |run: &Orchestration| past_plan(state.tasks.get(&run.task_id)?, run);
+        let plans = latest().filter_map(past).take(PLANS_MAX).collect();
         Self { outcomes, plans }.latest()
     }
 
@@ -183,15 +196,18 @@ fn outcomes_of_attempt(
         | SubtaskPhase::Skipped { .. }
         | SubtaskPhase::Cancelled { .. } => None,
     };
-    let began = attempt.started.map_or(attempt.issued_at, |started| started.at);
     let at_ms = at.wall.as_ms();
-    let minutes = (at_ms - began.wall.as_ms()).max(0) as f64 / 60_000.0;
+    // Where nobody said when it began, it may have waited for most of the time.
+    let minutes = attempt
+        .started
+        .filter(|_| outcome == Outcome::Success)
+        .map(|started| (at_ms - started.at.wall.as_ms()).max(0) as f64 / 60_000.0);
     let one = |agent: &str| Remembered {
         request: said(&subtask.title, &subtask.description),
         agent: agent.to_owned(),
         outcome,
         kind: kind_of(subtask).to_owned(),
-        minutes: (outcome == Outcome::Success).then_some(minutes),
+        minutes,
         tokens,
         at_ms: Some(at_ms),
     };
@@ -213,7 +229,8 @@ pub fn said(title: &str, description: &str) -> String {
     }
 }
 
-fn past_plan(spec: &TaskSpec, run: &Orchestration) -> Option<PastPlan> {
+fn past_plan(task: &Task, run: &Orchestration) -> Option<PastPlan> {
+    let spec = &task.spec;
     let skipped =
         |position: usize| matches!(run.runs[position].phase, SubtaskPhase::Skipped { .. });
     let is_edited = || !spec.subtasks.is_empty() || (0..run.runs.len()).any(skipped);
@@ -245,6 +262,11 @@ fn past_plan(spec: &TaskSpec, run: &Orchestration) -> Option<PastPlan> {
         task_id: run.task_id.to_string(),
         request: said(&spec.title, &spec.description),
         fate,
+        owner: task.owner(),
+        kind: spec.kind.clone(),
+        context: spec.context.clone(),
+        planner: run.plan.explanation.planner.clone(),
+        strategy: run.plan.strategy,
         steps: run.plan.subtasks.iter().enumerate().map(step).collect(),
         at_ms: at.wall.as_ms(),
     })

@@ -125,7 +125,11 @@ impl Situation<'_> {
 
     /// Returns how often it has failed on the agent that has it, this time included.
     pub fn failures_here(&self) -> u32 {
-        self.failures().saturating_sub(self.run.runs[self.position].failures_before)
+        let run = &self.run.runs[self.position];
+        // A failure of whoever had it before counts for nobody who got it since.
+        let is_here = self.attempt.agent == *self.run.agent_of(self.position);
+        let failures = run.failures + u32::from(is_here && self.attempt.is_live());
+        failures.saturating_sub(run.failures_before)
     }
 
     /// Returns how often it may fail on one agent.

@@ -112,6 +112,16 @@ pub enum TaskSource {
     },
 }
 
+impl Task {
+    /// Returns who asked for it, by number of the user, where it came as a file of the drop box.
+    pub fn owner(&self) -> Option<u32> {
+        match self.source {
+            TaskSource::Inbox { owner, .. } => Some(owner),
+            TaskSource::Queue { .. } => None,
+        }
+    }
+}
+
 /// Removals of an open task from the queue that are undone; the next is its owner's decision.
 pub const PUT_BACK_MAX: u32 = 1;
 

@@ -84,7 +84,7 @@ impl Workspace {
     /// Returns what was found, a sentence each.
     pub fn facts(&self) -> Vec<String> {
         let mut facts = Vec::new();
-        if self.files > 0 {
+        if self.files > 0 || self.cut {
             let more = if self.cut { "more than " } else { "" };
             let languages: Vec<String> = self
                 .languages

@@ -10,6 +10,9 @@ use super::expand::Step;
 /// So many outcomes weigh as much as the estimate that is made without any.
 const PRIOR: f64 = 5.0;
 
+/// What work took counts as at the most so many times the estimate, and at the least as that part.
+const FACTOR_MAX: f64 = 4.0;
+
 /// Minutes that successful attempts took, by kind of work.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Actuals {
@@ -67,6 +70,8 @@ impl Actuals {
         };
         let weight = known.len() as f64 / (known.len() as f64 + PRIOR);
         let drawn = |estimate: u32, actual: f64| {
+            let base = f64::from(estimate.max(1));
+            let actual = actual.clamp(base / FACTOR_MAX, base * FACTOR_MAX);
             let mixed = f64::from(estimate) * (1.0 - weight) + actual * weight;
             mixed.round().clamp(1.0, f64::from(u32::MAX)) as u32
         };

@@ -136,7 +136,7 @@ fn complete(
     }
 }
 
-fn acceptance(task: &TaskSpec) -> Vec<String> {
+pub(super) fn acceptance(task: &TaskSpec) -> Vec<String> {
     let list = task.context.get("acceptance_criteria").or(task.context.get("success_criteria"));
     let values = list.and_then(|list| list.as_array()).map(Vec::as_slice).unwrap_or_default();
     values.iter().filter_map(|value| value.as_str()).map(|text| text::line(text, 500)).collect()

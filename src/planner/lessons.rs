@@ -101,12 +101,9 @@ impl Lessons {
                 continue;
             }
             let mut has = plan.steps.iter().filter(|step| step.draft.nature.kind == part.kind);
-            let is_left = match has.next() {
-                Some(step) => step.skipped,
-                // A plan that nobody touched has what the template and what was learned gave it.
-                None if plan.fate == Fate::Edited => true,
-                None => continue,
-            };
+            // A plan that has no such step was written by its author, who had another goal in mind.
+            let Some(step) = has.next() else { continue };
+            let is_left = step.skipped;
             let of = (template.name.clone(), part.kind.clone());
             let (left, all) = self.left_out.entry(of).or_default();
             *left += u32::from(is_left);
@@ -120,17 +117,18 @@ fn template_of(goal: &Frame) -> &'static Template {
     lexicon().template(&goal.kind.name, &text::words(&words))
 }
 
-/// What makes two requests the same.
+/// What makes two requests the same: everything but blanks, case and the full stop.
 fn key(request: &str) -> String {
-    let words: Vec<String> = text::tokens(request).into_iter().map(|token| token.word).collect();
-    words.join(" ")
+    let lower = request.to_lowercase();
+    let words: Vec<&str> = lower.split_whitespace().collect();
+    words.join(" ").trim_end_matches('.').to_owned()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::domain::experience::PastStep;
-    use crate::domain::plan::{DraftSubtask, Nature};
+    use crate::domain::plan::{DraftSubtask, Nature, Strategy};
 
     fn plan(request: &str, fate: Fate, steps: &[(&str, bool)]) -> PastPlan {
         let step = |(kind, skipped): &(&str, bool)| PastStep {
@@ -144,6 +142,11 @@ mod tests {
             task_id: "t".to_owned(),
             request: request.to_owned(),
             fate,
+            owner: None,
+            kind: None,
+            context: serde_json::Map::new(),
+            planner: String::new(),
+            strategy: Strategy::default(),
             steps: steps.iter().map(step).collect(),
             at_ms: 0,
         }
@@ -159,6 +162,8 @@ mod tests {
         let found = lessons.last_plan_for("Audit the licences").unwrap();
         assert_eq!((found.fate, found.steps.len()), (Fate::Edited, 1));
         assert!(lessons.last_plan_for("audit the licenses").is_none());
+        let plans = [plan("Add C++ support", Fate::Edited, &[])];
+        assert!(Lessons::of(&plans).last_plan_for("Add C# support").is_none());
     }
 
     #[test]
@@ -167,15 +172,16 @@ mod tests {
             |n: usize, kinds: &[(&str, bool)]| plan(&format!("add page {n}"), Fate::Edited, kinds);
         let template = template_of(&Frame::of("add page 1"));
         let kind = template.steps.iter().find(|part| !part.goal && part.kind == "tests").unwrap();
-        let without: Vec<PastPlan> = (0..3).map(|n| feature(n, &[("implement", false)])).collect();
-        let said = Lessons::of(&without).leaves_out(&template.name, &kind.kind).unwrap();
-        assert!(said.contains("tests out of 3 of 3"), "{said}");
-        assert!(Lessons::of(&without[..2]).leaves_out(&template.name, "tests").is_none());
-        let mut mixed = without;
-        mixed.extend((3..6).map(|n| feature(n, &[("implement", false), ("tests", false)])));
-        assert!(Lessons::of(&mixed).leaves_out(&template.name, "tests").is_none());
         let skipped: Vec<PastPlan> =
             (0..3).map(|n| feature(n, &[("implement", false), ("tests", true)])).collect();
-        assert!(Lessons::of(&skipped).leaves_out(&template.name, "tests").is_some());
+        let said = Lessons::of(&skipped).leaves_out(&template.name, &kind.kind).unwrap();
+        assert!(said.contains("tests out of 3 of 3"), "{said}");
+        assert!(Lessons::of(&skipped[..2]).leaves_out(&template.name, "tests").is_none());
+        let mut mixed = skipped;
+        mixed.extend((3..6).map(|n| feature(n, &[("implement", false), ("tests", false)])));
+        assert!(Lessons::of(&mixed).leaves_out(&template.name, "tests").is_none());
+        // Who writes a plan without tests leaves nothing out of ours.
+        let without: Vec<PastPlan> = (0..9).map(|n| feature(n, &[("implement", false)])).collect();
+        assert!(Lessons::of(&without).leaves_out(&template.name, "tests").is_none());
     }
 }

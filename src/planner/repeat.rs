@@ -3,27 +3,34 @@
 use super::expand;
 use super::frame::Frame;
 use super::select::{Masters, Share, Work};
-use super::{Request, Said, analysis, complexity, text};
+use super::{Request, Said, analysis, author, complexity, text};
 use crate::domain::Policy;
 use crate::domain::experience::{Fate, PastPlan, said};
-use crate::domain::ids::AgentName;
+use crate::domain::ids::{AgentName, TaskId};
 use crate::domain::moment::Timestamp;
 use crate::domain::plan::{
     Complexity, Draft, DraftIds, DraftOutcome, DraftSubtask, Explanation, Why, Workflow,
 };
+use crate::domain::validate::validate;
 
 /// Its name in explanations.
 pub(super) const NAME: &str = "repeat";
 
-/// Returns the draft of a request whose last plan was mended by a person; nothing where there is no
-/// such plan, or where its author wants something in particular.
+/// Returns the draft of a request whose last plan was mended by a person, or was such a repetition;
+/// nothing where there is none, where somebody else asked for it, where anything beside the request
+/// is otherwise, and where the steps would make no plan any more.
 pub(super) fn draft(request: &Request<'_>, policy: &Policy) -> Option<DraftOutcome> {
     let task = request.task;
     let is_asked_for = |name: &String| !name.trim().is_empty();
     let is_bound = task.orchestration_required == Some(false)
         || task.assigned_to.as_ref().is_some_and(is_asked_for);
     let past = request.surroundings.lessons.last_plan_for(&said(&task.title, &task.description))?;
-    if is_bound || !policy.orchestration_enabled || past.fate != Fate::Edited {
+    let is_mended =
+        past.fate == Fate::Edited || past.fate == Fate::Accepted && past.planner == NAME;
+    let is_same = past.kind == task.kind
+        && past.context == task.context
+        && past.owner == request.surroundings.owner;
+    if is_bound || !policy.orchestration_enabled || !is_mended || !is_same {
         return None;
     }
     let subtasks = steps(past, request, policy)?;
@@ -44,13 +51,13 @@ pub(super) fn draft(request: &Request<'_>, policy: &Policy) -> Option<DraftOutco
     let reasons = vec![Why::new("plan of before", evidence)];
     let mut analysis = analysis::of_subtasks(&subtasks, &reasons);
     analysis.workspace = request.surroundings.workspace.facts();
-    Some(DraftOutcome::Plan(Box::new(Draft {
+    let draft = Draft {
         goal: goal.map(|goal| text::line(goal, 200)).unwrap_or_default(),
         complexity: if count > 5 { Complexity::High } else { Complexity::Medium },
         domains,
         constraints: told.constraints,
-        success_criteria: told.criteria,
-        strategy: task.strategy.unwrap_or(policy.strategy),
+        success_criteria: author::acceptance(task).into_iter().chain(told.criteria).collect(),
+        strategy: task.strategy.unwrap_or(past.strategy),
         workflow: Workflow::DecomposeFirst,
         confidence: 0.95,
         ids: DraftIds::Slug(slug(&task.title)),
@@ -65,7 +72,11 @@ pub(super) fn draft(request: &Request<'_>, policy: &Policy) -> Option<DraftOutco
             planner: NAME.to_owned(),
             asked: None,
         },
-    })))
+    };
+    // Limits and masters may be others today.
+    let task_id = TaskId::parse("repeat").expect("it is a valid id");
+    validate(&draft, &task_id, policy, &|_| false).ok()?;
+    Some(DraftOutcome::Plan(Box::new(draft)))
 }
 
 fn slug(title: &str) -> String {
@@ -80,7 +91,7 @@ fn steps(past: &PastPlan, request: &Request<'_>, policy: &Policy) -> Option<Vec<
         past.steps.iter().filter(|step| !step.skipped).map(|step| &step.draft).collect();
     let new_id = |old: &str| {
         let at = kept.iter().position(|step| step.subtask_id == old)?;
-        Some(format!("{slug}-{:03}-{}", at + 1, kept[at].worker_type))
+        Some(format!("{slug}-{:03}-{}", at + 1, ending(kept[at])))
     };
     let mut masters = Masters::new(policy, request.surroundings, None);
     let mut steps = Vec::with_capacity(kept.len());
@@ -99,14 +110,28 @@ fn steps(past: &PastPlan, request: &Request<'_>, policy: &Policy) -> Option<Vec<
             let settings = name.and_then(|name| policy.masters.get(&name));
             settings.is_some_and(|master| master.orchestration_enabled)
         };
+        let evidence = format!("as {} of task {}", step.subtask_id, past.task_id);
+        again.why = vec![Why::new("plan of before", evidence)];
+        again.why.extend(chose.why_specialist());
+        again.choice.specialists = chose.choice.specialists;
+        again.choice.masters = Vec::new();
         if step.assigned_to.iter().any(|name| !still(name)) {
             again.assigned_to = vec![chose.master.to_string()];
-            again.why = vec![chose.why];
-            again.choice = chose.choice;
+            again.why.push(chose.why);
+            again.choice.masters = chose.choice.masters;
         }
         steps.push(again);
     }
     (!steps.is_empty()).then_some(steps)
+}
+
+/// Returns what the id of a step ends with: its kind, which an author writes as he likes.
+fn ending(step: &DraftSubtask) -> String {
+    const LETTERS_MAX: usize = 20;
+    let said = if step.nature.kind.is_empty() { &step.worker_type } else { &step.nature.kind };
+    let letters = said.chars().filter(char::is_ascii_alphanumeric).take(LETTERS_MAX);
+    let ending: String = letters.collect::<String>().to_lowercase();
+    if ending.is_empty() { "step".to_owned() } else { ending }
 }
 
 /// Returns what is waited for, through steps that were left out.

@@ -16,6 +16,9 @@ use crate::domain::workspace::{Sides, Workspace};
 /// Bytes of a request that are looked at; the rest is handed on, not planned.
 const TEXT_MAX: usize = 64 * 1024;
 
+/// Words that a plan in the workspace has to share with the request that it is for.
+const LAID_DOWN_WORDS_MIN: usize = 2;
+
 /// Words of a request that is only a name.
 const NAMES_MAX: usize = 3;
 
@@ -109,8 +112,8 @@ impl Reading {
         let asked: BTreeSet<String> = telling_words(&self.goal).into_iter().collect();
         let is_for = |goal: &str| {
             let goal: BTreeSet<String> = telling_words(goal).into_iter().collect();
-            // A plan that does not say what it is for is for whatever is asked.
-            goal.is_empty() || goal.intersection(&asked).count() * 2 >= goal.len().min(asked.len())
+            let both = goal.intersection(&asked).count();
+            both >= LAID_DOWN_WORDS_MIN && both * 2 >= goal.len()
         };
         let plan = workspace.plans.iter().find(|plan| is_for(&plan.goal));
         self.laid_down = plan.map(|plan| plan.path.clone());

@@ -48,7 +48,6 @@ fn draft(request: &Request<'_>, policy: &Policy) -> DraftOutcome {
         return break_down("it names more steps than one plan can hold");
     }
     let mut named = expand::named_steps(&reading);
-    request.surroundings.actuals.correct(&mut named);
     let Some(main) = named.iter().max_by_key(|step| (step.is_goal, step.kind.rank == 20)) else {
         return refuse("the request names no step", "say what is to be done and to what");
     };
@@ -62,6 +61,8 @@ fn draft(request: &Request<'_>, policy: &Policy) -> DraftOutcome {
     };
     let masters = masters_of(&named, wanted, policy);
     let verdict = complexity::judge(task, &reading, &named, &masters, policy);
+    // Whether it is complex is judged by the work, not by who was slow at the like of it.
+    request.surroundings.actuals.correct(&mut named);
     let whole = asked_for(whole, wanted);
     let surroundings = request.surroundings;
     let mut drafting = Drafting { task, reading, policy, surroundings, wanted, verdict };

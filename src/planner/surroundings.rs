@@ -19,6 +19,8 @@ pub struct Surroundings {
     pub loads: BTreeMap<String, u32>,
     /// What work of each kind really took here.
     pub actuals: Arc<Actuals>,
+    /// Who asks, by number of the user; nothing where the request stands in the queue.
+    pub owner: Option<u32>,
     /// How plans fared here.
     pub lessons: Arc<Lessons>,
     /// What is in the workspace.

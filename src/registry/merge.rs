@@ -3,11 +3,15 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::{Registry, oddity};
-use crate::domain::agent::{Agent, Severity};
+use crate::domain::agent::{Agent, Oddity, Severity};
+
+/// No name of an agent is longer.
+const NAME_CHARS_MAX: usize = 100;
 
 /// Drops what is there again, and makes ids unique.
 pub(super) fn merged(registry: Registry) -> Registry {
     let Registry { mut agents, mut oddities } = registry;
+    agents.iter_mut().for_each(|agent| shorten(agent, &mut oddities));
     agents.sort_by(|a, b| (a.source, &a.id).cmp(&(b.source, &b.id)));
     let mut kept: Vec<Agent> = Vec::with_capacity(agents.len());
     let mut by_text: HashMap<(String, String), usize> = HashMap::new();
@@ -51,7 +55,7 @@ pub(super) fn merged(registry: Registry) -> Registry {
 }
 
 /// Of agents with one id the first keeps it; the others get a number.
-fn unique(agents: &mut [Agent], oddities: &mut Vec<crate::domain::agent::Oddity>) {
+fn unique(agents: &mut [Agent], oddities: &mut Vec<Oddity>) {
     let mut taken: HashMap<String, usize> = HashMap::new();
     for agent in agents {
         let count = taken.entry(agent.id.clone()).or_default();
@@ -63,5 +67,20 @@ fn unique(agents: &mut [Agent], oddities: &mut Vec<crate::domain::agent::Oddity>
             oddities.push(oddity(&agent.path, Severity::Error, message, &remedy));
             agent.id = id;
         }
+    }
+}
+
+/// Cuts a name that nobody could read out, and takes out what no name has.
+fn shorten(agent: &mut Agent, oddities: &mut Vec<Oddity>) {
+    for (field, text) in [("name", &mut agent.name), ("id", &mut agent.id)] {
+        let is_plain = |c: &char| !c.is_control();
+        if text.chars().all(|c| is_plain(&c)) && text.chars().count() <= NAME_CHARS_MAX {
+            continue;
+        }
+        *text = text.chars().filter(is_plain).take(NAME_CHARS_MAX).collect();
+        let message =
+            format!("its {field} is longer than {NAME_CHARS_MAX} letters, or holds others");
+        let remedy = "give it a short name of letters, digits and dashes";
+        oddities.push(oddity(&agent.path, Severity::Warning, message, remedy));
     }
 }

@@ -165,6 +165,10 @@ impl Look<'_> {
         for _ in 0..DEPTH_MAX {
             let mut below = Vec::new();
             for folder in folders {
+                if self.found.cut || (self.is_late)() {
+                    self.found.cut = true;
+                    return;
+                }
                 let entries = std::fs::read_dir(self.root.join(&folder)).into_iter().flatten();
                 let mut names: Vec<(String, bool)> = Vec::new();
                 for entry in entries.flatten() {
@@ -174,6 +178,9 @@ impl Look<'_> {
                         break;
                     }
                     let Ok(name) = entry.file_name().into_string() else { continue };
+                    if name.chars().any(char::is_control) {
+                        continue;
+                    }
                     // What is neither is a link, and leads away, or a pipe, and never ends.
                     match entry.file_type() {
                         Ok(kind) if kind.is_dir() => names.push((name, true)),
@@ -295,12 +302,9 @@ impl Look<'_> {
         let is_plan = |path: &&String| {
             path.starts_with(".studio/tasks/") && matches!(ending_of(path), "json" | "md")
         };
-        let all: Vec<&String> = self.files.iter().filter(is_plan).collect();
         // Beside a plan lie its logs and notes.
-        let named = |path: &&&String| path.rsplit('/').next().is_some_and(|n| n.contains("plan"));
-        let plans: Vec<&String> = all.iter().filter(named).copied().collect();
-        let plans = if plans.is_empty() { all } else { plans };
-        let plans = plans.into_iter().take(TOLD_MAX).map(|path| {
+        let named = |path: &&String| path.rsplit('/').next().is_some_and(|n| n.contains("plan"));
+        let plans = self.files.iter().filter(is_plan).filter(named).take(TOLD_MAX).map(|path| {
             let bytes = bytes_of(&self.root.join(path), SEARCHED_BYTES_MAX).unwrap_or_default();
             FoundPlan { path: path.clone(), goal: goal_of(&bytes) }
         });

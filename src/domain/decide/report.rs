@@ -14,7 +14,7 @@ use crate::domain::worker::{Attempt, AttemptEnd, AttemptPhase, Execution, Purpos
 
 use super::worker::{delivered, failed};
 
-/// A report counts once, for the attempt it names (the newest when it names none), and while no
+/// A report counts once, for the attempt it names (see [`speaker`] when it names none), and while no
 /// newer attempt has completed. A late success of an older attempt counts and calls the newer one
 /// back; a late failure does not.
 pub(super) fn observed(
@@ -78,7 +78,7 @@ fn judge<'a>(
     let subtask = &run.runs[position];
     let attempt = match &report.attempt_id {
         Some(wanted) => subtask.attempts.iter().find(|attempt| attempt.id == *wanted),
-        None => subtask.attempts.last(),
+        None => speaker(&subtask.attempts),
     }
     .ok_or_else(|| match &report.attempt_id {
         Some(wanted) => format!("subtask {id} has no attempt {wanted}"),
@@ -132,6 +132,27 @@ fn judge<'a>(
         return Err(format!("attempt {} is over", attempt.id));
     }
     Ok(Judged { run, position, attempt, outcome })
+}
+
+/// Returns the attempt that a report speaks of which names none: the newest. Where nobody is known to
+/// have begun that one, and the master of an earlier one may be at work still, it is the earlier.
+fn speaker(attempts: &[Attempt]) -> Option<&Attempt> {
+    let newest = attempts.last()?;
+    let may_be_at_work = |attempt: &&Attempt| {
+        let is_called_back = match &attempt.phase {
+            AttemptPhase::Ending { .. } => true,
+            AttemptPhase::Ended { end, .. } => matches!(end, AttemptEnd::Cancelled { .. }),
+            AttemptPhase::Issued
+            | AttemptPhase::Published { .. }
+            | AttemptPhase::Taken { .. }
+            | AttemptPhase::Running { .. } => false,
+        };
+        is_called_back && !attempt.is_launched() && attempt.started.is_some()
+    };
+    let earlier = attempts.iter().rev().skip(1).find(may_be_at_work);
+    earlier
+        .filter(|earlier| newest.started.is_none() && earlier.purpose == newest.purpose)
+        .or(Some(newest))
 }
 
 /// Returns the attempt whose worker has this folder: it speaks for nobody else.

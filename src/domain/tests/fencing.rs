@@ -3,7 +3,7 @@
 use super::world::{World, exited, failure, kinds, reported, success};
 use crate::domain::ids::{AttemptId, ClaimId};
 use crate::domain::plan::SubtaskStatus;
-use crate::domain::report::ReportStatus::{Failure, Success};
+use crate::domain::report::ReportStatus::{self, Failure, Success};
 use crate::domain::worker::AttemptPhase;
 use crate::domain::{Effect, Event, Input, outbox};
 
@@ -169,4 +169,47 @@ fn nobody_reports_for_somebody_else() {
     for task in ["a", "b"] {
         assert_eq!(world.run(task).status(0), SubtaskStatus::Active);
     }
+}
+
+/// A report that is dropped in the inbox and names no attempt.
+fn unnamed(id: &AttemptId, status: ReportStatus, digest: &str) -> Input {
+    let Input::ReportObserved { claim, mut finding } = reported(id, status, digest) else {
+        panic!("it is a report");
+    };
+    finding.report.attempt_id = None;
+    finding.path = "inbox/report.json".into();
+    Input::ReportObserved { claim, finding }
+}
+
+#[test]
+fn a_report_that_names_no_attempt_is_of_whoever_is_at_work() {
+    let mut world = World::new();
+    let first = world.at_work("a", "development");
+    world.command("fallback", "a");
+    world.tell(&Input::HandoffWithdrawn { attempt_id: first.clone(), in_time: false });
+    let second = world.last("a").id.clone();
+    assert_ne!(first, second, "another master has it now");
+    // Its handoff is not even out: only the first can have failed, and that is no news.
+    assert!(refusal(&world.tell(&unnamed(&first, Failure, "8"))).contains("is over"));
+    assert!(world.attempt(&second).is_live());
+    let events = world.tell(&unnamed(&first, Success, "9"));
+    assert_eq!(kinds(&events)[..2], ["report_accepted", "attempt_recalled"]);
+    assert!(matches!(&events[0], Event::ReportAccepted { attempt_id, .. } if *attempt_id == first));
+}
+
+#[test]
+fn what_the_one_before_failed_at_counts_for_nobody_who_got_it_since() {
+    let mut world = World::new();
+    world.policy.retry.attempts_max = 2;
+    let fields = world.policy.masters["cicd"].domains.clone();
+    world.policy.masters.get_mut("security").unwrap().domains.extend(fields);
+    let first = world.at_work("a", "cicd");
+    world.command("fallback", "a");
+    world.tell(&exited(&first, failure("it was stopped")));
+    world.wait(100_000);
+    let second = world.last("a");
+    let agent = second.agent.as_str().to_owned();
+    assert_ne!(agent, "cicd");
+    let run = &world.run("a").runs[0];
+    assert_eq!(run.failures.saturating_sub(run.failures_before), 0, "{run:#?}");
 }

@@ -24,6 +24,8 @@ const STRANGER: f64 = 0.1;
 const SAID_PART: f64 = 0.3;
 /// So many are kept beside the one that is chosen.
 const FALLBACKS_MAX: usize = 3;
+/// Whoever is less than this part as able as the first specialist cannot stand in for it.
+const FALLBACK_PART_MIN: f64 = 0.5;
 /// A specialist that is less sure than this is none.
 const SPECIALIST_CONFIDENCE_MIN: f64 = 0.25;
 
@@ -105,11 +107,11 @@ impl<'a> Masters<'a> {
         let tiers = self.tiers(work);
         let (fields, first) = tiers.iter().find(|(_, tier)| !tier.is_empty())?;
         let mut ranked = self.ranked(work, first);
-        let preferred = settle_masters(&mut ranked);
-        if let Some(at) =
-            ranked.iter().position(|r| self.wanted.is_some_and(|w| w.as_str() == r.name))
-        {
+        let mut preferred = settle_masters(&mut ranked);
+        let is_wanted = |chosen: &Chosen| self.wanted.is_some_and(|w| w.as_str() == chosen.name);
+        if let Some(at) = ranked.iter().position(is_wanted) {
             ranked[..=at].rotate_right(1);
+            preferred = Some("its author asks for it".to_owned());
         }
         let master = AgentName::parse(&ranked.first()?.name).ok()?;
         *self.given.entry((work.stage, master.clone())).or_default() += 1;
@@ -146,6 +148,8 @@ impl<'a> Masters<'a> {
         if let Some((_, others)) = ranked.split_first_mut() {
             others.sort_by(|a, b| b.score.total_cmp(&a.score));
         }
+        let least = ranked.first().map_or(0.0, |first| first.capability * FALLBACK_PART_MIN);
+        ranked.retain(|chosen| chosen.capability >= least);
         ranked.truncate(1 + FALLBACKS_MAX);
         ranked.into_iter().map(kept).collect()
     }

@@ -182,12 +182,15 @@ fn a_plan_that_is_there_is_built_and_not_planned_again() {
         plans: vec![FoundPlan { path: at.clone(), goal: goal.to_owned() }],
         ..Workspace::default()
     };
-    for goal in ["Add OAuth login", ""] {
+    let plan = placed("Add login with OAuth to the shop", &workspace("Add OAuth login"));
+    assert_eq!(plan.workflow, Workflow::BuildOnly);
+    assert_eq!(stages(&plan), "backend+frontend > tests");
+    assert!(plan.subtasks[0].description.contains(&at));
+    assert!(plan.explanation.reasons.iter().any(|why| why.evidence.contains("S2-24")));
+    // One that says nothing of what it is for, or shares a word with what is asked, is for another.
+    for goal in ["", "Remove the login limit from the billing service"] {
         let plan = placed("Add login with OAuth to the shop", &workspace(goal));
-        assert_eq!(plan.workflow, Workflow::BuildOnly, "{goal:?}");
-        assert_eq!(stages(&plan), "backend+frontend > tests");
-        assert!(plan.subtasks[0].description.contains(&at));
-        assert!(plan.explanation.reasons.iter().any(|why| why.evidence.contains("S2-24")));
+        assert_eq!(plan.workflow, Workflow::PlanThenBuild, "{goal:?}");
     }
     let other = placed("Add login with OAuth to the shop", &workspace("Paint the fence green"));
     assert_eq!(other.workflow, Workflow::PlanThenBuild);

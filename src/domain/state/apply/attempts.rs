@@ -246,14 +246,17 @@ impl State {
     pub(super) fn failed(&mut self, id: &AttemptId, failure: &Failure, at: &Moment) -> Applied {
         let attempt = self.live_attempt(id)?;
         let is_work = attempt.purpose.is_work();
+        let agent = attempt.agent.clone();
         if speaks_of_its_agent(attempt, failure) {
-            let agent = attempt.agent.clone();
-            self.agent_failed(agent);
+            self.agent_failed(agent.clone());
         }
         self.end_attempt(id, AttemptEnd::Failed { failure: failure.clone() }, at)?;
         let subtask_id = self.subtask_of(id)?;
         self.with_run(&subtask_id, |run, position| {
+            // Whoever has it since has not failed at it.
+            let is_before = is_work && *run.agent_of(position) != agent;
             run.runs[position].failures += u32::from(is_work);
+            run.runs[position].failures_before += u32::from(is_before);
             run.runs[position].interruptions = 0;
             Ok(())
         })?;
