@@ -275,9 +275,10 @@ impl Wishes {
 
     /// Finds files that are to be changed although the author forbids it.
     fn forbidden(&self, draft: &Draft) -> Vec<String> {
+        let limits = outside::Limits::of(&self.constraints);
         let of = |subtask: &DraftSubtask| -> Vec<String> {
             let found = subtask.files_affected.iter().filter_map(|path| {
-                let limit = outside::forbids(&self.constraints, path)?;
+                let limit = limits.forbids(path)?;
                 let id = &subtask.subtask_id;
                 Some(format!("subtask {id}: files: {path} must not be changed: \"{limit}\""))
             });
