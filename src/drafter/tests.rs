@@ -147,6 +147,44 @@ fn the_embedded_plan_stands_where_nothing_helps() {
 }
 
 #[test]
+fn who_says_that_it_failed_is_not_asked_again() {
+    let spent = json!({"is_error": true, "structured_output": null, "result": "credit is used up"});
+    let draft = drafted(course(&task("Add OAuth login"), &[said(&spent)]));
+    let evidence = &draft.explanation.reasons[0].evidence;
+    assert!(evidence.starts_with("it says that it failed: credit is used up;"), "{evidence}");
+}
+
+#[test]
+fn what_is_too_much_is_said_back() {
+    let mut many = good();
+    let all: Vec<String> = (0..100_000).map(|number| format!("constraint {number}")).collect();
+    many["constraints"] = json!(all);
+    many["subtasks"][0]["files"] = json!(all);
+    let long = json!({"id": "a", "title": "Do it", "success_criteria": "ok",
+        "minutes": {"low": 1, "high": u32::MAX}});
+    let mut single = plan(&[long]);
+    single["verdict"] = "single".into();
+    let mut wordy = step("a", &[]);
+    wordy["description"] = "x".repeat(100_000).into();
+    wordy["success_criteria"] = "y".repeat(100_000).into();
+    let mut one = plan(&[wordy]);
+    one["verdict"] = "single".into();
+    let draft =
+        drafted(course(&task("Add OAuth login"), &[said(&many), said(&single), said(&one)]));
+    let rounds = &draft.explanation.asked.as_ref().unwrap().rounds;
+    assert_eq!(
+        rounds[0].errors,
+        [
+            "constraints: 100000 are too many, give at most 50",
+            "subtask c: files: 100000 are too many, give at most 200",
+        ]
+    );
+    assert!(rounds[1].errors[0].contains("minutes: 4294967295 are too many"), "{rounds:?}");
+    let only = &draft.subtasks[0];
+    assert!(only.description.len() < 10_000 && only.success_criteria.len() < 3_000);
+}
+
+#[test]
 fn nothing_is_asked_where_the_author_has_decided() {
     let own =
         serde_json::from_value(json!([{"subtask_id": "a", "title": "Do it", "description": "",
