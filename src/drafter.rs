@@ -17,6 +17,7 @@ mod process;
 pub mod prompt;
 pub mod schema;
 mod scratch;
+mod secrets;
 mod session;
 
 #[cfg(test)]
@@ -29,8 +30,8 @@ use std::pin::Pin;
 use std::time::Duration;
 
 pub use errors::AskError;
-pub use process::end_marked;
 pub use prompt::Question;
+pub use secrets::Secrets;
 pub use session::{Course, Session};
 
 use crate::clock;
@@ -45,6 +46,8 @@ pub struct Kind {
     pub check: fn(&PlannerSettings) -> Option<[String; 3]>,
     /// Says what it lacks here to be asked, if anything: the problem and the remedy.
     pub lacks: fn(&PlannerSettings) -> Option<[String; 2]>,
+    /// Returns what it gives to whoever is asked that nobody else is to read.
+    pub secrets: fn(&PlannerSettings) -> Secrets,
     /// Asks once.
     pub ask: for<'a> fn(&'a Asking<'a>) -> Answering<'a>,
 }
@@ -129,6 +132,8 @@ pub struct Answered {
     pub answer: Result<String, AskError>,
     /// How long it took.
     pub ms: u64,
+    /// What is not to be told of the answer.
+    pub secrets: Secrets,
 }
 
 /// Asks once, for no longer than the settings allow. When it returns, or is dropped, nothing of what
@@ -149,7 +154,15 @@ pub async fn ask(asking: &Asking<'_>) -> Answered {
         String::from_utf8(bytes)
             .map_err(|error| AskError::NotText { at: error.utf8_error().valid_up_to() })
     });
-    Answered { answer, ms: clock::now().since_ms(&began).unwrap_or(0) }
+    let secrets = find(&settings.kind).map(|kind| (kind.secrets)(settings)).unwrap_or_default();
+    Answered { answer, ms: clock::now().since_ms(&began).unwrap_or(0), secrets }
+}
+
+/// Ends every process that bears this mark, and removes the files that were made for it: what an
+/// earlier life of ours left.
+pub fn end_marked(mark: &str) {
+    process::end_marked(mark);
+    scratch::remove(mark);
 }
 
 /// Returns a mark that nobody else has.

@@ -8,7 +8,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, Response, Url};
 use serde_json::{Value, json};
 
-use super::{AskError, Asking, Kind, PlannerSettings, Question, schema};
+use super::{AskError, Asking, Kind, PlannerSettings, Question, Secrets, schema};
 
 /// Asks the `model` at `base_url`.
 pub(super) const KIND: Kind = Kind {
@@ -16,6 +16,10 @@ pub(super) const KIND: Kind = Kind {
     keys: &["base_url", "model", "api_key_env"],
     check,
     lacks,
+    secrets: |settings| {
+        let variable = settings.api_key_env.as_ref();
+        Secrets::of(variable.and_then(|variable| std::env::var(variable).ok()))
+    },
     ask: |asking| Box::pin(ask(asking)),
 };
 

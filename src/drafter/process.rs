@@ -19,7 +19,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 
-use super::AskError;
+use super::{AskError, Secrets};
 
 /// The variable that whatever is begun for a question has.
 const MARK: &str = "BATON_DRAFT";
@@ -51,6 +51,8 @@ pub(super) struct Order<'a> {
     pub(super) input: &'a str,
     /// It may say so much.
     pub(super) output_bytes_max: usize,
+    /// What is not told of what it says.
+    pub(super) secrets: Secrets,
 }
 
 /// Runs it to its end and returns what it said.
@@ -85,13 +87,17 @@ pub(super) async fn run(order: &Order<'_>) -> Result<Vec<u8>, AskError> {
     };
     if !status.success() {
         let said = if said.trim_ascii().is_empty() { &output } else { &said };
-        return Err(AskError::Failed { program, how: how(status), said: last_line(said) });
+        return Err(AskError::Failed {
+            program,
+            how: how(status),
+            said: last_line(said, &order.secrets),
+        });
     }
     Ok(output)
 }
 
-/// Ends every process that bears this mark: what an earlier life of ours left.
-pub fn end_marked(mark: &str) {
+/// Ends every process that bears this mark.
+pub(super) fn end_marked(mark: &str) {
     for _ in 0..SWEEPS_MAX {
         if kill_marked(mark) == 0 {
             return;
@@ -241,8 +247,8 @@ async fn tail(mut stderr: impl AsyncRead + Unpin) -> Vec<u8> {
     kept
 }
 
-fn last_line(said: &[u8]) -> String {
-    let text = String::from_utf8_lossy(said);
+fn last_line(said: &[u8], secrets: &Secrets) -> String {
+    let text = secrets.hide(&String::from_utf8_lossy(said));
     let line = text.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
     line.chars().filter(|c| !c.is_control()).take(SAID_LETTERS_MAX).collect()
 }

@@ -16,12 +16,12 @@ const ERRORS_KEPT_MAX: usize = 10;
 const NO_TEXT: &str = "(no text)";
 
 /// A draft that is under way.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Session {
     wishes: Wishes,
     embedded: DraftOutcome,
     question: Question,
-    repairs_max: u32,
+    settings: PlannerSettings,
     rounds: Vec<AskedRound>,
 }
 
@@ -51,7 +51,7 @@ impl Course {
                 question: Question::of(request, policy, &wishes, &embedded),
                 wishes,
                 embedded,
-                repairs_max: settings.repairs_max,
+                settings: settings.clone(),
                 rounds: Vec::new(),
             })),
         }
@@ -59,6 +59,16 @@ impl Course {
 }
 
 impl Session {
+    /// Returns the name of whoever is asked.
+    pub fn planner(&self) -> &str {
+        &self.wishes.planner
+    }
+
+    /// Returns how it is asked.
+    pub fn settings(&self) -> &PlannerSettings {
+        &self.settings
+    }
+
     /// Returns what is to be asked now.
     pub fn question(&self) -> &Question {
         &self.question
@@ -83,9 +93,10 @@ impl Session {
             Err(error) if error.is_mendable() => (NO_TEXT, vec![error.to_string()]),
             Err(error) => return self.failed(answered, &error.to_string()),
         };
+        let errors: Vec<String> = errors.iter().map(|error| answered.secrets.hide(error)).collect();
         self.note(answered, &errors);
         let repairs = u32::try_from(self.rounds.len()).unwrap_or(u32::MAX).saturating_sub(1);
-        if repairs < self.repairs_max {
+        if repairs < self.settings.repairs_max {
             self.question.complain(answer, &errors);
             return Course::Ask(self);
         }
@@ -94,15 +105,16 @@ impl Session {
         Course::Done(self.fall_back(&why))
     }
 
-    /// Gives up without an answer.
-    pub fn give_up(self: Box<Self>, why: &str) -> DraftOutcome {
+    /// Gives up on an answer that ended whoever read it.
+    pub fn give_up(self, why: &str) -> DraftOutcome {
         self.fall_back(why)
     }
 
     /// Ends with what nobody can mend by asking again.
     fn failed(mut self: Box<Self>, answered: &Answered, why: &str) -> Course {
-        self.note(answered, &[why.to_owned()]);
-        Course::Done(self.fall_back(why))
+        let why = answered.secrets.hide(why);
+        self.note(answered, std::slice::from_ref(&why));
+        Course::Done(self.fall_back(&why))
     }
 
     fn note(&mut self, answered: &Answered, errors: &[String]) {
@@ -128,6 +140,12 @@ impl Session {
             1 => format!("accepted after 1 repair and {ms} ms: {}", mended.join("; ")),
             _ => format!("accepted after {repairs} repairs and {ms} ms: {}", mended.join("; ")),
         };
+        if let DraftOutcome::Refuse { reason, .. } = &mut outcome
+            && repairs > 0
+        {
+            let repairs = u32::try_from(repairs).unwrap_or(u32::MAX);
+            reason.push_str(&format!(", asked again{}", after(repairs)));
+        }
         let why = Why::new(format!("drafted by {}", self.wishes.planner), evidence);
         if let Some(explanation) = explanation(&mut outcome) {
             explanation.reasons.insert(0, why);
