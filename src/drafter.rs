@@ -59,7 +59,8 @@ pub const ROSTER: &[&Kind] = &[
     &openai::KIND,
 ];
 
-/// An answer that is waited for. Dropping it ends whatever was begun for it.
+/// An answer that is waited for. Dropping it ends whatever was begun for it,
+/// beside whoever drops it.
 pub type Answering<'a> = Pin<Box<dyn Future<Output = Result<Vec<u8>, AskError>> + Send + 'a>>;
 
 /// Finds a kind by its name.
@@ -136,8 +137,8 @@ pub struct Answered {
     pub secrets: Secrets,
 }
 
-/// Asks once, for no longer than the settings allow. When it returns, or is dropped, nothing of what
-/// it began runs on.
+/// Asks once, for no longer than the settings allow. When it returns, nothing of what it began
+/// runs on; when it is dropped, all of it is ended in a thread that the runtime waits for at its end.
 pub async fn ask(asking: &Asking<'_>) -> Answered {
     let began = clock::now();
     let settings = asking.settings;
@@ -145,9 +146,15 @@ pub async fn ask(asking: &Asking<'_>) -> Answered {
         None => Err(AskError::UnknownKind { kind: settings.kind.clone() }),
         Some(kind) => {
             let limit = Duration::from_millis(settings.timeout_ms);
-            tokio::time::timeout(limit, (kind.ask)(asking))
-                .await
-                .unwrap_or(Err(AskError::TimedOut { after_ms: settings.timeout_ms }))
+            match tokio::time::timeout(limit, (kind.ask)(asking)).await {
+                Ok(answer) => answer,
+                Err(_) => {
+                    let mark = asking.mark.to_owned();
+                    // A thread that fails leaves what was dropped to end by itself.
+                    let _ = tokio::task::spawn_blocking(move || end_marked(&mark)).await;
+                    Err(AskError::TimedOut { after_ms: settings.timeout_ms })
+                }
+            }
         }
     };
     let answer = answer.and_then(|bytes| {

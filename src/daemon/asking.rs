@@ -135,9 +135,15 @@ impl Drafting {
         let answered = tokio::select! {
             answered = drafter::ask(&asking) => answered,
             () = is_stopping(&mut stopping) => {
-                self.blocking(|this| drafting::end(&this.means.store, &this.task_id)).await?;
-                let why = format!("the daemon stops and does not wait for {name}");
-                return Err(Answer::Again(why));
+                let what = mark.clone();
+                self.blocking(move |this| {
+                    drafter::end_marked(&what);
+                    drafting::end(&this.means.store, &this.task_id);
+                })
+                .await?;
+                tracing::info!(planner = name, task = %self.task_id, "not waiting for a plan");
+                // The draft is still owed, and nothing is drafted any more before the next start.
+                return Err(Answer::Inputs(Vec::new()));
             }
         };
         if let Err(error) = &answered.answer {

@@ -18,6 +18,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, p
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
+use tokio::runtime::Handle;
 
 use super::{AskError, Secrets};
 
@@ -105,7 +106,7 @@ pub(super) fn end_marked(mark: &str) {
     }
 }
 
-/// A program that runs. Dropping it ends it.
+/// A program that runs. Dropping it ends it, in a thread of its own where there is a runtime.
 struct Running {
     child: Option<Child>,
     pid: Pid,
@@ -161,10 +162,29 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // While the child is held it was not waited for, and its number is nobody else's.
-        if self.child.is_some() {
-            end_all(self.pid, &self.mark);
+        let Some(child) = self.child.take() else { return };
+        let left = Left { _child: child, pid: self.pid, mark: std::mem::take(&mut self.mark) };
+        match Handle::try_current() {
+            // A runtime that goes down drops what it does not run any more, which does the same.
+            Ok(runtime) if !std::thread::panicking() => {
+                runtime.spawn_blocking(move || drop(left));
+            }
+            Ok(_) | Err(_) => drop(left),
         }
+    }
+}
+
+/// What is left of a program that nobody waits for. Dropping it ends it, and waits for that.
+struct Left {
+    /// While it is held it was not waited for, and its number is nobody else's.
+    _child: Child,
+    pid: Pid,
+    mark: String,
+}
+
+impl Drop for Left {
+    fn drop(&mut self) {
+        end_all(self.pid, &self.mark);
     }
 }
 
