@@ -17,7 +17,6 @@ mod process;
 pub mod prompt;
 pub mod schema;
 mod scratch;
-mod secrets;
 mod session;
 
 #[cfg(test)]
@@ -29,9 +28,8 @@ use std::path::Path;
 use std::pin::Pin;
 use std::time::Duration;
 
-pub use errors::AskError;
+pub use errors::{AskError, Secrets};
 pub use prompt::Question;
-pub use secrets::Secrets;
 pub use session::{Course, Session};
 
 use crate::clock;

@@ -272,7 +272,7 @@ mod tests {
         for path in [
             "src/old.rs",
             "src/./old.rs",
-            "src//old.rs",
+            concat!("src/", "/old.rs"),
             " src/old.rs",
             "SRC/old.rs",
             "src/",
