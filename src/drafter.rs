@@ -28,8 +28,7 @@ use std::path::Path;
 use std::pin::Pin;
 use std::time::Duration;
 
-pub use errors::AskError;
-pub use process::end_marked;
+pub use errors::{AskError, Secrets};
 pub use prompt::Question;
 pub use session::{Course, Session};
 
@@ -45,6 +44,8 @@ pub struct Kind {
     pub check: fn(&PlannerSettings) -> Option<[String; 3]>,
     /// Says what it lacks here to be asked, if anything: the problem and the remedy.
     pub lacks: fn(&PlannerSettings) -> Option<[String; 2]>,
+    /// Returns what it gives to whoever is asked that nobody else is to read.
+    pub secrets: fn(&PlannerSettings) -> Secrets,
     /// Asks once.
     pub ask: for<'a> fn(&'a Asking<'a>) -> Answering<'a>,
 }
@@ -56,7 +57,8 @@ pub const ROSTER: &[&Kind] = &[
     &openai::KIND,
 ];
 
-/// An answer that is waited for. Dropping it ends whatever was begun for it.
+/// An answer that is waited for. Dropping it ends whatever was begun for it,
+/// beside whoever drops it.
 pub type Answering<'a> = Pin<Box<dyn Future<Output = Result<Vec<u8>, AskError>> + Send + 'a>>;
 
 /// Finds a kind by its name.
@@ -129,10 +131,12 @@ pub struct Answered {
     pub answer: Result<String, AskError>,
     /// How long it took.
     pub ms: u64,
+    /// What is not to be told of the answer.
+    pub secrets: Secrets,
 }
 
-/// Asks once, for no longer than the settings allow. When it returns, or is dropped, nothing of what
-/// it began runs on.
+/// Asks once, for no longer than the settings allow. When it returns, nothing of what it began
+/// runs on; when it is dropped, all of it is ended in a thread that the runtime waits for at its end.
 pub async fn ask(asking: &Asking<'_>) -> Answered {
     let began = clock::now();
     let settings = asking.settings;
@@ -140,16 +144,30 @@ pub async fn ask(asking: &Asking<'_>) -> Answered {
         None => Err(AskError::UnknownKind { kind: settings.kind.clone() }),
         Some(kind) => {
             let limit = Duration::from_millis(settings.timeout_ms);
-            tokio::time::timeout(limit, (kind.ask)(asking))
-                .await
-                .unwrap_or(Err(AskError::TimedOut { after_ms: settings.timeout_ms }))
+            match tokio::time::timeout(limit, (kind.ask)(asking)).await {
+                Ok(answer) => answer,
+                Err(_) => {
+                    let mark = asking.mark.to_owned();
+                    // A thread that fails leaves what was dropped to end by itself.
+                    let _ = tokio::task::spawn_blocking(move || end_marked(&mark)).await;
+                    Err(AskError::TimedOut { after_ms: settings.timeout_ms })
+                }
+            }
         }
     };
     let answer = answer.and_then(|bytes| {
         String::from_utf8(bytes)
             .map_err(|error| AskError::NotText { at: error.utf8_error().valid_up_to() })
     });
-    Answered { answer, ms: clock::now().since_ms(&began).unwrap_or(0) }
+    let secrets = find(&settings.kind).map(|kind| (kind.secrets)(settings)).unwrap_or_default();
+    Answered { answer, ms: clock::now().since_ms(&began).unwrap_or(0), secrets }
+}
+
+/// Ends every process that bears this mark, and removes the files that were made for it: what an
+/// earlier life of ours left.
+pub fn end_marked(mark: &str) {
+    process::end_marked(mark);
+    scratch::remove(mark);
 }
 
 /// Returns a mark that nobody else has.

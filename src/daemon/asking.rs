@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tokio::sync::watch;
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinError, spawn_blocking};
 
 use super::drafting;
 use super::effects::{Answer, Means};
@@ -117,9 +117,6 @@ impl Drafting {
 
     /// Asks once, and reads what comes back.
     async fn ask(self: &Arc<Self>, session: Box<Session>) -> Result<Course, Answer> {
-        let Some((name, settings)) = &self.asked else {
-            return Ok(Course::Done(session.give_up("it is not in the settings any more")));
-        };
         let mark = drafter::new_mark();
         let waits_for = mark.clone();
         self.blocking(move |this| {
@@ -127,29 +124,41 @@ impl Drafting {
         })
         .await?;
         let asking = Asking {
-            settings,
+            settings: session.settings(),
             question: session.question(),
             directory: &self.means.config.workspace,
             mark: &mark,
         };
+        let name = session.planner();
         tracing::debug!(planner = name, task = %self.task_id, "asking for a plan");
         let mut stopping = self.means.stopping.clone();
         let answered = tokio::select! {
             answered = drafter::ask(&asking) => answered,
             () = is_stopping(&mut stopping) => {
-                self.blocking(|this| drafting::end(&this.means.store, &this.task_id)).await?;
-                let why = format!("the daemon stops and does not wait for {name}");
-                return Err(Answer::Again(why));
+                let what = mark.clone();
+                self.blocking(move |this| {
+                    drafter::end_marked(&what);
+                    drafting::end(&this.means.store, &this.task_id);
+                })
+                .await?;
+                tracing::info!(planner = name, task = %self.task_id, "not waiting for a plan");
+                // The draft is still owed, and nothing is drafted any more before the next start.
+                return Err(Answer::Inputs(Vec::new()));
             }
         };
         if let Err(error) = &answered.answer {
             tracing::warn!(planner = name, task = %self.task_id, %error, "no plan from outside");
         }
-        self.blocking(move |this| {
+        let spare = session.clone();
+        let read = self.in_thread(move |this| {
             drafting::begin(&this.means.store, &this.task_id, this.epoch);
             session.take(&answered)
-        })
-        .await
+        });
+        // The embedded planner's draft is whole, whatever the answer does to whoever reads it.
+        Ok(read.await.unwrap_or_else(|error| {
+            tracing::error!(%error, task_id = %self.task_id, "reading a plan from outside failed");
+            Course::Done(spare.give_up("reading its answer failed with an internal error"))
+        }))
     }
 
     fn answer(&self, outcome: DraftOutcome) -> Answer {
@@ -162,8 +171,7 @@ impl Drafting {
         self: &Arc<Self>,
         work: impl FnOnce(&Self) -> T + Send + 'static,
     ) -> Result<T, Answer> {
-        let this = Arc::clone(self);
-        spawn_blocking(move || work(&this)).await.map_err(|error| {
+        self.in_thread(work).await.map_err(|error| {
             tracing::error!(%error, task_id = %self.task_id, "the planner failed");
             drafting::end(&self.means.store, &self.task_id);
             self.answer(DraftOutcome::Refuse {
@@ -173,6 +181,14 @@ impl Drafting {
                 question: None,
             })
         })
+    }
+
+    async fn in_thread<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> T + Send + 'static,
+    ) -> Result<T, JoinError> {
+        let this = Arc::clone(self);
+        spawn_blocking(move || work(&this)).await
     }
 }
 

@@ -67,28 +67,30 @@ pub(super) fn end(store: &Store, task_id: &TaskId) {
 
 /// Takes every mark away: this daemon ends in an orderly way.
 pub(super) fn end_all(store: &Store) {
-    take(store);
+    take(store, |_| {});
 }
 
 /// Takes what an earlier daemon left and says which drafts it died in. What it only waited for is
 /// ended: it is asked anew.
 pub(super) fn crashed(store: &Store) -> Vec<Input> {
-    let of_this_boot = |drafting: &Drafting| drafting.boot_id == clock::boot_id();
-    let left: Vec<Drafting> = take(store).into_iter().filter(of_this_boot).collect();
-    for drafting in &left {
+    // Ended first: a start that is cut off here finds the mark again.
+    let end_asked = |drafting: &Drafting| {
         if let Some(mark) = &drafting.waits_for {
             drafter::end_marked(mark);
         }
-    }
-    left.into_iter()
-        .filter(|drafting| drafting.waits_for.is_none())
+    };
+    let is_crash =
+        |drafting: &Drafting| drafting.boot_id == clock::boot_id() && drafting.waits_for.is_none();
+    take(store, end_asked)
+        .into_iter()
+        .filter(is_crash)
         .map(|drafting| Input::DraftCrashed { task_id: drafting.task_id })
         .collect()
 }
 
-/// Removes every marker and returns what they say. One that cannot be removed is told of again at
+/// Removes every marker, once `before` has seen it, and returns what they say. One that cannot be removed is told of again at
 /// the next start, which is why it does not count.
-fn take(store: &Store) -> Vec<Drafting> {
+fn take(store: &Store, before: impl Fn(&Drafting)) -> Vec<Drafting> {
     let entries = match store.list(layout::DRAFTING) {
         Ok(entries) => entries,
         Err(error) => {
@@ -99,11 +101,13 @@ fn take(store: &Store) -> Vec<Drafting> {
     let take_one = |name: &str| {
         let path = format!("{}/{name}", layout::DRAFTING);
         let content = store.read(&path, FILE_BYTES_MAX).ok().flatten();
+        let drafting = content.and_then(|content| serde_json::from_slice(&content.bytes).ok());
+        drafting.iter().for_each(&before);
         if let Err(error) = store.remove(&path) {
             tracing::warn!(error = %Chain(&error), "cannot remove the mark of a draft");
             return None;
         }
-        let drafting: Drafting = serde_json::from_slice(&content?.bytes).ok()?;
+        let drafting: Drafting = drafting?;
         (drafting.task_id.as_str() == name).then_some(drafting)
     };
     entries.iter().filter_map(|entry| take_one(&entry.name)).collect()
@@ -147,12 +151,16 @@ mod tests {
             .env("BATON_DRAFT", &mark)
             .spawn()
             .unwrap();
+        let folder = std::env::temp_dir().join(format!("baton-draft-{mark}"));
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(folder.join("prompt.txt"), "private").unwrap();
         begin(&store, &id("t-1"), 1);
         wait(&store, &id("t-1"), 1, &mark);
         wait(&store, &id("t-2"), 1, "nobody");
         begin(&store, &id("t-2"), 1);
         assert_eq!(crashed(&store), [Input::DraftCrashed { task_id: id("t-2") }]);
         assert!(!asked.wait().unwrap().success(), "it was killed");
+        assert!(!folder.exists(), "and its files are gone");
     }
 
     #[test]

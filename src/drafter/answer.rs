@@ -2,9 +2,12 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
+use thiserror::Error;
 
 /// Fields of the objects that command lines wrap an answer in, the surest first.
 const ENVELOPES: [&str; 3] = ["structured_output", "result", "response"];
+/// So many letters of a failure are told.
+const FAILURE_LETTERS_MAX: usize = 300;
 
 /// An answer, as `coordination/schemas/draft.schema.json` describes it. It is read more leniently:
 /// only what cannot be derived has to be there.
@@ -98,34 +101,51 @@ pub struct Minutes {
     pub high: u32,
 }
 
+/// Why a text holds no answer.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Unusable {
+    /// Its form is wrong: whoever gave it may mend it.
+    #[error("{0}")]
+    Wrong(String),
+    /// It tells of a failure, which no other answer mends.
+    #[error("it says that it failed: {0}")]
+    Failed(String),
+}
+
 impl Answer {
     /// Reads an answer: JSON alone, in a Markdown fence, behind a few words, or in the object that a
     /// command line wraps it in.
     ///
     /// # Errors
     /// Says what is wrong, and with which field.
-    pub fn read(text: &str) -> Result<Self, String> {
+    pub fn read(text: &str) -> Result<Self, Unusable> {
         Self::within(text, ENVELOPES.len())
     }
 
     /// `depth` is how many envelopes may still be opened.
-    fn within(text: &str, depth: usize) -> Result<Self, String> {
-        let value = object(text)?;
-        let wrapped = ENVELOPES.iter().find_map(|name| value.get(*name)).filter(|_| depth > 0);
-        if let Some(inner) = wrapped.filter(|_| value.get("verdict").is_none()) {
-            if value.get("is_error").and_then(Value::as_bool) == Some(true) {
-                let said: String = text_of(inner).chars().take(300).collect();
-                return Err(format!("it says that it failed: {said}"));
-            }
-            return match inner {
-                Value::String(text) => Self::within(text, depth - 1),
-                Value::Object(_) => Self::of(inner),
-                Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => {
-                    Err("the answer in its envelope is neither a text nor an object".to_owned())
-                }
-            };
+    fn within(text: &str, depth: usize) -> Result<Self, Unusable> {
+        let value = object(text).map_err(Unusable::Wrong)?;
+        if value.get("verdict").is_some() || depth == 0 {
+            return Self::of(&value).map_err(Unusable::Wrong);
         }
-        Self::of(&value)
+        // Some fill the field that they do not use with nothing.
+        let said = |name: &&str| value.get(*name).filter(|inner| !inner.is_null());
+        let wrapped = ENVELOPES.iter().find_map(said);
+        if value.get("is_error").and_then(Value::as_bool) == Some(true) {
+            let said = wrapped.or_else(|| value.get("subtype")).unwrap_or(&value);
+            return Err(Unusable::Failed(
+                text_of(said).chars().take(FAILURE_LETTERS_MAX).collect(),
+            ));
+        }
+        match wrapped {
+            None => Self::of(&value).map_err(Unusable::Wrong),
+            Some(Value::String(text)) => Self::within(text, depth - 1),
+            Some(inner @ Value::Object(_)) => Self::of(inner).map_err(Unusable::Wrong),
+            Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_)) => {
+                let problem = "the answer in its envelope is neither a text nor an object";
+                Err(Unusable::Wrong(problem.to_owned()))
+            }
+        }
     }
 
     fn of(value: &Value) -> Result<Self, String> {
@@ -221,6 +241,7 @@ mod tests {
             json!({"result": format!("```json\n{json}\n```"), "session_id": "x"}).to_string(),
             json!({"result": "done", "structured_output": plain()}).to_string(),
             json!({"response": json, "stats": {}}).to_string(),
+            json!({"structured_output": null, "result": json}).to_string(),
             json!({"result": json!({"result": json}).to_string()}).to_string(),
         ] {
             assert_eq!(Answer::read(&text).as_ref(), Ok(&expected), "{text}");
@@ -252,11 +273,12 @@ mod tests {
                 "{\"is_error\": true, \"result\": \"credit is used up\"}",
                 "failed: credit is used up",
             ),
+            ("{\"is_error\": true, \"subtype\": \"max_turns\"}", "failed: max_turns"),
             ("{\"result\": 7}", "neither a text nor an object"),
             (&deep, "no JSON object"),
             (&format!("{{\"verdict\": {deep}"), "recursion limit"),
         ] {
-            let error = Answer::read(text).unwrap_err();
+            let error = Answer::read(text).unwrap_err().to_string();
             assert!(error.contains(said), "{said:?} is not in {error:?}");
         }
     }

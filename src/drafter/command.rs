@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::process::{self, Order};
 use super::scratch::Scratch;
-use super::{AskError, Asking, Kind, PlannerSettings, schema};
+use super::{AskError, Asking, Kind, PlannerSettings, Secrets, schema};
 use crate::backend;
 
 /// Runs the `argv` of the settings. The question is its standard input, or the file that stands for
@@ -17,6 +17,7 @@ pub(super) const KIND: Kind = Kind {
     keys: &["argv", "env", "env_allow"],
     check,
     lacks,
+    secrets,
     ask: |asking| Box::pin(ask(asking)),
 };
 
@@ -85,6 +86,7 @@ async fn ask(asking: &Asking<'_>) -> Result<Vec<u8>, AskError> {
         mark: asking.mark,
         input: if prompt_file { "" } else { &text },
         output_bytes_max: settings.answer_bytes_max,
+        secrets: secrets(settings),
     })
     .await
 }
@@ -92,15 +94,30 @@ async fn ask(asking: &Asking<'_>) -> Result<Vec<u8>, AskError> {
 /// Returns what is passed on of our own environment, and over it what the settings set.
 fn environment(settings: &PlannerSettings) -> BTreeMap<OsString, OsString> {
     let is_passed_on = |name: &str| {
-        let lists = backend::PASSED_ON.iter().copied();
-        lists.chain(settings.env_allow.iter().map(String::as_str)).any(|pattern| {
-            match pattern.strip_suffix('*') {
-                Some(beginning) => name.starts_with(beginning),
-                None => name == pattern,
-            }
-        })
+        backend::PASSED_ON.iter().any(|pattern| matches(pattern, name))
+            || is_allowed(settings, name)
     };
     let ours = std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(is_passed_on));
     let set = settings.env.iter().map(|(name, value)| (name.into(), value.into()));
     ours.chain(set).collect()
+}
+
+/// Returns what the settings set and what they pass on beside what everybody gets.
+fn secrets(settings: &PlannerSettings) -> Secrets {
+    let ours = std::env::vars_os().filter_map(|(name, value)| {
+        let is_secret = name.to_str().is_some_and(|name| is_allowed(settings, name));
+        value.into_string().ok().filter(|_| is_secret)
+    });
+    Secrets::of(ours.chain(settings.env.values().cloned()))
+}
+
+fn is_allowed(settings: &PlannerSettings, name: &str) -> bool {
+    settings.env_allow.iter().any(|pattern| matches(pattern, name))
+}
+
+fn matches(pattern: &str, name: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(beginning) => name.starts_with(beginning),
+        None => name == pattern,
+    }
 }

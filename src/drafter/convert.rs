@@ -20,6 +20,12 @@ const LINE_LETTERS_MAX: usize = 200;
 const REASON_LETTERS_MAX: usize = 600;
 /// Letters of an id in an answer.
 const ID_LETTERS_MAX: usize = 64;
+/// Letters of a description, and of what tells that a step is done.
+const DESCRIPTION_LETTERS_MAX: usize = 8_000;
+const CRITERIA_LETTERS_MAX: usize = 2_000;
+/// Constraints or criteria of an answer, and files of one of its steps.
+const LIST_MAX: usize = 50;
+const FILES_MAX: usize = 200;
 /// Ends of confidence: at first, and for each time that an answer had to be mended.
 const CONFIDENCE: f64 = 0.9;
 const CONFIDENCE_LOSS: f64 = 0.1;
@@ -131,8 +137,42 @@ impl Wishes {
             Verdict::Ask if answer.question.trim().is_empty() => only("question: it is empty"),
             Verdict::Refuse if answer.reason.trim().is_empty() => only("reason: it is empty"),
             Verdict::Ask | Verdict::Refuse => Ok(self.refusal(answer)),
-            Verdict::Plan | Verdict::Single => self.draft(answer, mended),
+            Verdict::Plan | Verdict::Single => {
+                let errors = self.sizes(answer);
+                if errors.is_empty() { self.draft(answer, mended) } else { Err(errors) }
+            }
         }
+    }
+
+    /// Says what there is too much of, before anybody goes through all of it.
+    fn sizes(&self, answer: &Answer) -> Vec<String> {
+        let plan = &self.policy.plan;
+        let subtasks_max = plan.subtasks_limit;
+        let mut errors = Vec::new();
+        let mut at_most = |what: String, count: usize, limit: usize| {
+            if count > limit {
+                errors.push(format!("{what}: {count} are too many, give at most {limit}"));
+            }
+        };
+        at_most("subtasks".to_owned(), answer.subtasks.len(), subtasks_max);
+        at_most("constraints".to_owned(), answer.constraints.len(), LIST_MAX);
+        at_most("success_criteria".to_owned(), answer.success_criteria.len(), LIST_MAX);
+        for step in answer.subtasks.iter().take(subtasks_max) {
+            let id = line(&step.id, ID_LETTERS_MAX);
+            at_most(format!("subtask {id}: files"), step.files.len(), FILES_MAX);
+            at_most(format!("subtask {id}: depends_on"), step.depends_on.len(), subtasks_max);
+        }
+        if answer.verdict == Verdict::Single || answer.subtasks.len() == 1 {
+            // The validator leaves the time of a whole task to whoever drafts it.
+            let limit = plan.subtask_minutes_limit;
+            let long = answer.subtasks.iter().filter(|step| step.minutes.high > limit);
+            errors.extend(long.take(1).map(|step| {
+                let id = line(&step.id, ID_LETTERS_MAX);
+                let high = step.minutes.high;
+                format!("subtask {id}: minutes: {high} are too many: say at most {limit}, or null")
+            }));
+        }
+        errors
     }
 
     fn refusal(&self, answer: &Answer) -> DraftOutcome {
@@ -254,10 +294,11 @@ impl Wishes {
         if !reason.is_empty() {
             reasons.push(Why::new(format!("{}'s reason", self.planner), reason));
         }
+        let said: BTreeSet<String> = answer.constraints.iter().map(|said| bare(said)).collect();
         let left_out: Vec<&str> = self
             .constraints
             .iter()
-            .filter(|kept| !answer.constraints.iter().any(|said| same(said, kept)))
+            .filter(|kept| !said.contains(&bare(kept)))
             .map(String::as_str)
             .collect();
         if !left_out.is_empty() {
@@ -275,9 +316,10 @@ impl Wishes {
 
     /// Finds files that are to be changed although the author forbids it.
     fn forbidden(&self, draft: &Draft) -> Vec<String> {
+        let limits = outside::Limits::of(&self.constraints);
         let of = |subtask: &DraftSubtask| -> Vec<String> {
             let found = subtask.files_affected.iter().filter_map(|path| {
-                let limit = outside::forbids(&self.constraints, path)?;
+                let limit = limits.forbids(path)?;
                 let id = &subtask.subtask_id;
                 Some(format!("subtask {id}: files: {path} must not be changed: \"{limit}\""))
             });
@@ -326,7 +368,7 @@ fn must_stay_whole(task: &TaskSpec, wanted: Option<&AgentName>, policy: &Policy)
 
 fn subtask(step: &Step, is_whole: bool) -> DraftSubtask {
     let title = line(&step.title, LINE_LETTERS_MAX);
-    let description = plain(&step.description);
+    let description = text(&step.description, DESCRIPTION_LETTERS_MAX);
     DraftSubtask {
         subtask_id: line(&step.id, ID_LETTERS_MAX),
         description: if description.trim().is_empty() { title.clone() } else { description },
@@ -344,10 +386,10 @@ fn subtask(step: &Step, is_whole: bool) -> DraftSubtask {
         },
         minutes: Range { low: step.minutes.low, high: step.minutes.high },
         files_affected: step.files.clone(),
-        success_criteria: plain(&step.success_criteria),
+        success_criteria: text(&step.success_criteria, CRITERIA_LETTERS_MAX),
         nature: Nature {
-            kind: step.kind.clone(),
-            domain: step.domain.clone(),
+            kind: line(&step.kind, ID_LETTERS_MAX),
+            domain: line(&step.domain, ID_LETTERS_MAX),
             inferred: step.inferred,
             ..Nature::default()
         },
@@ -396,17 +438,14 @@ fn levels(subtasks: &[DraftSubtask]) -> Vec<usize> {
 
 /// Adds what is not there yet.
 fn union(mut all: Vec<String>, more: Vec<String>) -> Vec<String> {
-    for text in more {
-        if !text.is_empty() && !all.iter().any(|known| same(known, &text)) {
-            all.push(text);
-        }
-    }
+    let mut known: BTreeSet<String> = all.iter().map(|text| bare(text)).collect();
+    all.extend(more.into_iter().filter(|text| !text.is_empty() && known.insert(bare(text))));
     all
 }
 
-fn same(a: &str, b: &str) -> bool {
-    let bare = |text: &str| text.trim().trim_end_matches(['.', '!']).to_lowercase();
-    bare(a) == bare(b)
+/// Returns what two spellings of one sentence have in common.
+fn bare(text: &str) -> String {
+    text.trim().trim_end_matches(['.', '!']).to_lowercase()
 }
 
 fn lines(texts: &[String]) -> Vec<String> {
@@ -417,11 +456,19 @@ fn lines(texts: &[String]) -> Vec<String> {
 fn line(text: &str, letters_max: usize) -> String {
     let words: Vec<String> = text.split_whitespace().map(plain).collect();
     let line = words.join(" ");
-    let line = line.trim();
-    if line.chars().count() <= letters_max {
-        return line.to_owned();
+    cut(line.trim(), letters_max)
+}
+
+/// Returns a foreign text of several lines, cut where it is too long.
+fn text(text: &str, letters_max: usize) -> String {
+    cut(&plain(text), letters_max)
+}
+
+fn cut(text: &str, letters_max: usize) -> String {
+    if text.chars().count() <= letters_max {
+        return text.to_owned();
     }
-    let cut: String = line.chars().take(letters_max.saturating_sub(1)).collect();
+    let cut: String = text.chars().take(letters_max.saturating_sub(1)).collect();
     format!("{cut}…")
 }
 

@@ -1,13 +1,14 @@
 //! An endpoint that speaks the `/chat/completions` of OpenAI, here or elsewhere.
 
+use std::net::IpAddr;
 use std::sync::Once;
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::redirect::Policy;
-use reqwest::{Client, Response};
+use reqwest::{Client, Response, Url};
 use serde_json::{Value, json};
 
-use super::{AskError, Asking, Kind, PlannerSettings, Question, schema};
+use super::{AskError, Asking, Kind, PlannerSettings, Question, Secrets, schema};
 
 /// Asks the `model` at `base_url`.
 pub(super) const KIND: Kind = Kind {
@@ -15,6 +16,10 @@ pub(super) const KIND: Kind = Kind {
     keys: &["base_url", "model", "api_key_env"],
     check,
     lacks,
+    secrets: |settings| {
+        let variable = settings.api_key_env.as_ref();
+        Secrets::of(variable.and_then(|variable| std::env::var(variable).ok()))
+    },
     ask: |asking| Box::pin(ask(asking)),
 };
 
@@ -38,9 +43,11 @@ fn check(settings: &PlannerSettings) -> Option<[String; 3]> {
     if host.contains('@') || rest.contains(['?', '#']) || rest.contains(char::is_whitespace) {
         return wrong("base_url", "it holds more than a host and a path", example);
     }
-    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-    let is_here = ["localhost", "[::1]"].contains(&name) || name.starts_with("127.");
-    if scheme == "http" && settings.api_key_env.is_some() && !is_here {
+    // Read by whoever connects later, so that both mean the same host.
+    let Ok(url) = Url::parse(&settings.base_url) else {
+        return wrong("base_url", "it is no address of http or https", example);
+    };
+    if url.scheme() == "http" && settings.api_key_env.is_some() && !is_here(&url) {
         let remedy = "use https, or leave api_key_env out";
         return wrong("base_url", "anybody on the way could read the key", remedy);
     }
@@ -48,6 +55,13 @@ fn check(settings: &PlannerSettings) -> Option<[String; 3]> {
         return wrong("model", "kind \"openai\" has no model", "name the model to ask");
     }
     None
+}
+
+/// Tells whether an address is on the own machine, whatever a name of it may resolve to.
+fn is_here(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 fn lacks(settings: &PlannerSettings) -> Option<[String; 2]> {
@@ -88,7 +102,7 @@ async fn ask(asking: &Asking<'_>) -> Result<Vec<u8>, AskError> {
             "json_schema": { "name": "draft", "strict": true, "schema": schema::bare() },
         },
     });
-    let mut request = client()
+    let mut request = client(&address)
         .map_err(unreachable)?
         .post(&address)
         .header(CONTENT_TYPE, "application/json")
@@ -124,15 +138,18 @@ async fn ask(asking: &Asking<'_>) -> Result<Vec<u8>, AskError> {
     Ok(answer.into_bytes())
 }
 
-fn client() -> Result<Client, reqwest::Error> {
+fn client(address: &str) -> Result<Client, reqwest::Error> {
     static PROVIDER: Once = Once::new();
     // An error says that there is one already, which will do.
     PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
     // Whoever is asked is whom the operator named, and nobody else.
-    Client::builder()
+    let builder = Client::builder()
         .redirect(Policy::none())
-        .user_agent(concat!("baton/", env!("CARGO_PKG_VERSION")))
-        .build()
+        .user_agent(concat!("baton/", env!("CARGO_PKG_VERSION")));
+    // A proxy reads what goes to it in the clear, and the environment may name any; of https it
+    // sees only where it goes.
+    let is_clear = Url::parse(address).is_ok_and(|url| url.scheme() == "http");
+    if is_clear { builder.no_proxy() } else { builder }.build()
 }
 
 fn messages(question: &Question) -> Vec<Value> {
@@ -215,6 +232,12 @@ mod tests {
             ("http://localhost:11434/v1", true, None),
             ("http://127.0.0.1:80", true, None),
             ("http://[::1]:80/v1", true, None),
+            ("http://[::1]/v1", true, None),
+            ("http://127.evil.com/v1", true, Some("base_url")),
+            ("http://127.0.0.1.evil.com/v1", true, Some("base_url")),
+            ("http://evil.com\\127.0.0.1/v1", true, Some("base_url")),
+            ("http://[::2]/v1", true, Some("base_url")),
+            ("http://[::1/v1", true, Some("base_url")),
             ("http://models.example.com/v1", false, None),
             ("http://models.example.com/v1", true, Some("base_url")),
             ("http://localhost.example.com/v1", true, Some("base_url")),

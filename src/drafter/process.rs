@@ -18,8 +18,9 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, p
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
+use tokio::runtime::Handle;
 
-use super::AskError;
+use super::{AskError, Secrets};
 
 /// The variable that whatever is begun for a question has.
 const MARK: &str = "BATON_DRAFT";
@@ -51,6 +52,8 @@ pub(super) struct Order<'a> {
     pub(super) input: &'a str,
     /// It may say so much.
     pub(super) output_bytes_max: usize,
+    /// What is not told of what it says.
+    pub(super) secrets: Secrets,
 }
 
 /// Runs it to its end and returns what it said.
@@ -85,13 +88,17 @@ pub(super) async fn run(order: &Order<'_>) -> Result<Vec<u8>, AskError> {
     };
     if !status.success() {
         let said = if said.trim_ascii().is_empty() { &output } else { &said };
-        return Err(AskError::Failed { program, how: how(status), said: last_line(said) });
+        return Err(AskError::Failed {
+            program,
+            how: how(status),
+            said: last_line(said, &order.secrets),
+        });
     }
     Ok(output)
 }
 
-/// Ends every process that bears this mark: what an earlier life of ours left.
-pub fn end_marked(mark: &str) {
+/// Ends every process that bears this mark.
+pub(super) fn end_marked(mark: &str) {
     for _ in 0..SWEEPS_MAX {
         if kill_marked(mark) == 0 {
             return;
@@ -99,7 +106,7 @@ pub fn end_marked(mark: &str) {
     }
 }
 
-/// A program that runs. Dropping it ends it.
+/// A program that runs. Dropping it ends it, in a thread of its own where there is a runtime.
 struct Running {
     child: Option<Child>,
     pid: Pid,
@@ -155,10 +162,29 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // While the child is held it was not waited for, and its number is nobody else's.
-        if self.child.is_some() {
-            end_all(self.pid, &self.mark);
+        let Some(child) = self.child.take() else { return };
+        let left = Left { _child: child, pid: self.pid, mark: std::mem::take(&mut self.mark) };
+        match Handle::try_current() {
+            // A runtime that goes down drops what it does not run any more, which does the same.
+            Ok(runtime) if !std::thread::panicking() => {
+                runtime.spawn_blocking(move || drop(left));
+            }
+            Ok(_) | Err(_) => drop(left),
         }
+    }
+}
+
+/// What is left of a program that nobody waits for. Dropping it ends it, and waits for that.
+struct Left {
+    /// While it is held it was not waited for, and its number is nobody else's.
+    _child: Child,
+    pid: Pid,
+    mark: String,
+}
+
+impl Drop for Left {
+    fn drop(&mut self) {
+        end_all(self.pid, &self.mark);
     }
 }
 
@@ -241,8 +267,8 @@ async fn tail(mut stderr: impl AsyncRead + Unpin) -> Vec<u8> {
     kept
 }
 
-fn last_line(said: &[u8]) -> String {
-    let text = String::from_utf8_lossy(said);
+fn last_line(said: &[u8], secrets: &Secrets) -> String {
+    let text = secrets.hide(&String::from_utf8_lossy(said));
     let line = text.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
     line.chars().filter(|c| !c.is_control()).take(SAID_LETTERS_MAX).collect()
 }

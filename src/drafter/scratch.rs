@@ -14,7 +14,7 @@ pub(super) struct Scratch {
 impl Scratch {
     /// Makes a folder whose name holds the mark.
     pub(super) fn new(mark: &str) -> io::Result<Self> {
-        let folder = std::env::temp_dir().join(format!("baton-draft-{mark}"));
+        let folder = place(mark);
         DirBuilder::new().mode(0o700).create(&folder)?;
         Ok(Self { folder })
     }
@@ -26,6 +26,25 @@ impl Scratch {
         file.write_all(text.as_bytes())?;
         Ok(path.to_string_lossy().into_owned())
     }
+}
+
+/// Removes the folder of a mark, which whoever was ended in the midst of a question left.
+pub(super) fn remove(mark: &str) {
+    // A mark that was read from a file leads nowhere else.
+    if mark.is_empty() || !mark.chars().all(|c| c.is_ascii_alphanumeric()) {
+        return;
+    }
+    let folder = place(mark);
+    match fs::remove_dir_all(&folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            tracing::warn!(%error, folder = %folder.display(), "cannot remove a folder");
+        }
+        Ok(()) | Err(_) => {}
+    }
+}
+
+fn place(mark: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("baton-draft-{mark}"))
 }
 
 impl Drop for Scratch {

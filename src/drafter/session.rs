@@ -1,28 +1,27 @@
 //! The course of one draft: question, answer, complaint, answer, and what comes of it. Nothing is
 //! waited for here.
 
-use super::answer::Answer;
+use super::answer::{Answer, Unusable};
 use super::convert::Wishes;
-use super::prompt::Question;
+use super::prompt::{Question, short};
 use super::{Answered, PlannerSettings};
 use crate::domain::Policy;
 use crate::domain::plan::{Asked, AskedRound, DraftOutcome, Explanation, Why};
 use crate::planner::{self, Request};
 
-/// So many errors of a round are kept, each of so many letters.
+/// So many errors of a round are kept.
 const ERRORS_KEPT_MAX: usize = 10;
-const ERROR_LETTERS_MAX: usize = 300;
 
 /// What stands for an answer that cannot be shown.
 const NO_TEXT: &str = "(no text)";
 
 /// A draft that is under way.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Session {
     wishes: Wishes,
     embedded: DraftOutcome,
     question: Question,
-    repairs_max: u32,
+    settings: PlannerSettings,
     rounds: Vec<AskedRound>,
 }
 
@@ -52,7 +51,7 @@ impl Course {
                 question: Question::of(request, policy, &wishes, &embedded),
                 wishes,
                 embedded,
-                repairs_max: settings.repairs_max,
+                settings: settings.clone(),
                 rounds: Vec::new(),
             })),
         }
@@ -60,6 +59,16 @@ impl Course {
 }
 
 impl Session {
+    /// Returns the name of whoever is asked.
+    pub fn planner(&self) -> &str {
+        &self.wishes.planner
+    }
+
+    /// Returns how it is asked.
+    pub fn settings(&self) -> &PlannerSettings {
+        &self.settings
+    }
+
     /// Returns what is to be asked now.
     pub fn question(&self) -> &Question {
         &self.question
@@ -68,23 +77,26 @@ impl Session {
     /// Takes what came of the question.
     pub fn take(mut self: Box<Self>, answered: &Answered) -> Course {
         let (answer, errors) = match &answered.answer {
-            Ok(answer) => match self.read(answer) {
-                Ok(outcome) => {
-                    self.note(answered, &[]);
-                    return Course::Done(self.accepted(outcome));
+            Ok(text) => match Answer::read(text) {
+                Ok(answer) => match self.wishes.outcome(&answer, self.rounds.len()) {
+                    Ok(outcome) => {
+                        self.note(answered, &[]);
+                        return Course::Done(self.accepted(outcome));
+                    }
+                    Err(errors) => (text.as_str(), errors),
+                },
+                Err(Unusable::Wrong(why)) => (text.as_str(), vec![why]),
+                Err(error @ Unusable::Failed(_)) => {
+                    return self.failed(answered, &error.to_string());
                 }
-                Err(errors) => (answer.as_str(), errors),
             },
             Err(error) if error.is_mendable() => (NO_TEXT, vec![error.to_string()]),
-            Err(error) => {
-                let why = error.to_string();
-                self.note(answered, std::slice::from_ref(&why));
-                return Course::Done(self.fall_back(&why));
-            }
+            Err(error) => return self.failed(answered, &error.to_string()),
         };
+        let errors: Vec<String> = errors.iter().map(|error| answered.secrets.hide(error)).collect();
         self.note(answered, &errors);
         let repairs = u32::try_from(self.rounds.len()).unwrap_or(u32::MAX).saturating_sub(1);
-        if repairs < self.repairs_max {
+        if repairs < self.settings.repairs_max {
             self.question.complain(answer, &errors);
             return Course::Ask(self);
         }
@@ -93,14 +105,16 @@ impl Session {
         Course::Done(self.fall_back(&why))
     }
 
-    /// Gives up without an answer.
-    pub fn give_up(self: Box<Self>, why: &str) -> DraftOutcome {
+    /// Gives up on an answer that ended whoever read it.
+    pub fn give_up(self, why: &str) -> DraftOutcome {
         self.fall_back(why)
     }
 
-    fn read(&self, answer: &str) -> Result<DraftOutcome, Vec<String>> {
-        let answer = Answer::read(answer).map_err(|error| vec![error])?;
-        self.wishes.outcome(&answer, self.rounds.len())
+    /// Ends with what nobody can mend by asking again.
+    fn failed(mut self: Box<Self>, answered: &Answered, why: &str) -> Course {
+        let why = answered.secrets.hide(why);
+        self.note(answered, std::slice::from_ref(&why));
+        Course::Done(self.fall_back(&why))
     }
 
     fn note(&mut self, answered: &Answered, errors: &[String]) {
@@ -126,6 +140,12 @@ impl Session {
             1 => format!("accepted after 1 repair and {ms} ms: {}", mended.join("; ")),
             _ => format!("accepted after {repairs} repairs and {ms} ms: {}", mended.join("; ")),
         };
+        if let DraftOutcome::Refuse { reason, .. } = &mut outcome
+            && repairs > 0
+        {
+            let repairs = u32::try_from(repairs).unwrap_or(u32::MAX);
+            reason.push_str(&format!(", asked again{}", after(repairs)));
+        }
         let why = Why::new(format!("drafted by {}", self.wishes.planner), evidence);
         if let Some(explanation) = explanation(&mut outcome) {
             explanation.reasons.insert(0, why);
@@ -171,14 +191,4 @@ fn after(repairs: u32) -> String {
         1 => " after 1 repair".to_owned(),
         more => format!(" after {more} repairs"),
     }
-}
-
-/// Returns the beginning of an error on one line, without control characters.
-fn short(error: &str) -> String {
-    let line: String = error
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .take(ERROR_LETTERS_MAX)
-        .collect();
-    line.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -8,7 +8,7 @@ use super::*;
 use crate::domain::Policy;
 use crate::domain::plan::{Draft, DraftOutcome, Strategy};
 use crate::domain::task::TaskSpec;
-use crate::domain::validate::validate;
+use crate::domain::validate::{validate, validate_routed};
 use crate::planner::{Request, Surroundings};
 
 fn task(title: &str) -> TaskSpec {
@@ -29,7 +29,7 @@ fn begin(task: &TaskSpec) -> Box<Session> {
 }
 
 fn said(answer: &Value) -> Answered {
-    Answered { answer: Ok(answer.to_string()), ms: 5 }
+    Answered { answer: Ok(answer.to_string()), ms: 5, secrets: Secrets::default() }
 }
 
 /// Answers one after the other and returns what comes of it.
@@ -104,14 +104,15 @@ fn what_is_wrong_is_said_back_and_mended() {
     let text = session.question().as_text();
     assert!(text.contains("a cycle, each waiting for the next: a -> b -> a"), "{text}");
     assert!(text.contains("\"depends_on\":[\"b\"]"), "it sees its own answer: {text}");
-    let Course::Ask(next) = session.take(&Answered { answer: Ok("{".into()), ms: 7 }) else {
+    let Course::Ask(next) = session.take(&Answered { answer: Ok("{".into()), ..said(&json!({})) })
+    else {
         panic!("not mended")
     };
     assert_eq!(next.question().turns.len(), 2);
     let Course::Done(outcome) = next.take(&said(&good())) else { panic!("more is asked") };
     let draft = drafted(outcome);
     let evidence = &draft.explanation.reasons[0].evidence;
-    assert!(evidence.starts_with("accepted after 2 repairs and 17 ms: subtask a:"), "{evidence}");
+    assert!(evidence.starts_with("accepted after 2 repairs and 15 ms: subtask a:"), "{evidence}");
     assert!(draft.confidence < 0.8);
     let rounds = draft.explanation.asked.unwrap().rounds;
     let wrong: Vec<usize> = rounds.iter().map(|round| round.errors.len()).collect();
@@ -125,9 +126,8 @@ fn the_embedded_plan_stands_where_nothing_helps() {
     let request = Request { task: &task, surroundings: &surroundings };
     let embedded = drafted(crate::planner::draft(&request, &Policy::default()));
     let bad = || said(&cyclic());
-    let timed_out =
-        || Answered { answer: Err(AskError::TimedOut { after_ms: 60_000 }), ms: 60_000 };
-    let not_text = || Answered { answer: Err(AskError::NotText { at: 3 }), ms: 1 };
+    let timed_out = || Answered { answer: Err(AskError::TimedOut { after_ms: 60_000 }), ..bad() };
+    let not_text = || Answered { answer: Err(AskError::NotText { at: 3 }), ..bad() };
     for (answers, why) in [
         (vec![bad(), bad(), bad()], "its answer cannot be used after 2 repairs: subtask a:"),
         (vec![timed_out()], "timed out after 60 s; the embedded planner's plan stands"),
@@ -144,6 +144,69 @@ fn the_embedded_plan_stands_where_nothing_helps() {
         assert_eq!(asked.rounds.len(), answers.len());
         assert!(asked.failure.is_some());
     }
+}
+
+#[test]
+fn who_says_that_it_failed_is_not_asked_again() {
+    let spent = json!({"is_error": true, "structured_output": null, "result": "credit is used up"});
+    let draft = drafted(course(&task("Add OAuth login"), &[said(&spent)]));
+    let evidence = &draft.explanation.reasons[0].evidence;
+    assert!(evidence.starts_with("it says that it failed: credit is used up;"), "{evidence}");
+}
+
+#[test]
+fn what_was_given_to_it_is_told_nowhere() {
+    let secrets = Secrets::of(["sk-12345678".to_owned()]);
+    for answer in [
+        json!({"is_error": true, "result": "bad key sk-12345678"}),
+        json!({"verdict": "sk-12345678"}),
+    ] {
+        let answered = || Answered { secrets: secrets.clone(), ..said(&answer) };
+        let mut course = begin(&task("Add OAuth login")).take(&answered());
+        while let Course::Ask(session) = course {
+            course = session.take(&answered());
+        }
+        let Course::Done(outcome) = course else { panic!("it is asked for ever") };
+        let told = format!("{:?}", drafted(outcome).explanation);
+        assert!(told.contains("(hidden)") && !told.contains("sk-1"), "{told}");
+    }
+}
+
+#[test]
+fn an_answer_that_nobody_can_read_leaves_the_embedded_plan() {
+    let draft = drafted(begin(&task("Add OAuth login")).give_up("reading its answer failed"));
+    assert_eq!(draft.explanation.planner, "rules");
+    assert!(draft.explanation.reasons[0].evidence.starts_with("reading its answer failed;"));
+}
+
+#[test]
+fn what_is_too_much_is_said_back() {
+    let mut many = good();
+    let all: Vec<String> = (0..100_000).map(|number| format!("constraint {number}")).collect();
+    many["constraints"] = json!(all);
+    many["subtasks"][0]["files"] = json!(all);
+    let long = json!({"id": "a", "title": "Do it", "success_criteria": "ok",
+        "minutes": {"low": 1, "high": u32::MAX}});
+    let mut single = plan(&[long]);
+    single["verdict"] = "single".into();
+    let mut wordy = step("a", &[]);
+    wordy["description"] = "x".repeat(100_000).into();
+    wordy["success_criteria"] = "y".repeat(100_000).into();
+    let mut one = plan(&[wordy]);
+    one["verdict"] = "single".into();
+    let draft =
+        drafted(course(&task("Add OAuth login"), &[said(&many), said(&single), said(&one)]));
+    let rounds = &draft.explanation.asked.as_ref().unwrap().rounds;
+    assert_eq!(
+        rounds[0].errors,
+        [
+            "constraints: 100000 are too many, give at most 50",
+            "subtask c: files: 100000 are too many, give at most 200",
+        ]
+    );
+    assert!(rounds[1].errors[0].contains("minutes: 4294967295 are too many"), "{rounds:?}");
+    let only = &draft.subtasks[0];
+    assert!(only.description.len() < 10_000 && only.success_criteria.len() < 3_000);
 }
 
 #[test]
@@ -212,6 +275,9 @@ fn questions_and_refusals_say_whose_they_are() {
     let outcome = course(&task("Speed up the cache"), &[said(&refuse)]);
     let DraftOutcome::Refuse { remedy, question, .. } = outcome else { panic!("{outcome:?}") };
     assert_eq!((remedy.as_str(), question), ("name some", None));
+    let outcome = course(&task("Speed up the cache"), &[said(&cyclic()), said(&refuse)]);
+    let DraftOutcome::Refuse { reason, .. } = outcome else { panic!("{outcome:?}") };
+    assert_eq!(reason, "it is no work (says claude), asked again after 1 repair");
 }
 
 #[test]
@@ -274,7 +340,11 @@ fn wild_answers_neither_panic_nor_become_invalid_plans() {
                     let id = crate::domain::ids::TaskId::parse("t").unwrap();
                     validate(&draft, &id, &Policy::default(), &|_| false).unwrap();
                 }
-                Course::Done(_) => {}
+                Course::Done(DraftOutcome::Route(draft)) => {
+                    let id = crate::domain::ids::TaskId::parse("t").unwrap();
+                    validate_routed(&draft, &id, &Policy::default()).unwrap();
+                }
+                Course::Done(outcome) => panic!("{outcome:?}"),
             }
         }
     }

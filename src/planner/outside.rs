@@ -9,11 +9,25 @@ use crate::domain::experience::said;
 use crate::domain::ids::AgentName;
 use crate::domain::plan::{DraftSubtask, Range, Why};
 use crate::domain::task::TaskSpec;
+use crate::domain::validate::inside_workspace;
 use std::collections::BTreeMap;
 
-/// Words by which a limit forbids something.
-const FORBIDDING: [&str; 9] =
-    ["not", "don't", "dont", "never", "avoid", "without", "except", "leave", "keep"];
+/// Words that turn what follows into its contrary.
+const NEGATING: [&str; 11] = [
+    "not", "don't", "dont", "never", "avoid", "without", "except", "no", "nothing", "cannot",
+    "mustn't",
+];
+/// Beginnings of words for what is done to a file.
+const TOUCHING: [&str; 12] = [
+    "touch", "chang", "modif", "edit", "alter", "rewrit", "delet", "remov", "renam", "mov",
+    "overwrit", "writ",
+];
+/// Words that forbid what they name without any other.
+const SPARING: [&str; 5] = ["except", "avoid", "untouched", "unchanged", "alone"];
+/// Words that take a negation back: `do not forget to change it`.
+const URGING: [&str; 4] = ["forget", "hesitate", "fail", "only"];
+/// A longer pattern is none that somebody would write.
+const PATTERN_BYTES_MAX: usize = 512;
 
 /// Fills in what the subtasks of one draft from outside lack.
 pub struct Completion<'a> {
@@ -123,25 +137,102 @@ pub fn wanted<'a>(task: &TaskSpec, policy: &'a Policy) -> Result<Option<&'a Agen
     name.map(|name| select::named(name, policy)).transpose().map_err(|(reason, _)| reason)
 }
 
-/// Returns the limit that forbids to change a file, if one of `constraints` does by name.
-pub fn forbids<'a>(constraints: &'a [String], path: &str) -> Option<&'a str> {
-    let path = path.trim_start_matches("./");
-    let names_it = |constraint: &&String| {
-        let tokens = text::tokens(constraint);
-        let forbids = tokens.iter().any(|token| FORBIDDING.contains(&token.word.as_str()));
-        let bare = |word: &str| {
-            let word = word.trim_matches(|c: char| !(c.is_alphanumeric() || "/_.-*".contains(c)));
-            word.trim_end_matches('.').to_lowercase()
-        };
-        let mut folders = tokens.iter().map(|token| bare(token.raw)).filter(|w| w.contains('/'));
-        let below = |folder: String| {
-            let folder = folder.trim_end_matches(['/', '*']);
-            path.to_lowercase().strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
-        };
-        let is_named = files::named_in(constraint).iter().any(|file| file == path);
-        forbids && (is_named || folders.any(below))
+/// Files and folders that English sentences forbid to change, by name.
+#[derive(Debug, Clone)]
+pub struct Limits<'a> {
+    /// Each with what it names, in lower case.
+    named: Vec<(&'a str, Vec<String>)>,
+}
+
+impl<'a> Limits<'a> {
+    /// Finds what is named in `constraints`.
+    pub fn of(constraints: &'a [String]) -> Self {
+        let forbidding = constraints.iter().map(String::as_str).filter(|text| forbids(text));
+        let named = forbidding.map(|text| (text, paths(text))).filter(|(_, all)| !all.is_empty());
+        Self { named: named.collect() }
+    }
+
+    /// Returns the sentence that forbids to change a path: one that it names, one below a folder
+    /// that it names, or a folder or a pattern that holds what it names.
+    pub fn forbids(&self, path: &str) -> Option<&'a str> {
+        let path = inside_workspace(path).unwrap_or_else(|_| path.trim().to_owned());
+        let path = path.to_lowercase();
+        let covers = |(_, names): &&(&str, Vec<String>)| names.iter().any(|name| meet(&path, name));
+        self.named.iter().find(covers).map(|(text, _)| *text)
+    }
+}
+
+fn forbids(sentence: &str) -> bool {
+    let sentence = sentence.replace('\u{2019}', "'");
+    let tokens = text::tokens(&sentence);
+    let has = |words: &[&str]| tokens.iter().any(|token| words.contains(&token.word.as_str()));
+    let touches = || {
+        let is_touching = |word: &str| TOUCHING.iter().any(|begin| word.starts_with(begin));
+        tokens.iter().any(|token| is_touching(&token.word))
     };
-    constraints.iter().find(names_it).map(String::as_str)
+    let keeps = has(&["leave", "keep"]) && has(&["as", "intact"]);
+    !has(&URGING) && (has(&SPARING) || keeps || has(&NEGATING) && touches())
+}
+
+/// Returns the files and the folders that a sentence names.
+fn paths(sentence: &str) -> Vec<String> {
+    let folder = |word: &str| {
+        let word = word.trim_matches(|c: char| !(c.is_alphanumeric() || "/_.-*".contains(c)));
+        let word = word.trim_end_matches('.').trim_end_matches(['/', '*']);
+        inside_workspace(word).ok()
+    };
+    let words = text::tokens(sentence);
+    let words = words.iter().map(|token| token.raw).filter(|raw| raw.contains('/'));
+    let folders = words.filter_map(folder);
+    let mut all: Vec<String> = files::named_in(sentence).into_iter().chain(folders).collect();
+    all.iter_mut().for_each(|path| *path = path.to_lowercase());
+    all.dedup();
+    all
+}
+
+/// Tells whether a path and a name are the same, one is below the other, or the path is a pattern
+/// that may stand for the name or for something below it.
+fn meet(path: &str, name: &str) -> bool {
+    let below = |a: &str, b: &str| a.strip_prefix(b).is_some_and(|rest| rest.starts_with('/'));
+    if path == name || below(path, name) || below(name, path) {
+        return true;
+    }
+    let Some(first) = path.find(['*', '?', '[', '{']) else { return false };
+    // What stands in brackets is not read: it may be anything.
+    let end = path.find(['[', '{']).unwrap_or(path.len());
+    let literal = &path[..first];
+    let starts_alike = literal.starts_with(name) || name.starts_with(literal);
+    if !starts_alike {
+        return false;
+    }
+    if path.len() > PATTERN_BYTES_MAX || name.len() > PATTERN_BYTES_MAX {
+        return true;
+    }
+    let pattern = if end < path.len() { format!("{}*", &path[..end]) } else { path.to_owned() };
+    let is_file = name.rsplit('/').next().is_some_and(|last| last.contains('.'));
+    overlap(&pattern, name) || !is_file && overlap(&pattern, &format!("{name}/*"))
+}
+
+/// Tells whether two patterns stand for one text in common. `*` stands for any letters, also for
+/// `/`: what may be meant is as forbidden as what is meant.
+fn overlap(a: &str, b: &str) -> bool {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    // `row[j]` says whether what is left of `a` and `b[j..]` have a text in common.
+    let mut row = vec![false; b.len() + 1];
+    for i in (0..=a.len()).rev() {
+        let before = std::mem::replace(&mut row, vec![false; b.len() + 1]);
+        for j in (0..=b.len()).rev() {
+            let (left, right) = (a.get(i), b.get(j));
+            row[j] = match (left, right) {
+                (None, None) => true,
+                (Some('*'), _) => before[j] || j < b.len() && row[j + 1],
+                (_, Some('*')) => row[j + 1] || i < a.len() && before[j],
+                (Some(x), Some(y)) => (x == y || *x == '?') && before[j + 1],
+                (Some(_), None) | (None, Some(_)) => false,
+            };
+        }
+    }
+    row[0]
 }
 
 #[cfg(test)]
@@ -175,15 +266,57 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_forbidden_by_its_name_or_by_its_folder() {
+    fn a_file_is_forbidden_by_its_name_or_by_its_folder_however_it_is_spelled() {
         let constraints = ["do not touch src/old.rs".to_owned(), "never change vendor/".to_owned()];
-        let constraints = &constraints[..];
-        assert_eq!(forbids(constraints, "src/old.rs"), Some("do not touch src/old.rs"));
-        assert_eq!(forbids(constraints, "./vendor/a/b.c"), Some("never change vendor/"));
-        for free in ["src/new.rs", "vendored/a.c"] {
-            assert_eq!(forbids(constraints, free), None, "{free}");
+        let limits = Limits::of(&constraints);
+        for path in [
+            "src/old.rs",
+            "src/./old.rs",
+            concat!("src/", "/old.rs"),
+            " src/old.rs",
+            "SRC/old.rs",
+            "src/",
+            "src",
+            "src/*.rs",
+            "src/**",
+            "s?c/old.rs",
+            "*.rs",
+            "src/{old,new}.rs",
+            "src/[a-z]*",
+        ] {
+            assert_eq!(limits.forbids(path), Some("do not touch src/old.rs"), "{path}");
         }
-        assert_eq!(forbids(&["only change src/a.rs".to_owned()], "src/a.rs"), None);
+        for path in ["./vendor/a/b.c", "vendor", "vendor/", "vend*", "*/b.c", "vendor/*.c"] {
+            assert_eq!(limits.forbids(path), Some("never change vendor/"), "{path}");
+        }
+        let long = format!("src/{}*", "a".repeat(PATTERN_BYTES_MAX));
+        for free in ["src/new.rs", "vendored/a.c", "src/old.rs.md", "src/n*.rs", "docs/*", &long] {
+            assert_eq!(limits.forbids(free), None, "{free}");
+        }
+    }
+
+    #[test]
+    fn only_sentences_that_forbid_a_change_forbid_files() {
+        for (sentence, is_forbidden) in [
+            ("no changes to src/a.rs", true),
+            ("don\u{2019}t edit src/a.rs", true),
+            ("leave src/a.rs alone", true),
+            ("keep src/a.rs as it is", true),
+            ("everything except src/a.rs", true),
+            ("without modifying src/a.rs", true),
+            ("only change src/a.rs", false),
+            ("Do not forget to update src/a.rs", false),
+            ("do not forget to change src/a.rs", false),
+            ("without breaking src/a.rs", false),
+            ("keep src/a.rs fast", false),
+        ] {
+            let constraints = [sentence.to_owned()];
+            assert_eq!(
+                Limits::of(&constraints).forbids("src/a.rs").is_some(),
+                is_forbidden,
+                "{sentence}"
+            );
+        }
     }
 
     #[test]

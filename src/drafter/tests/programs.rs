@@ -42,6 +42,12 @@ async fn a_failure_says_how_and_quotes_the_end() {
         assert_eq!(said(script).await.unwrap_err(), told);
     }
     let settings = PlannerSettings {
+        env: [("TOKEN".to_owned(), "tok-12345678".to_owned())].into(),
+        ..PlannerSettings::default()
+    };
+    let answered = shell("echo bad $TOKEN >&2; exit 1", settings).await;
+    assert_eq!(answered.answer.unwrap_err().to_string(), "sh exited with code 1: bad (hidden)");
+    let settings = PlannerSettings {
         kind: "command".into(),
         argv: vec!["/nowhere/model".into()],
         ..PlannerSettings::default()

@@ -131,6 +131,19 @@ fn an_endpoint_is_asked_with_our_schema_and_mends_its_answer() {
 }
 
 #[test]
+fn no_proxy_of_the_environment_reads_what_goes_out_in_the_clear() {
+    let proxy = Endpoint::saying(Vec::new());
+    let dead = proxy.address.clone();
+    proxy.end();
+    let endpoint = Endpoint::saying(vec![completion(&good().to_string())]);
+    let env = TestEnv::new(&endpoint.settings(""));
+    let variables = [("FAR_KEY", "k"), ("http_proxy", dead.as_str()), ("ALL_PROXY", &dead)];
+    let (_, out, err) = baton(&workspace(&env), &["plan", TASK], &variables);
+    assert!(out.contains("drafted by far"), "{out} {err}");
+    assert_eq!(endpoint.end().len(), 1);
+}
+
+#[test]
 fn what_an_endpoint_does_wrong_is_told_without_the_key() {
     let wrong_key = json!({"error": {"message": "Incorrect API key provided: sk-secret"}});
     let limited = json!({"error": {"message": "Rate limit reached"}}).to_string();
