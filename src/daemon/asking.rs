@@ -88,8 +88,9 @@ impl Drafting {
     }
 
     fn begin(&self, surroundings: impl FnOnce(&Means) -> Surroundings) -> Course {
-        drafting::begin(&self.means.store, &self.task_id, self.epoch);
+        // What is known of everything is no fault of this task.
         let surroundings = surroundings(&self.means);
+        drafting::begin(&self.means.store, &self.task_id, self.epoch);
         let request = planner::Request { task: &self.spec, surroundings: &surroundings };
         let policy = &self.means.config.policy;
         match &self.asked {
