@@ -34,6 +34,7 @@ mod tests;
 
 pub use actuals::Actuals;
 pub use lessons::Lessons;
+pub use order::levels;
 pub use said::Said;
 pub use select::{Chosen, Selection, Selector, Suitable, Wanted};
 pub use surroundings::Surroundings;

@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::error::Chain;
 use crate::clock;
@@ -67,7 +67,7 @@ impl Knowledge {
             let busy = state.attempts_of(name) * 100 / settings.attempts_active_max.max(1);
             (name.clone(), u32::try_from(busy.min(100)).unwrap_or(100))
         });
-        let is_due = self.kept().is_none_or(|kept| kept.until_ms <= began_ms)
+        let is_due = self.place().as_ref().is_none_or(|kept| kept.until_ms <= began_ms)
             && !self.is_gathered.swap(true, Ordering::AcqRel);
         let learned =
             || if config.learning { Experience::of(state) } else { Experience::default() };
@@ -96,7 +96,7 @@ impl Knowledge {
             let now_ms = clock::now().boottime_ms;
             let until_ms = now_ms + KEPT_MS_MIN.max(now_ms.saturating_sub(began_ms) * PART_OF_TIME);
             let kept = Kept { surroundings: known.clone(), until_ms };
-            *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(kept);
+            *self.place() = Some(kept);
             known
         });
         let loads = loads.into_iter().map(|(name, load)| (name.to_string(), load));
@@ -104,7 +104,11 @@ impl Knowledge {
     }
 
     fn kept(&self) -> Option<Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.place().clone()
+    }
+
+    fn place(&self) -> MutexGuard<'_, Option<Kept>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -175,26 +175,17 @@ fn outcomes_of_attempt(
     if !attempt.purpose.is_work() {
         return Vec::new();
     }
-    let tokens = match &run.runs[position].phase {
-        // An order for the work is not the work.
-        SubtaskPhase::Completed { result, .. } if result.kind == ResultKind::WorkOrder => {
-            return Vec::new();
-        }
-        SubtaskPhase::Completed { attempt_id, result, .. } if *attempt_id == attempt.id => {
-            result.tokens_used
-        }
-        SubtaskPhase::Completed { .. }
-        | SubtaskPhase::Pending
-        | SubtaskPhase::BackingOff { .. }
-        | SubtaskPhase::InAttempt
-        | SubtaskPhase::Revising { .. }
-        | SubtaskPhase::Replaced { .. }
-        | SubtaskPhase::Undoing { .. }
-        | SubtaskPhase::Compensated { .. }
-        | SubtaskPhase::NotCompensated { .. }
-        | SubtaskPhase::Blocked { .. }
-        | SubtaskPhase::Skipped { .. }
-        | SubtaskPhase::Cancelled { .. } => None,
+    let phase = &run.runs[position].phase;
+    // An order for the work is not the work.
+    if phase.result().is_some_and(|result| result.kind == ResultKind::WorkOrder) {
+        return Vec::new();
+    }
+    let tokens = if let SubtaskPhase::Completed { attempt_id, result, .. } = phase
+        && *attempt_id == attempt.id
+    {
+        result.tokens_used
+    } else {
+        None
     };
     let at_ms = at.wall.as_ms();
     // Where nobody said when it began, it may have waited for most of the time.

@@ -408,32 +408,14 @@ fn check(draft: &Draft, is_whole: bool, policy: &Policy) -> Vec<String> {
     checked.err().into_iter().flatten().map(|error| error.to_string()).collect()
 }
 
-/// Returns the stage, from 0, of each subtask: the longest path to it. What a cycle holds up stays
-/// in the first one, for the validator to refuse.
+/// Returns the stage, from 0, of each subtask.
 fn levels(subtasks: &[DraftSubtask]) -> Vec<usize> {
     let ids = subtasks.iter().enumerate().map(|(at, subtask)| (subtask.subtask_id.as_str(), at));
     let place: BTreeMap<&str, usize> = ids.collect();
-    let after = |subtask: &DraftSubtask| -> BTreeSet<usize> {
+    let after = |subtask: &DraftSubtask| {
         subtask.dependencies.iter().filter_map(|id| place.get(id.as_str()).copied()).collect()
     };
-    let after: Vec<BTreeSet<usize>> = subtasks.iter().map(after).collect();
-    let mut waiting: Vec<usize> = after.iter().map(BTreeSet::len).collect();
-    let mut followers = vec![Vec::new(); subtasks.len()];
-    for (at, before) in after.iter().enumerate() {
-        before.iter().for_each(|&before| followers[before].push(at));
-    }
-    let mut levels = vec![0; subtasks.len()];
-    let mut ready: Vec<usize> = (0..subtasks.len()).filter(|&at| waiting[at] == 0).collect();
-    while let Some(at) = ready.pop() {
-        for &next in &followers[at] {
-            levels[next] = levels[next].max(levels[at] + 1);
-            waiting[next] -= 1;
-            if waiting[next] == 0 {
-                ready.push(next);
-            }
-        }
-    }
-    levels
+    planner::levels(&subtasks.iter().map(after).collect::<Vec<_>>())
 }
 
 /// Adds what is not there yet.

@@ -99,6 +99,28 @@ fn waiting_for(steps: &[Step], to: usize) -> Vec<bool> {
     waiting
 }
 
+/// Returns the stage, from 0, of each step: the longest path to it. `after` has the places of what
+/// each step waits for; what a cycle holds up stays in the first stage, for the validator to refuse.
+pub fn levels(after: &[Vec<usize>]) -> Vec<usize> {
+    let mut waiting: Vec<usize> = after.iter().map(Vec::len).collect();
+    let mut followers = vec![Vec::new(); after.len()];
+    for (at, before) in after.iter().enumerate() {
+        before.iter().for_each(|&before| followers[before].push(at));
+    }
+    let mut levels = vec![0; after.len()];
+    let mut ready: Vec<usize> = (0..after.len()).filter(|&at| waiting[at] == 0).collect();
+    while let Some(at) = ready.pop() {
+        for &next in &followers[at] {
+            levels[next] = levels[next].max(levels[at] + 1);
+            waiting[next] -= 1;
+            if waiting[next] == 0 {
+                ready.push(next);
+            }
+        }
+    }
+    levels
+}
+
 /// Steps that are compared with each other: in longer plans only neighbours are.
 const COMPARED_MAX: usize = 64;
 

@@ -159,7 +159,8 @@ impl Drafting<'_> {
     /// Splits the task.
     fn plan(self, named: Vec<Step>) -> DraftOutcome {
         let (steps, learned) = self.steps(named);
-        let levels = levels(&steps);
+        let after = |step: &Step| step.after.iter().map(|(before, _)| *before).collect();
+        let levels = order::levels(&steps.iter().map(after).collect::<Vec<_>>());
         let stages = levels.iter().max().map_or(0, |deepest| deepest + 1);
         let (limits, count) = (&self.policy.plan, steps.len());
         if stages > limits.stages_max {
@@ -431,28 +432,4 @@ fn criteria(step: &Step, acceptance: &[String]) -> String {
     } else {
         format!("{done} Accepted when: {}.", acceptance.join("; "))
     }
-}
-
-/// Returns the stage, from 0, of each step: the longest path to it. What a cycle holds up stays in
-/// the first stage, for the validator to refuse.
-fn levels(steps: &[Step]) -> Vec<usize> {
-    let mut waiting: Vec<usize> = steps.iter().map(|step| step.after.len()).collect();
-    let mut followers = vec![Vec::new(); steps.len()];
-    for (at, step) in steps.iter().enumerate() {
-        for (before, _) in &step.after {
-            followers[*before].push(at);
-        }
-    }
-    let mut levels = vec![0; steps.len()];
-    let mut ready: Vec<usize> = (0..steps.len()).filter(|&at| waiting[at] == 0).collect();
-    while let Some(at) = ready.pop() {
-        for &next in &followers[at] {
-            levels[next] = levels[next].max(levels[at] + 1);
-            waiting[next] -= 1;
-            if waiting[next] == 0 {
-                ready.push(next);
-            }
-        }
-    }
-    levels
 }

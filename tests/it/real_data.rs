@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::served::Served;
 
 /// Where real files lie beside the project; the test is skipped with a message where they do not.
-fn real() -> Option<PathBuf> {
+pub(crate) fn real() -> Option<PathBuf> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     ["../shared/data/cortex/coordination", "../../shared/data/cortex/coordination"]
         .map(|path| here.join(path))

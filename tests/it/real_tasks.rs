@@ -12,19 +12,13 @@ use baton::domain::validate::{validate, validate_routed};
 use baton::planner::{Request, Surroundings, draft};
 use serde_json::Value;
 
+use crate::real_data::real;
+
 /// The entries of the real queue.
 const QUEUED: usize = 28;
 
 /// The fields of a real task in which it is said what is to be done.
 const TEXTS: [&str; 6] = ["title", "description", "task", "request", "prompt", "message"];
-
-fn real() -> Option<PathBuf> {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    ["../shared/data/cortex/coordination", "../../shared/data/cortex/coordination"]
-        .map(|path| here.join(path))
-        .into_iter()
-        .find(|path| path.is_dir())
-}
 
 #[test]
 fn real_queue_entries_and_task_texts_are_planned_or_refused_with_a_reason() {
